@@ -1,0 +1,199 @@
+//! Writes the implementations.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{Error, Result};
+
+use crate::input::{Absent, Field, Kind, Struct};
+
+pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
+    let (name, doc) = (&input.name, &input.doc);
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let (unsupported, ignored) = (&input.unsupported, &input.ignored);
+    let attributes = names(input, Kind::Attribute);
+    let blocks = names(input, Kind::Block);
+    let labelled = input.fields.iter().any(|field| field.kind == Kind::Label);
+    let refuse_label = (!labelled).then(|| quote! { decoder.no_label(); });
+    let decoded = input.fields.iter().map(decode_field);
+    let unwrapped = input.fields.iter().map(|field| {
+        let variable = variable(field);
+        quote! {
+            let ::core::option::Option::Some(#variable) = #variable else {
+                return ::core::result::Result::Err(decoder.into_errors());
+            };
+        }
+    });
+    let construct = construct(input);
+    let validate = input.validate.as_ref().map(|path| {
+        quote! {
+            if let ::core::result::Result::Err(invalid) = #path(&value) {
+                return ::core::result::Result::Err(decoder.invalid(invalid));
+            }
+        }
+    });
+    let attribute_schemas = of_kind(input, Kind::Attribute).map(attribute_schema);
+    let block_schemas = of_kind(input, Kind::Block).map(block_schema);
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics ::alloy_syntax::decode::Arguments for #name #type_generics #where_clause {
+            fn decode_body(
+                body: &::alloy_syntax::ast::Body,
+                context: &::alloy_syntax::decode::BodyContext<'_>,
+            ) -> ::core::result::Result<Self, ::alloy_syntax::Diagnostics> {
+                let known = ::alloy_syntax::decode::Known {
+                    attributes: &[#(#attributes),*],
+                    blocks: &[#(#blocks),*],
+                    unsupported: &[#(#unsupported),*],
+                    ignored: &[#(#ignored),*],
+                };
+                #[allow(unused_mut, reason = "a struct may have no fields")]
+                let mut decoder = ::alloy_syntax::decode::BodyDecoder::new(body, context, &known);
+                #refuse_label
+                #(#decoded)*
+                if decoder.failed() {
+                    return ::core::result::Result::Err(decoder.into_errors());
+                }
+                #(#unwrapped)*
+                let value = #construct;
+                #validate
+                ::core::result::Result::Ok(value)
+            }
+
+            fn schema() -> ::alloy_syntax::Schema {
+                ::alloy_syntax::Schema {
+                    doc: #doc,
+                    labelled: #labelled,
+                    attributes: ::std::vec![#(#attribute_schemas),*],
+                    blocks: ::std::vec![#(#block_schemas),*],
+                    unsupported: &[#(#unsupported),*],
+                    ignored: &[#(#ignored),*],
+                }
+            }
+        }
+    })
+}
+
+pub(crate) fn decode_value(input: &Struct) -> Result<TokenStream> {
+    if let Some(field) = input.fields.iter().find(|field| field.kind != Kind::Attribute) {
+        return Err(Error::new(field.member.span(), "an object has attributes alone"));
+    }
+    if let Some(name) = input.unsupported.first().or(input.ignored.first()) {
+        return Err(Error::new(name.span(), "only the names of a block can be unsupported or ignored"));
+    }
+    let name = &input.name;
+    let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let names = names(input, Kind::Attribute);
+    let decoded = input.fields.iter().map(|field| {
+        let (variable, ty, name) = (variable(field), &field.ty, &field.name);
+        match &field.absent {
+            Absent::Error => quote! { let #variable = decoder.required::<#ty>(#name)?; },
+            Absent::Optional => {
+                quote! { let #variable = decoder.field_or::<#ty>(#name, ::core::default::Default::default)?; }
+            }
+            Absent::Default { value, .. } => {
+                quote! { let #variable = decoder.field_or::<#ty>(#name, || #value)?; }
+            }
+        }
+    });
+    let construct = construct(input);
+    let validate = input.validate.as_ref().map(|path| {
+        quote! {
+            #path(&value).map_err(|invalid| {
+                let error = ::alloy_syntax::DecodeError::new(invalid.message);
+                match invalid.attribute {
+                    ::core::option::Option::Some(name) => error.in_field(name),
+                    ::core::option::Option::None => error,
+                }
+            })?;
+        }
+    });
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics ::alloy_syntax::decode::DecodeValue for #name #type_generics #where_clause {
+            fn decode_value(
+                value: &::alloy_syntax::Value,
+            ) -> ::core::result::Result<Self, ::alloy_syntax::DecodeError> {
+                let decoder = ::alloy_syntax::decode::ObjectDecoder::new(value, &[#(#names),*])?;
+                #(#decoded)*
+                let value = #construct;
+                #validate
+                ::core::result::Result::Ok(value)
+            }
+
+            fn type_name() -> ::std::string::String {
+                ::std::string::String::from("object")
+            }
+        }
+    })
+}
+
+fn decode_field(field: &Field) -> TokenStream {
+    let (variable, ty, name) = (variable(field), &field.ty, &field.name);
+    let decoded = match (field.kind, &field.absent) {
+        (Kind::Label, _) => quote! { decoder.label() },
+        (Kind::Attribute, Absent::Error) => quote! { decoder.required::<#ty>(#name) },
+        (Kind::Attribute, Absent::Optional) => {
+            quote! { decoder.attribute_or::<#ty>(#name, ::core::default::Default::default) }
+        }
+        (Kind::Attribute, Absent::Default { value, .. }) => {
+            quote! { decoder.attribute_or::<#ty>(#name, || #value) }
+        }
+        (Kind::Block, Absent::Error) => quote! { decoder.required_block::<#ty>(#name) },
+        (Kind::Block, Absent::Optional) => quote! { decoder.optional_block::<#ty>(#name) },
+        (Kind::Block, Absent::Default { value, .. }) => quote! { decoder.block_or::<#ty>(#name, || #value) },
+    };
+    quote! { let #variable = #decoded; }
+}
+
+fn attribute_schema(field: &Field) -> TokenStream {
+    let (ty, name, doc) = (&field.ty, &field.name, &field.doc);
+    let required = matches!(field.absent, Absent::Error);
+    let default = match &field.absent {
+        Absent::Default { text, .. } => quote! { ::core::option::Option::Some(#text) },
+        _ => quote! { ::core::option::Option::None },
+    };
+    quote! {
+        ::alloy_syntax::schema::AttributeSchema {
+            name: #name,
+            type_name: <#ty as ::alloy_syntax::decode::DecodeValue>::type_name(),
+            required: #required,
+            default: #default,
+            doc: #doc,
+        }
+    }
+}
+
+fn block_schema(field: &Field) -> TokenStream {
+    let (ty, name, doc) = (&field.ty, &field.name, &field.doc);
+    let required = matches!(field.absent, Absent::Error);
+    quote! {
+        ::alloy_syntax::schema::BlockSchema {
+            name: #name,
+            required: #required,
+            repeated: <#ty as ::alloy_syntax::decode::BlockField>::REPEATED,
+            doc: #doc,
+            schema: <#ty as ::alloy_syntax::decode::BlockField>::block_schema,
+        }
+    }
+}
+
+fn construct(input: &Struct) -> TokenStream {
+    let members = input.fields.iter().map(|field| {
+        let (member, variable) = (&field.member, variable(field));
+        quote! { #member: #variable }
+    });
+    quote! { Self { #(#members),* } }
+}
+
+fn names(input: &Struct, kind: Kind) -> Vec<&str> {
+    of_kind(input, kind).map(|field| field.name.as_str()).collect()
+}
+
+fn of_kind(input: &Struct, kind: Kind) -> impl Iterator<Item = &Field> {
+    input.fields.iter().filter(move |field| field.kind == kind)
+}
+
+/// A name for the field's value that no default's expression uses by accident.
+fn variable(field: &Field) -> syn::Ident {
+    format_ident!("alloy_field_{}", field.member.to_string().trim_start_matches("r#"))
+}

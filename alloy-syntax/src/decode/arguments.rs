@@ -1,0 +1,159 @@
+//! Turns blocks into structs.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::ast::{Block, Body, File};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::position::Span;
+use crate::schema::Schema;
+use crate::scope::Scope;
+
+/// A struct that a block decodes into; derive it.
+pub trait Arguments: Sized {
+    /// Makes one of a block's body.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the body.
+    fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
+
+    /// What may stand in the block.
+    fn schema() -> Schema;
+}
+
+impl<T: Arguments> Arguments for Box<T> {
+    fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        T::decode_body(body, context).map(Self::new)
+    }
+
+    fn schema() -> Schema {
+        T::schema()
+    }
+}
+
+/// What a struct's `validate` function objects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// The attribute (or block) at which it is reported; none: at the block itself.
+    pub attribute: Option<&'static str>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Invalid {
+    /// An objection to the block as a whole.
+    pub fn block(message: impl Into<String>) -> Self {
+        Self { attribute: None, message: message.into() }
+    }
+
+    /// An objection to an attribute.
+    pub fn attribute(attribute: &'static str, message: impl Into<String>) -> Self {
+        Self { attribute: Some(attribute), message: message.into() }
+    }
+}
+
+/// Where a body stands and what it may refer to.
+#[derive(Debug)]
+pub struct BodyContext<'a> {
+    /// The names that its expressions may use.
+    pub scope: &'a Scope,
+    /// The file it stands in.
+    pub file: &'a Arc<str>,
+    /// The place for what is missing in it: the block's header.
+    pub at: Span,
+    /// The block whose body it is; none for a file's body, and for what a block that is not there would hold.
+    pub block: Option<&'a Block>,
+    /// Whether a label that the struct does not ask for is an error.
+    pub strict_label: bool,
+    /// What is to be said besides errors.
+    pub warnings: &'a RefCell<Diagnostics>,
+}
+
+impl<'a> BodyContext<'a> {
+    /// The context of a block inside this one.
+    pub(super) fn nested(&self, block: &'a Block) -> Self {
+        Self { file: &block.file, at: block.header, block: Some(block), strict_label: true, ..*self }
+    }
+
+    /// The context of a block that could stand inside this one, but does not.
+    pub(super) fn absent(&self) -> Self {
+        Self { block: None, ..*self }
+    }
+
+    pub(super) fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(self.file, span, message)
+    }
+}
+
+/// What was decoded, and what there is to say about it besides.
+#[derive(Debug, Clone)]
+pub struct Decoded<T> {
+    /// The struct.
+    pub value: T,
+    /// What is accepted and does nothing, for example.
+    pub warnings: Diagnostics,
+}
+
+/// Decodes a block. Its label is left to the caller, unless `T` has a field for it.
+///
+/// # Errors
+///
+/// Everything that is wrong with the block. Warnings are dropped: whoever shows messages to a user calls
+/// [`decode_block_with_warnings`].
+pub fn decode_block<T: Arguments>(block: &Block, scope: &Scope) -> Result<T, Diagnostics> {
+    decode_block_with_warnings(block, scope).map(|decoded| decoded.value)
+}
+
+/// As [`decode_block`], and keeps the warnings.
+///
+/// # Errors
+///
+/// Everything that is wrong with the block; warnings are among it.
+pub fn decode_block_with_warnings<T: Arguments>(block: &Block, scope: &Scope) -> Result<Decoded<T>, Diagnostics> {
+    let warnings = RefCell::default();
+    let context = BodyContext {
+        scope,
+        file: &block.file,
+        at: block.header,
+        block: Some(block),
+        strict_label: false,
+        warnings: &warnings,
+    };
+    let result = T::decode_body(&block.body, &context);
+    finish(result, warnings)
+}
+
+/// Decodes a whole file as the body of one block.
+///
+/// # Errors
+///
+/// Everything that is wrong with it; warnings are among it.
+pub fn decode_file<T: Arguments>(file: &File, scope: &Scope) -> Result<Decoded<T>, Diagnostics> {
+    let warnings = RefCell::default();
+    let context = BodyContext {
+        scope,
+        file: &file.name,
+        at: Span::default(),
+        block: None,
+        strict_label: false,
+        warnings: &warnings,
+    };
+    let result = T::decode_body(&file.body, &context);
+    finish(result, warnings)
+}
+
+fn finish<T>(result: Result<T, Diagnostics>, warnings: RefCell<Diagnostics>) -> Result<Decoded<T>, Diagnostics> {
+    let mut warnings = warnings.into_inner();
+    match result {
+        Ok(value) => {
+            warnings.sort();
+            Ok(Decoded { value, warnings })
+        }
+        Err(mut errors) => {
+            errors.extend(warnings);
+            errors.sort();
+            Err(errors)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Fields that blocks decode into: one, at most one, any number, or by label.
+
+use std::collections::BTreeMap;
+
+use super::{Arguments, BodyContext};
+use crate::ast::{Block, Body};
+use crate::diagnostic::Diagnostics;
+use crate::schema::Schema;
+
+/// A field's type that takes the blocks of one name: `T`, `Option<T>`, `Vec<T>` or `BTreeMap<String, T>`
+/// (by label), where `T` is [`Arguments`].
+pub trait BlockField: Sized {
+    /// Whether it takes more than one block.
+    const REPEATED: bool;
+
+    /// Makes one of the blocks of the name.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, or that there are too many.
+    fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
+
+    /// What may stand in one of them.
+    fn block_schema() -> Schema;
+}
+
+impl<T: Arguments> BlockField for T {
+    const REPEATED: bool = false;
+
+    fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        match only(name, blocks, context)? {
+            Some(block) => T::decode_body(&block.body, &context.nested(block)),
+            None => T::decode_body(&Body::default(), &context.absent()),
+        }
+    }
+
+    fn block_schema() -> Schema {
+        T::schema()
+    }
+}
+
+impl<T: Arguments> BlockField for Option<T> {
+    const REPEATED: bool = false;
+
+    fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        only(name, blocks, context)?.map(|block| T::decode_body(&block.body, &context.nested(block))).transpose()
+    }
+
+    fn block_schema() -> Schema {
+        T::schema()
+    }
+}
+
+impl<T: Arguments> BlockField for Vec<T> {
+    const REPEATED: bool = true;
+
+    fn decode_blocks(_name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        let mut decoded = Self::with_capacity(blocks.len());
+        let mut errors = Diagnostics::new();
+        for block in blocks {
+            match T::decode_body(&block.body, &context.nested(block)) {
+                Ok(value) => decoded.push(value),
+                Err(more) => errors.extend(more),
+            }
+        }
+        if errors.is_empty() { Ok(decoded) } else { Err(errors) }
+    }
+
+    fn block_schema() -> Schema {
+        T::schema()
+    }
+}
+
+impl<T: Arguments> BlockField for BTreeMap<String, T> {
+    const REPEATED: bool = true;
+
+    fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        let mut decoded = Self::new();
+        let mut errors = Diagnostics::new();
+        for block in blocks {
+            let Some(label) = block.label_text() else {
+                let message = format!("block \"{name}\" requires non-empty label");
+                errors.push(context.nested(block).error(block.header, message));
+                continue;
+            };
+            let mut nested = context.nested(block);
+            nested.strict_label = false;
+            match T::decode_body(&block.body, &nested) {
+                Ok(value) if decoded.contains_key(label) => {
+                    drop(value);
+                    let message = format!("block \"{name}\" with label \"{label}\" may only be specified once");
+                    errors.push(nested.error(block.header, message));
+                }
+                Ok(value) => {
+                    decoded.insert(label.to_owned(), value);
+                }
+                Err(more) => errors.extend(more),
+            }
+        }
+        if errors.is_empty() { Ok(decoded) } else { Err(errors) }
+    }
+
+    fn block_schema() -> Schema {
+        T::schema()
+    }
+}
+
+fn only<'a>(name: &str, blocks: &[&'a Block], context: &BodyContext<'_>) -> Result<Option<&'a Block>, Diagnostics> {
+    let errors: Diagnostics = blocks
+        .iter()
+        .skip(1)
+        .map(|extra| context.error(extra.header, format!("block \"{name}\" may only be specified once")))
+        .collect();
+    if errors.is_empty() { Ok(blocks.first().copied()) } else { Err(errors) }
+}

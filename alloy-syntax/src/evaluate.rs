@@ -1,0 +1,152 @@
+//! Turns expressions into values.
+
+use crate::ast::{Expr, ExprKind, Ident};
+use crate::decode::DecodeValue;
+use crate::diagnostic::Diagnostic;
+use crate::scope::Scope;
+use crate::suggest::did_you_mean;
+use crate::value::number::Number;
+use crate::value::{CallError, Value};
+
+mod fault;
+mod literal;
+mod operator;
+mod secrets;
+mod trace;
+
+pub(crate) use fault::Fault;
+pub(crate) use trace::{Trace, Traced};
+
+impl Expr {
+    /// The value of the expression.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found wrong, from left to right. It has no place where a `null` is to blame, as the
+    /// reference has it.
+    #[allow(clippy::result_large_err, reason = "an error ends the evaluation: its size is paid once")]
+    pub fn evaluate(&self, scope: &Scope) -> Result<Value, Diagnostic> {
+        self.evaluate_traced(scope).map(|traced| traced.value).map_err(|fault| fault.into_diagnostic(&self.file))
+    }
+
+    /// The value of the expression as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found wrong, with its place.
+    #[allow(clippy::result_large_err, reason = "an error ends the evaluation: its size is paid once")]
+    pub fn decode<T: DecodeValue>(&self, scope: &Scope) -> Result<T, Diagnostic> {
+        self.evaluate_traced(scope)
+            .and_then(|traced| T::decode_value(&traced.value).map_err(|error| Fault::decode(&traced.trace, &error)))
+            .map_err(|fault| fault.into_diagnostic_at(self))
+    }
+
+    /// The value and which piece of the text made which part of it.
+    pub(crate) fn evaluate_traced<'e>(&'e self, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+        let mut traced = match &self.kind {
+            ExprKind::Literal(literal) => Traced::untraced(literal::value(literal).map_err(Fault::Nowhere)?),
+            ExprKind::Identifier(name) => Traced::untraced(self.look_up(name, scope)?),
+            ExprKind::Array(elements) => {
+                let elements: Result<Vec<_>, _> =
+                    elements.iter().map(|element| element.evaluate_traced(scope)).collect();
+                Traced::array(elements?)
+            }
+            ExprKind::Object(fields) => {
+                let fields: Result<Vec<_>, _> = fields
+                    .iter()
+                    .map(|field| Ok((field.name.name.clone(), field.value.evaluate_traced(scope)?)))
+                    .collect();
+                Traced::object(fields?)
+            }
+            ExprKind::Access { value, name } => access(&value.evaluate_traced(scope)?, name)?,
+            ExprKind::Index { value, index, .. } => {
+                index_into(&value.evaluate_traced(scope)?, &index.evaluate_traced(scope)?)?
+            }
+            ExprKind::Call { function, arguments, .. } => call(function, arguments, scope)?,
+            ExprKind::Unary { operator, value } => {
+                let value = value.evaluate_traced(scope)?;
+                Traced::untraced(operator::unary(*operator, &value)?)
+            }
+            ExprKind::Binary { left, operator, right, .. } => {
+                let left = left.evaluate_traced(scope)?;
+                let right = right.evaluate_traced(scope)?;
+                Traced::untraced(operator::binary(&left, *operator, &right)?)
+            }
+            ExprKind::Paren(inner) => inner.evaluate_traced(scope)?,
+        };
+        traced.set_source(self);
+        Ok(traced)
+    }
+
+    fn look_up(&self, name: &str, scope: &Scope) -> Result<Value, Fault<'static>> {
+        scope.lookup(name).cloned().ok_or_else(|| Fault::At {
+            span: self.span,
+            message: format!("identifier \"{name}\" does not exist"),
+            help: did_you_mean(name, scope.names()),
+        })
+    }
+}
+
+fn access<'e>(object: &Traced<'e>, name: &Ident) -> Result<Traced<'e>, Fault<'e>> {
+    let Some(fields) = object.value.fields() else {
+        let kind = object.value.kind();
+        let message = if matches!(object.value, Value::Capsule(_)) {
+            format!("expected object or array or a capsule convertible to an object, got {kind}")
+        } else {
+            format!("cannot access field \"{}\" on value of type {kind}", name.name)
+        };
+        return Err(Fault::of(&object.trace, message));
+    };
+    match fields.get(&name.name) {
+        Some(value) => Ok(object.field(&name.name, value.clone())),
+        None => Err(Fault::At {
+            span: name.span,
+            message: format!("field \"{}\" does not exist", name.name),
+            help: did_you_mean(&name.name, fields.keys().map(String::as_str)),
+        }),
+    }
+}
+
+fn index_into<'e>(container: &Traced<'e>, index: &Traced<'e>) -> Result<Traced<'e>, Fault<'e>> {
+    if let Some(elements) = container.value.elements() {
+        let number = Number::of(&index.value)
+            .ok_or_else(|| Fault::of(&index.trace, format!("should be number, got {}", index.value.kind())))?;
+        let at = number.to_int();
+        let element = usize::try_from(at).ok().and_then(|at| Some((at, elements.get(at)?.clone())));
+        return element.map(|(at, element)| container.element(at, element)).ok_or_else(|| {
+            let length = elements.len();
+            Fault::of(&index.trace, format!("index {at} is out of range of array with length {length}"))
+        });
+    }
+    let Some(fields) = container.value.fields() else {
+        let capsule =
+            if matches!(container.value, Value::Capsule(_)) { " or a capsule convertible to an object" } else { "" };
+        let message = format!("expected object or array{capsule}, got {}", container.value.kind());
+        return Err(Fault::of(&container.trace, message));
+    };
+    if index.value.text_bytes().is_none() {
+        return Err(Fault::of(&index.trace, format!("should be string, got {}", index.value.kind())));
+    }
+    let name = index.value.as_str().unwrap_or_default();
+    Ok(match fields.get(name) {
+        Some(value) if index.value.as_str().is_some() => container.field(name, value.clone()),
+        _ => Traced::untraced(Value::Null),
+    })
+}
+
+fn call<'e>(function: &'e Expr, arguments: &'e [Expr], scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+    let callee = function.evaluate_traced(scope)?;
+    let Value::Function(body) = &callee.value else {
+        return Err(Fault::of(&callee.trace, format!("should be function, got {}", callee.value.kind())));
+    };
+    let arguments: Result<Vec<_>, _> = arguments.iter().map(|argument| argument.evaluate_traced(scope)).collect();
+    let arguments = arguments?;
+    body.call_traced(&arguments).map_err(|error| match error {
+        CallError::Function(message) => Fault::of(&callee.trace, message),
+        CallError::Call(message) => Fault::Nowhere(message),
+        CallError::Argument { index, error } => match arguments.get(index) {
+            Some(argument) => Fault::decode(&argument.trace, &error),
+            None => Fault::of(&callee.trace, error.to_string()),
+        },
+    })
+}

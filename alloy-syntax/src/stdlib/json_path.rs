@@ -1,0 +1,40 @@
+//! Picks values out of JSON.
+
+use std::borrow::Cow;
+
+use serde_json_path::JsonPath;
+
+use super::json;
+use crate::decode::DecodeError;
+use crate::value::{CallArguments, CallError, Value};
+
+/// Everything that a path finds, as an array.
+pub(super) fn json_path(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
+    arguments.expect(2)?;
+    let (text, path): (String, String) = (arguments.decode(0)?, arguments.decode(1)?);
+    let path = JsonPath::parse(&rooted(&path)).map_err(|error| CallError::Argument {
+        index: 1,
+        error: DecodeError::new(format!("is not a JSONPath: {error}")),
+    })?;
+    let parsed: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| CallError::Function(json::describe(&error, &text)))?;
+    let found = path.query(&parsed).all();
+    Ok(Value::array(found.into_iter().map(|json| json::value_of(json.clone(), &number))))
+}
+
+/// The reference lets a path begin without `$`.
+fn rooted(path: &str) -> Cow<'_, str> {
+    match path.chars().next() {
+        Some('$') => Cow::Borrowed(path),
+        Some('@') => Cow::Owned(path.replacen('@', "$", 1)),
+        Some('.' | '[') | None => Cow::Owned(format!("${path}")),
+        Some(_) => Cow::Owned(format!("$.{path}")),
+    }
+}
+
+/// Unlike `from_json`, this keeps whole numbers whole.
+#[allow(clippy::needless_pass_by_value, reason = "the signature that the conversion asks for")]
+fn number(number: serde_json::Number) -> Value {
+    let whole = number.as_i64().map(Value::Int).or_else(|| number.as_u64().map(Value::Uint));
+    whole.unwrap_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN)))
+}

@@ -1,0 +1,101 @@
+//! Comments and alignment, beyond the conformance cases.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test's own functions cannot do fails the test"
+)]
+
+use alloy_syntax::{format_source, parse_file};
+
+fn format(source: &str) -> String {
+    let formatted = format_source("test", source).unwrap();
+    assert_eq!(format_source("test", &formatted).unwrap(), formatted, "formatting again changes it");
+    formatted
+}
+
+#[track_caller]
+fn assert_format(source: &str, expected: &str) {
+    let formatted = format(source);
+    assert_eq!(formatted, expected, "got:\n{formatted}\nwant:\n{expected}");
+}
+
+#[test]
+fn comments_at_the_ends_of_lines_are_aligned() {
+    assert_format("a = 1 // one\nbbb = 22 // two\n", "a   = 1  // one\nbbb = 22 // two\n");
+    assert_format("a = 1 // one\nbbb = 22\nc = 3 // three\n", "a   = 1 // one\nbbb = 22\nc   = 3 // three\n");
+}
+
+#[test]
+fn comments_keep_their_place() {
+    assert_format(
+        "// file\n\n// block\nb \"l\" { // open\n // inside\n x = [ // list\n 1, // one\n // before two\n 2,\n // end\n ]\n // last\n}\n// after\n",
+        "// file\n\n// block\nb \"l\" { // open\n\t// inside\n\tx = [ // list\n\t\t1, // one\n\t\t// before two\n\t\t2,\n\t\t// end\n\t]\n\t// last\n}\n// after\n",
+    );
+    assert_format(
+        "o = {\n// first\na = 1, // one\n\n// second\nbbb = 2,\n// end\n}\n",
+        "o = {\n\t// first\n\ta = 1, // one\n\n\t// second\n\tbbb = 2,\n\t// end\n}\n",
+    );
+    assert_format("a = /* in */ 1 /* behind */ + /* before */ 2\n", "a = /* in */ 1 /* behind */ + /* before */ 2\n");
+}
+
+#[test]
+fn a_comment_behind_a_brace_does_not_indent_its_line() {
+    assert_format(
+        "a = { /* c */ b = 1 }\nc { // open\n\n /* in */ }\n",
+        "a = { /* c */ b = 1}\n\nc { // open\n\n\t/* in */ }\n",
+    );
+}
+
+#[test]
+fn an_empty_line_ends_alignment_and_stays() {
+    assert_format("a = 1\n\n\n\nbbb = 2\nc = 3\n", "a = 1\n\nbbb = 2\nc   = 3\n");
+    assert_format("a = 1\nbbb = [\n1,\n]\nc = 3\n", "a   = 1\nbbb = [\n\t1,\n]\nc = 3\n");
+}
+
+#[test]
+fn strings_stay_as_they_are() {
+    let source = "a = `line \t\n\n  two\t`\nb = \"tab\\t\"\nc = {\"k\\t\" = 1}\n";
+    let expected = "a = `line \t\n\n  two\t`\nb = \"tab\\t\"\nc = {\"k\\t\" = 1}\n";
+    assert_format(source, expected);
+}
+
+#[test]
+fn the_last_comment_may_end_the_file() {
+    assert_format("a = 1 // c", "a = 1 // c\n");
+    assert_format("a { }\n\n\n// c\n", "a { }\n\n// c\n");
+    assert_format("/* a\n   b */", "/* a\n   b */\n");
+}
+
+#[test]
+fn comments_between_arguments_keep_their_place() {
+    assert_format(
+        "a = f( // open\n1, // one\n// before two\n2, // two\n)\n",
+        "a = f( // open\n\t1, // one\n\t// before two\n\t2, // two\n)\n",
+    );
+}
+
+#[test]
+fn nested_blocks_and_calls_are_laid_out() {
+    assert_format(
+        "a {\nb {\nc = f(1,2)\n}\nd=1\ne \"x\" {}\n}\n",
+        "a {\n\tb {\n\t\tc = f(1, 2)\n\t}\n\td = 1\n\n\te \"x\" { }\n}\n",
+    );
+    assert_format("a = concat(\n[1],\nb.c,\n)\n", "a = concat(\n\t[1],\n\tb.c,\n)\n");
+    assert_format("a = !b && -c^2 <= d%3\n", "a = !b && -c ^ 2 <= d % 3\n");
+}
+
+/// Whatever parses still means the same after formatting: the words are the same, in order.
+#[test]
+fn no_word_is_lost() {
+    let source = include_str!("formatting/mixed.alloy");
+    let words = |text: &str| {
+        let file = parse_file("test", text).unwrap();
+        let comments: Vec<_> = file.comments.iter().flatten().map(|comment| comment.text.clone()).collect();
+        let references: Vec<_> =
+            file.body.references().iter().map(|t| t.names().collect::<Vec<_>>().join(".")).collect();
+        (comments, references, file.body.blocks().map(alloy_syntax::ast::Block::full_name).collect::<Vec<_>>())
+    };
+    assert_eq!(words(&format(source)), words(source));
+}

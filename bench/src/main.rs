@@ -1,0 +1,33 @@
+//! Flamegate under load, beside a forwarder that does nothing else.
+//!
+//! `load` measures; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+
+mod forward;
+mod load;
+mod sink;
+
+use clap::Parser;
+
+/// The proxy's allocator, so that the plain forwarder's figures do not differ from its by the allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Measures what Flamegate costs.
+#[derive(Parser)]
+#[command(name = "flamegate-bench", version)]
+enum Command {
+    /// Loads each program in turn and prints its throughput, latency, CPU time and memory
+    Load(load::Arguments),
+    /// Takes profiles and answers at once
+    Sink(sink::Arguments),
+    /// Forwards each request unread through Pingora and hyper
+    Forward(forward::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Sink(arguments) => sink::run(&arguments),
+        Command::Forward(arguments) => forward::run(arguments),
+    }
+}

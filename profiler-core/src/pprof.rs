@@ -1,0 +1,103 @@
+//! The pprof message: `profile.proto` of github.com/google/pprof, and its gzip wrapping.
+//!
+//! The messages are declared here by hand with prost's derive: eight small structs are easier to read than
+//! generated code, and no schema compiler is asked of whoever builds.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use prost::Message;
+
+mod message;
+
+pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
+
+/// Why bytes are no pprof.
+#[derive(Debug, thiserror::Error)]
+pub enum PprofError {
+    /// The gzip stream is damaged or cut short.
+    #[error("the profile's gzip stream is damaged: {0}")]
+    Gzip(#[source] std::io::Error),
+    /// More bytes than allowed came out of the gzip stream.
+    #[error("the profile holds more than the {0} bytes allowed once decompressed")]
+    TooLarge(usize),
+    /// The protobuf message cannot be read.
+    #[error("the profile is no pprof message: {0}")]
+    Message(#[from] prost::DecodeError),
+}
+
+/// Whether bytes start as a gzip stream does (RFC 1952).
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+impl Profile {
+    /// Reads a profile, gzipped or not; `limit` bounds the bytes after decompression.
+    pub fn from_bytes(bytes: &Bytes, limit: usize) -> Result<Self, PprofError> {
+        if !is_gzip(bytes) {
+            return Ok(Self::decode(bytes.clone())?);
+        }
+        let mut message = Vec::new();
+        let gzip = flate2::read::MultiGzDecoder::new(bytes.as_ref());
+        // One byte over the limit tells a profile that is too large from one that just fits.
+        gzip.take(limit as u64 + 1).read_to_end(&mut message).map_err(PprofError::Gzip)?;
+        if message.len() > limit {
+            return Err(PprofError::TooLarge(limit));
+        }
+        Ok(Self::decode(message.as_slice())?)
+    }
+
+    /// A string of the table; `""` where the index lies outside.
+    pub fn string(&self, index: i64) -> &str {
+        usize::try_from(index).ok().and_then(|index| self.string_table.get(index)).map_or("", String::as_str)
+    }
+
+    /// The names of all functions, in the order of the table.
+    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.function.iter().map(|function| self.string(function.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile {
+            string_table: vec![String::new(), "burn".into(), "cpu".into()],
+            function: vec![Function { id: 1, name: 1, ..Function::default() }],
+            sample_type: vec![ValueType { r#type: 2, unit: 0 }],
+            sample: vec![Sample { location_id: vec![1], value: vec![7], label: vec![] }],
+            ..Profile::default()
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Bytes {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn plain_and_gzipped_read_the_same() {
+        let bytes = Bytes::from(profile().encode_to_vec());
+        assert_eq!(Profile::from_bytes(&bytes, 1000).unwrap(), profile());
+        assert_eq!(Profile::from_bytes(&gzip(&bytes), 1000).unwrap(), profile());
+        assert_eq!(profile().function_names().collect::<Vec<_>>(), ["burn"]);
+    }
+
+    #[test]
+    fn a_bomb_ends_at_the_limit() {
+        let bomb = gzip(&vec![0; 1 << 24]);
+        assert!(matches!(Profile::from_bytes(&bomb, 1 << 16), Err(PprofError::TooLarge(limit)) if limit == 1 << 16));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let whole = gzip(&profile().encode_to_vec());
+        assert!(matches!(Profile::from_bytes(&whole.slice(..whole.len() - 9), 1000), Err(PprofError::Gzip(_))));
+        assert!(matches!(Profile::from_bytes(&Bytes::from_static(b"\x0a\xff"), 1000), Err(PprofError::Message(_))));
+    }
+}

@@ -1,0 +1,138 @@
+//! `flamegate run`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::component::{Listeners, Services};
+use crate::filters::Builtins;
+use crate::graph::Controller;
+use crate::telemetry::logs;
+use crate::telemetry::metrics::Metrics;
+use crate::web;
+
+mod reference_flags;
+
+use reference_flags::ReferenceFlags;
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// Configuration: a file, or a folder of *.alloy files
+    path: PathBuf,
+    /// Where the admin listener listens: readiness, metrics, reload
+    #[arg(long = "server.http.listen-addr", value_name = "ADDRESS", default_value = "127.0.0.1:12345")]
+    listen_addr: String,
+    /// Folder for what must outlive the process
+    #[arg(long = "storage.path", value_name = "FOLDER", default_value = "data-alloy/")]
+    storage_path: PathBuf,
+    #[command(flatten)]
+    reference: ReferenceFlags,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) fn run(flags: &RunFlags) -> ExitCode {
+    logs::install();
+    // The first provider stays; nothing else here installs one.
+    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
+    flags.reference.warn();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot start: {error}\n")),
+    };
+    match runtime.block_on(serve(flags)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+async fn serve(flags: &RunFlags) -> Result<(), String> {
+    let mut signals = Signals::new().map_err(|error| format!("signals cannot be watched: {error}\n"))?;
+    let controller = Arc::new(Controller::new(flags.path.clone(), Arc::new(services(flags))));
+    let admin = bind(&flags.listen_addr).await?;
+    let stopping = watch::Sender::new(false);
+    let mut stopped = stopping.subscribe();
+    let serving = tokio::spawn(web::serve(admin, controller.clone(), async move {
+        // An error says that the sender is gone, which is as good.
+        let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
+    }));
+
+    let color = std::io::stderr().is_terminal();
+    controller.load().await.map_err(|error| error.render(color))?;
+    tracing::info!("now serving");
+    loop {
+        match signals.next().await {
+            Told::Reload => match controller.load().await {
+                Ok(()) => tracing::info!("config reloaded"),
+                Err(error) => tracing::error!(err = %error, "failed to reload config"),
+            },
+            Told::Stop(name) => {
+                tracing::info!(signal = name, "stopping: requests in flight finish");
+                break;
+            }
+        }
+    }
+    controller.stop().await;
+    stopping.send_replace(true);
+    let ended = serving.await;
+    ended.map_err(|error| error.to_string()).and_then(|served| served.map_err(|error| error.to_string()))
+}
+
+fn services(flags: &RunFlags) -> Services {
+    Services {
+        metrics: Metrics::new(),
+        builtins: Builtins::default(),
+        listeners: Listeners::default(),
+        storage_path: flags.storage_path.clone(),
+    }
+}
+
+async fn bind(address: &str) -> Result<TcpListener, String> {
+    let failed = |error| format!("the admin listener cannot listen on {address}: {error}; choose another address with --server.http.listen-addr\n");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    tracing::info!(%addr, "admin listening");
+    Ok(listener)
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+enum Told {
+    Reload,
+    Stop(&'static str),
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+        }
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    use std::io::Write;
+    // Where standard error is closed there is no one to tell.
+    let _told = std::io::stderr().write_all(message.as_bytes());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,122 @@
+//! What a component is. This page is all that its author must read.
+//!
+//! A component is a struct made of decoded [`Arguments`]. Loading a configuration has two phases: first everything is
+//! built ([`Component::build`]), with no effect that anyone can observe; then, if all went well, everything takes its
+//! place ([`Component::activate`]), sinks before sources. What is still wanted is not built again, and what is built
+//! again may take over what its predecessor holds: an address, a compiled filter, a pool of connections.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alloy_syntax::{Arguments, CapsuleValue, DecodeError, DecodeValue, Invalid, Value, decode_capsule};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::filters::Builtins;
+use crate::pipeline::Receiver;
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
+
+mod listeners;
+
+pub use listeners::{ClaimError, Listeners};
+
+/// A component that is configured and runs.
+pub trait Component: Sized + Send + Sync + 'static {
+    /// The block's name, for example `pyroscope.relabel`.
+    const NAME: &'static str;
+
+    /// What may stand in the block. Equal arguments mean that nothing has to be built again.
+    type Arguments: Arguments + PartialEq + Send + Sync + 'static;
+
+    /// Builds a component without any effect that can be observed: it may bind, open, compile and try, but not accept,
+    /// send or count. `previous` is the one of the same id that runs now.
+    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid>;
+
+    /// What other components may refer to: an object.
+    fn exports(&self) -> Value;
+
+    /// The address that it alone may listen on, where it listens.
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Takes its place: the whole configuration was built. Must not fail; runs on the runtime.
+    fn activate(&self) {}
+
+    /// Ends: the component was replaced by another or removed, or the process ends. What was begun is finished.
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        futures_util::future::ready(()).boxed()
+    }
+
+    /// Removes its series: no component of this id runs any more.
+    fn forget(&self) {}
+}
+
+/// What a component is built with.
+pub struct Context<'a> {
+    /// Whose it is.
+    pub component: ComponentLabels,
+    /// What all components share.
+    pub services: &'a Services,
+}
+
+/// What all components of a process share.
+pub struct Services {
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The filters that are compiled in.
+    pub builtins: Builtins,
+    /// Addresses that are listened on.
+    pub listeners: Listeners,
+    /// Where components may keep files: each in a folder named after its id.
+    pub storage_path: PathBuf,
+}
+
+/// A component whose type is forgotten, for the graph.
+pub(crate) trait AnyComponent: Any + Send + Sync {
+    fn address(&self) -> Option<SocketAddr>;
+    fn activate(&self);
+    fn stop(&self) -> BoxFuture<'_, ()>;
+    fn forget(&self);
+}
+
+impl<C: Component> AnyComponent for C {
+    fn address(&self) -> Option<SocketAddr> {
+        Component::address(self)
+    }
+
+    fn activate(&self) {
+        Component::activate(self);
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        Component::stop(self)
+    }
+
+    fn forget(&self) {
+        Component::forget(self);
+    }
+}
+
+impl CapsuleValue for Receiver {
+    fn type_name(&self) -> &str {
+        "pyroscope.Appendable"
+    }
+
+    fn equals(&self, other: &dyn CapsuleValue) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<Self>().is_some_and(|other| self == other)
+    }
+}
+
+impl DecodeValue for Receiver {
+    fn decode_value(value: &Value) -> Result<Self, DecodeError> {
+        Ok(decode_capsule::<Self>(value, "pyroscope.Appendable")?.as_ref().clone())
+    }
+
+    fn type_name() -> String {
+        "receiver".to_owned()
+    }
+}

@@ -1,0 +1,38 @@
+//! Addresses that are listened on, kept over reloads: a listener that is still wanted is never closed in between.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::ingest::{BindError, Listener, ListenerAddress};
+
+/// All listeners of the process, by address. They belong to the components; here they are only found.
+#[derive(Default)]
+pub struct Listeners(Mutex<HashMap<Key, Weak<Listener>>>);
+
+/// Port 0 is another free port for each component that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    address: ListenerAddress,
+    component: Option<Arc<str>>,
+}
+
+/// Why a component cannot have an address.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ClaimError(#[from] BindError);
+
+impl Listeners {
+    /// The listener of an address: the one that is bound already, whoever has it now, or a new one.
+    pub fn claim(&self, address: &ListenerAddress, component: &Arc<str>) -> Result<Arc<Listener>, ClaimError> {
+        let component = (address.port == 0).then(|| component.clone());
+        let key = Key { address: address.clone(), component };
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.retain(|_, listener| listener.strong_count() > 0);
+        if let Some(listener) = bound.get(&key).and_then(Weak::upgrade).filter(|listener| !listener.is_stopping()) {
+            return Ok(listener);
+        }
+        let listener = Listener::bind(address)?;
+        bound.insert(key, Arc::downgrade(&listener));
+        Ok(listener)
+    }
+}

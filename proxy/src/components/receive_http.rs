@@ -1,0 +1,172 @@
+//! `pyroscope.receive_http`: takes profiles from SDKs, on `/ingest` and on the push API.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_syntax::{Arguments, Invalid, TextValue, Value};
+use bytesize::ByteSize;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use self::app::ReceiveApp;
+use crate::component::{Component, Context};
+use crate::ingest::{App, Limits, Listener, ListenerAddress};
+use crate::pipeline::{Budget, Fanout, Receiver};
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
+
+mod app;
+mod ingest_route;
+mod push_route;
+
+/// What may stand in the block.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(unsupported("debug_info_upload_timeout", "grpc"))]
+pub struct ReceiveHttpArguments {
+    /// Where profiles go.
+    #[alloy(attr)]
+    forward_to: Vec<Receiver>,
+    /// Bytes of a body, as sent and decompressed.
+    #[alloy(attr, default = Size(ByteSize::mib(64)))]
+    max_body_size: Size,
+    /// Bytes of all bodies held at once.
+    #[alloy(attr, default = Size(ByteSize::mib(256)))]
+    max_inflight_bytes: Size,
+    /// How long requests in flight may take to finish when the component ends.
+    #[alloy(attr, default = Duration::from_secs(30))]
+    graceful_shutdown_timeout: Duration,
+    /// Where and how to listen.
+    #[alloy(block, optional)]
+    http: HttpArguments,
+}
+
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = HttpArguments::validate)]
+#[alloy(unsupported("tls", "http2"))]
+struct HttpArguments {
+    /// Host name or address; empty for all.
+    #[alloy(attr, optional)]
+    listen_address: String,
+    /// Port; 0 for any free one, which the log names.
+    #[alloy(attr, default = 8080)]
+    listen_port: u16,
+    /// Connections at once; 0 for any number.
+    #[alloy(attr, default = 16_384)]
+    conn_limit: u32,
+    /// From a request's first byte to its last.
+    #[alloy(attr, default = Duration::from_secs(30))]
+    server_read_timeout: Duration,
+    /// From a request's last byte to the answer's.
+    #[alloy(attr, default = Duration::from_secs(30))]
+    server_write_timeout: Duration,
+    /// Silence between two requests of a connection.
+    #[alloy(attr, default = Duration::from_secs(120))]
+    server_idle_timeout: Duration,
+}
+
+impl HttpArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        let timeouts = [
+            ("server_read_timeout", self.server_read_timeout),
+            ("server_write_timeout", self.server_write_timeout),
+            ("server_idle_timeout", self.server_idle_timeout),
+        ];
+        let zero = timeouts.into_iter().find(|(_, timeout)| timeout.is_zero());
+        zero.map_or(Ok(()), |(name, _)| Err(Invalid::attribute(name, "must be longer than 0s: no request could be served")))
+    }
+}
+
+/// Bytes, as `"64MiB"` or as a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Size(ByteSize);
+
+impl TextValue for Size {
+    fn parse_text(text: &str) -> Result<Self, String> {
+        let size: ByteSize = text.parse().map_err(|_| format!("{text:?} is no size; write it as \"64MiB\""))?;
+        if size.as_u64() == 0 {
+            return Err("must be greater than 0".to_owned());
+        }
+        Ok(Self(size))
+    }
+}
+
+impl Size {
+    fn bytes(self) -> usize {
+        usize::try_from(self.0.as_u64()).unwrap_or(usize::MAX)
+    }
+}
+
+/// The running component.
+pub struct ReceiveHttp {
+    listener: Arc<Listener>,
+    memory: Budget,
+    inflight_bytes: usize,
+    app: Arc<dyn App>,
+    component: ComponentLabels,
+    metrics: Arc<Metrics>,
+    shutdown_timeout: Duration,
+}
+
+impl Component for ReceiveHttp {
+    const NAME: &'static str = "pyroscope.receive_http";
+    type Arguments = ReceiveHttpArguments;
+
+    fn build(
+        arguments: &ReceiveHttpArguments,
+        context: &Context<'_>,
+        previous: Option<&Self>,
+    ) -> Result<Self, Invalid> {
+        let Context { component, services } = context;
+        let http = &arguments.http;
+        let address = ListenerAddress { host: http.listen_address.clone(), port: http.listen_port };
+        let listener = services.listeners.claim(&address, &component.component_id);
+        let listener = listener.map_err(|error| Invalid::block(error.to_string()))?;
+
+        let inflight_bytes = arguments.max_inflight_bytes.bytes();
+        // Bodies that the predecessor holds count on.
+        let memory = previous.map_or_else(|| Budget::new(inflight_bytes), |previous| previous.memory.clone());
+        let limits = Limits {
+            max_body_size: arguments.max_body_size.bytes(),
+            memory: memory.clone(),
+            read_timeout: http.server_read_timeout,
+            write_timeout: http.server_write_timeout,
+            idle_timeout: http.server_idle_timeout,
+            connections: usize::try_from(http.conn_limit).ok().filter(|limit| *limit > 0),
+        };
+        let metrics = services.metrics.clone();
+        let forward_to = Fanout::new(arguments.forward_to.clone());
+        let app = ReceiveApp::new(component, forward_to, limits, metrics.receive_http(component));
+        Ok(Self {
+            listener,
+            memory,
+            inflight_bytes,
+            app: Arc::new(app),
+            component: component.clone(),
+            metrics,
+            shutdown_timeout: arguments.graceful_shutdown_timeout,
+        })
+    }
+
+    fn exports(&self) -> Value {
+        Value::object::<&str>([])
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.listener.local_address())
+    }
+
+    fn activate(&self) {
+        self.memory.resize(self.inflight_bytes);
+        self.listener.serve(self.app.clone());
+        let addr = self.listener.local_address();
+        tracing::info!(component_id = %self.component.component_id, %addr, "listening");
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.listener.retire(&self.app, self.shutdown_timeout).boxed()
+    }
+
+    fn forget(&self) {
+        self.metrics.forget(&self.component);
+    }
+}

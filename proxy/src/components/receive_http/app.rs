@@ -1,0 +1,144 @@
+//! What is behind the listener: two routes, and the words for everything else.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Method, StatusCode, header};
+
+use super::{ingest_route, push_route};
+use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
+use crate::pipeline::{Fanout, Origin, PushError, Retry, Share};
+use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
+use crate::telemetry::metrics::{ComponentLabels, ReceiveHttpMetrics, RequestLabels};
+use crate::wire::{ingest, push};
+
+const INGEST: Route = Route(ingest::PATH);
+const PUSH: Route = Route(push::PATH);
+/// When a sender that found no memory may come again.
+const BUSY_RETRY_AFTER: &str = "1";
+
+pub(super) struct ReceiveApp {
+    pub(super) component_id: Arc<str>,
+    pub(super) forward_to: Fanout,
+    pub(super) limits: Limits,
+    pub(super) metrics: ReceiveHttpMetrics,
+}
+
+impl ReceiveApp {
+    pub(super) fn new(
+        component: &ComponentLabels,
+        forward_to: Fanout,
+        limits: Limits,
+        metrics: ReceiveHttpMetrics,
+    ) -> Self {
+        metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
+        Self { component_id: component.component_id.clone(), forward_to, limits, metrics }
+    }
+
+    /// Counts a refusal and says it to the log, where it does not flood.
+    pub(super) fn count_refusal(&self, reason: &'static str, error: &dyn std::fmt::Display) {
+        self.metrics.refused(reason);
+        tracing::debug!(component_id = %self.component_id, reason, err = %error, "request refused");
+    }
+}
+
+impl App for ReceiveApp {
+    fn route(&self, head: &Head) -> Result<Route, Reply> {
+        let route = match head.path.as_str() {
+            ingest::PATH => INGEST,
+            push::PATH => PUSH,
+            path => {
+                self.count_refusal("not_found", &path);
+                let text = format!("{path:?} is not served here; POST {} and {} are\n", ingest::PATH, push::PATH);
+                return Err(Reply::text(StatusCode::NOT_FOUND, text));
+            }
+        };
+        if head.method != Method::POST {
+            self.count_refusal("method", &head.method);
+            let text = format!("{} takes POST only\n", head.path);
+            let allow = HeaderValue::from_static("POST");
+            return Err(Reply::text(StatusCode::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow));
+        }
+        let checked = if route == PUSH { push_route::check(head) } else { ingest_route::check(head) };
+        checked.map(|()| route).map_err(|(reason, reply)| {
+            self.count_refusal(reason, &reply.status);
+            reply
+        })
+    }
+
+    fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply> {
+        if route == PUSH {
+            async move { push_route::handle(&self, request).await }.boxed()
+        } else {
+            async move { ingest_route::handle(&self, request).await }.boxed()
+        }
+    }
+
+    fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply {
+        let reply =
+            if route == PUSH { push_route::refuse(head, refusal) } else { Reply::text(refusal.status(), format!("{refusal}\n")) };
+        match refusal {
+            Refusal::Busy => reply.with(header::RETRY_AFTER, HeaderValue::from_static(BUSY_RETRY_AFTER)),
+            _ => reply,
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        let reason = match refusal {
+            Refusal::TooLarge { .. } => "too_large",
+            Refusal::Busy => "busy",
+            Refusal::Slow(_) => "slow",
+            Refusal::Broken(_) => "broken",
+            Refusal::Unanswered(_) => "unanswered",
+        };
+        self.count_refusal(reason, refusal);
+    }
+
+    fn patience(&self, route: Route, head: &Head) -> Option<Duration> {
+        if route == PUSH { push_route::patience(head) } else { None }
+    }
+
+    fn answered(&self, answered: &Answered) {
+        let request = RequestLabels { method: method_label(&answered.method), route: route_label(answered.route) };
+        let (received, sent) = self.metrics.bytes(request);
+        received.observe(answered.request_bytes as f64);
+        sent.observe(answered.response_bytes as f64);
+        self.metrics.duration(request, answered.status.as_u16()).observe(answered.took.as_secs_f64());
+        self.metrics.inflight_bytes.set(i64::try_from(self.limits.memory.used()).unwrap_or(i64::MAX));
+    }
+
+    fn inflight(&self, route: Route, change: i64) {
+        self.metrics.inflight(RequestLabels { method: "POST", route: route.0 }).inc_by(change);
+    }
+
+    fn connections(&self, change: i64) {
+        self.metrics.connections.inc_by(change);
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.clone()
+    }
+}
+
+/// The origin of everything in a request.
+pub(super) fn origin(memory: Share) -> Arc<Origin> {
+    Arc::new(Origin { arrived: SystemTime::now(), memory })
+}
+
+/// A reply with the backend's wish for a pause.
+pub(super) fn with_retry_after(reply: Reply, error: &PushError) -> Reply {
+    match error.retry {
+        Retry::Later(Some(pause)) => reply.with(header::RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1))),
+        Retry::Later(None) | Retry::Never => reply,
+    }
+}
+
+fn method_label(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
+}
+
+fn route_label(route: Option<Route>) -> &'static str {
+    route.map_or(OTHER, |route| route.0)
+}

@@ -1,0 +1,95 @@
+//! `POST /ingest`: the older API, which most SDKs use.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use profiler_core::labels::Labels;
+
+use super::app::{ReceiveApp, origin, with_retry_after};
+use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
+use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
+use crate::wire::{ingest, ingest_name};
+
+/// Looks at the head alone.
+pub(super) fn check(head: &Head) -> Result<(), (&'static str, Reply)> {
+    match encoding(head) {
+        Ok(_) => Ok(()),
+        Err(other) => {
+            let text = format!("Content-Encoding {other:?} is not understood; gzip is\n");
+            let reply = Reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+            Err(("encoding", reply.with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))))
+        }
+    }
+}
+
+/// Takes a request that was received whole.
+pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
+    let Request { head, mut body, mut memory } = request;
+    let labels = match labels(app, &head.query) {
+        Ok(labels) => labels,
+        Err(error) => {
+            app.count_refusal("malformed", &error);
+            return Reply::text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+        }
+    };
+    let gzipped = encoding(&head).unwrap_or_default() && !goes_as_it_came(&head);
+    if gzipped {
+        body = match gunzip(&body, app.limits.max_body_size, &mut memory).await {
+            Ok(decompressed) => decompressed,
+            Err(error) => return undecodable(app, &error),
+        };
+    }
+    let content_types = head.headers.get_all(header::CONTENT_TYPE).iter().cloned().collect();
+    let body = Body::Ingest(Arc::new(IngestBody { query: head.query, content_types, bytes: body }));
+    let profile = Profile { labels, body, origin: origin(memory) };
+    answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await)
+}
+
+/// The labels that `name` says. As in the reference a name that cannot be read is told to the log and leaves none.
+fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, ingest_name::NameError> {
+    let Some(name) = ingest::name(query) else { return Ok(Labels::empty()) };
+    let parsed = ingest_name::parse_bytes(&name);
+    match parsed {
+        Err(error @ ingest_name::NameError::Labels(_)) => Err(error),
+        Err(error) => {
+            tracing::warn!(component_id = %app.component_id, name = %String::from_utf8_lossy(&name), err = %error, "the name of a profile cannot be read");
+            Ok(Labels::empty())
+        }
+        Ok(labels) => Ok(labels),
+    }
+}
+
+/// Servers ignore Content-Encoding on this route, and read a bare pprof or JFR gzipped or not: it is passed on as it
+/// came. In any other format they would read compressed bytes as text.
+fn goes_as_it_came(head: &Head) -> bool {
+    let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let multipart = content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
+    !multipart && matches!(ingest::format(&head.query).as_deref(), Some(b"pprof" | b"jfr"))
+}
+
+/// Whether the body is gzipped; the error is an encoding that is not understood.
+fn encoding(head: &Head) -> Result<bool, String> {
+    let named = head.headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
+    match named.to_ascii_lowercase().as_slice() {
+        b"" | b"identity" => Ok(false),
+        b"gzip" | b"x-gzip" => Ok(true),
+        other => Err(String::from_utf8_lossy(other).into_owned()),
+    }
+}
+
+fn undecodable(app: &ReceiveApp, error: &DecompressError) -> Reply {
+    let (reason, status) = match error {
+        DecompressError::TooLarge(_) => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
+        DecompressError::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
+        DecompressError::Damaged(_) => ("malformed", StatusCode::BAD_REQUEST),
+    };
+    app.count_refusal(reason, error);
+    Reply::text(status, format!("{error}\n"))
+}
+
+fn answer(outcomes: &[Outcome]) -> Reply {
+    match PushError::worst(outcomes.iter().filter_map(Outcome::worst)) {
+        None => Reply::text(StatusCode::OK, ""),
+        Some(error) => with_retry_after(Reply::text(error.status, format!("{error}\n")), error),
+    }
+}

@@ -1,0 +1,165 @@
+//! `POST /push.v1.PusherService/Push`: Connect, gRPC and gRPC-Web.
+
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::app::{ReceiveApp, origin, with_retry_after};
+use crate::ingest::{DecompressError, Head, Refusal, Reply, Request, gunzip};
+use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
+use crate::wire::connect::{self, Answer, Call, Codec, Protocol};
+use crate::wire::push;
+
+/// Looks at the head alone.
+pub(super) fn check(head: &Head) -> Result<(), (&'static str, Reply)> {
+    let Some(call) = call(head) else {
+        let text = format!("Content-Type must be one of {}\n", connect::ACCEPTED);
+        let accepted = HeaderValue::from_static(connect::ACCEPTED);
+        let reply = Reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+        return Err(("content_type", reply.with(header::HeaderName::from_static("accept-post"), accepted)));
+    };
+    if call.protocol == Protocol::Grpc && !head.http2 {
+        let text = "gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web\n";
+        return Err(("content_type", Reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, text)));
+    }
+    match compression(call, head) {
+        Ok(_) => Ok(()),
+        Err(other) => {
+            let message = format!("unknown compression {other:?}: supported encodings are gzip");
+            Err(("encoding", reply(call.failure(Code::Unimplemented, &message))))
+        }
+    }
+}
+
+/// How long the sender waits.
+pub(super) fn patience(head: &Head) -> Option<Duration> {
+    call(head)?.timeout(&head.headers)
+}
+
+/// The words for a refusal of the listener.
+pub(super) fn refuse(head: &Head, refusal: &Refusal) -> Reply {
+    let code = match refusal {
+        Refusal::TooLarge { .. } => Code::ResourceExhausted,
+        Refusal::Busy => Code::Unavailable,
+        Refusal::Slow(_) | Refusal::Unanswered(_) => Code::DeadlineExceeded,
+        Refusal::Broken(_) => Code::InvalidArgument,
+    };
+    failure(call_or_connect(head), code, refusal.status(), &refusal.to_string())
+}
+
+/// Takes a request that was received whole.
+pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
+    let call = call_or_connect(&request.head);
+    let Request { head, body, mut memory } = request;
+    let series = match read(call, &head, body, app.limits.max_body_size, &mut memory).await {
+        Ok(series) => series,
+        Err(refused) => {
+            app.count_refusal(refused.reason, &refused.message);
+            return failure(call, refused.code, refused.status, &refused.message);
+        }
+    };
+    let origin = origin(memory);
+    let profiles = series.into_iter().map(|series| series.into_profile(origin.clone())).collect();
+    drop(origin);
+    let batch = Batch { profiles };
+    let labels: Vec<_> = batch.profiles.iter().map(|profile| profile.labels.clone()).collect();
+    let outcomes = app.forward_to.push_each(batch).await;
+    match worst(&outcomes, &labels) {
+        None => reply(call.success()),
+        Some(error) => with_retry_after(failure(call, error.code, error.status, &error.cause), &error),
+    }
+}
+
+struct Refused {
+    reason: &'static str,
+    code: Code,
+    status: StatusCode,
+    message: String,
+}
+
+async fn read(
+    call: Call,
+    head: &Head,
+    body: bytes::Bytes,
+    limit: usize,
+    memory: &mut Share,
+) -> Result<Vec<push::Series>, Refused> {
+    let malformed = |message: String| Refused {
+        reason: "malformed",
+        code: Code::InvalidArgument,
+        status: StatusCode::BAD_REQUEST,
+        message,
+    };
+    let named = compression(call, head).unwrap_or_default();
+    let wrapped = call.unwrap_message(body, named).map_err(|error| malformed(error.to_string()))?;
+    let message = match (wrapped.compressed, named) {
+        (false, _) => wrapped.message,
+        (true, false) => return Err(malformed("the message is compressed, and no header says how".to_owned())),
+        (true, true) if wrapped.message.is_empty() => wrapped.message,
+        (true, true) => gunzip(&wrapped.message, limit, memory).await.map_err(|error| match error {
+            DecompressError::TooLarge(_) => Refused {
+                reason: "too_large",
+                code: Code::ResourceExhausted,
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                message: error.to_string(),
+            },
+            DecompressError::Busy => Refused {
+                reason: "busy",
+                code: Code::Unavailable,
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                message: error.to_string(),
+            },
+            DecompressError::Damaged(_) => malformed(error.to_string()),
+        })?,
+    };
+    let series = match call.codec {
+        Codec::Proto => push::decode(message),
+        Codec::Json => push::decode_json(&message),
+    };
+    series.map_err(|error| malformed(error.to_string()))
+}
+
+/// Which call a head announces; [`check`] has let no other pass.
+fn call(head: &Head) -> Option<Call> {
+    Call::from_content_type(head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?)
+}
+
+fn call_or_connect(head: &Head) -> Call {
+    call(head).unwrap_or(Call { protocol: Protocol::Connect, codec: Codec::Proto })
+}
+
+/// Whether the message may be gzipped; the error is a compression that is not understood.
+fn compression(call: Call, head: &Head) -> Result<bool, String> {
+    let named = head.headers.get(call.encoding_header()).map_or(&b""[..], |value| value.as_bytes());
+    match named {
+        b"" | b"identity" => Ok(false),
+        b"gzip" => Ok(true),
+        other => Err(String::from_utf8_lossy(other).into_owned()),
+    }
+}
+
+/// The error to answer, with the reference's words for where it happened.
+fn worst(outcomes: &[Outcome], labels: &[profiler_core::labels::Labels]) -> Option<PushError> {
+    let failed: Vec<PushError> = (outcomes.iter().enumerate())
+        .flat_map(|(receiver, outcome)| outcome.profiles.iter().zip(labels).map(move |profile| (receiver, profile)))
+        .filter_map(|(receiver, (outcome, labels))| {
+            let words = format_args!("unable to append series {labels} to appendable {receiver}").to_string();
+            Some(outcome.error.clone()?.context(words))
+        })
+        .collect();
+    PushError::worst(&failed).cloned()
+}
+
+fn failure(call: Call, code: Code, status: StatusCode, message: &str) -> Reply {
+    let mut reply = reply(call.failure(code, message));
+    // The status says more than the code does: 413, or a backend's 422.
+    if call.protocol == Protocol::Connect {
+        reply.status = status;
+    }
+    reply
+}
+
+fn reply(answer: Answer) -> Reply {
+    let Answer { status, headers, body, trailers } = answer;
+    Reply { status, headers, body, trailers }
+}

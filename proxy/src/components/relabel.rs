@@ -1,0 +1,113 @@
+//! `pyroscope.relabel`: rewrites and filters the labels of series by rules that run in the sandbox.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_syntax::{Arguments, Capsule, Invalid, Value};
+
+use self::rule::{RuleArguments, Rules};
+use self::stage::RelabelStage;
+use crate::component::{Component, Context};
+use crate::filters::{FilterSettings, LabelsFilter, VerdictCache};
+use crate::pipeline::{Fanout, Receiver};
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
+
+mod rule;
+mod stage;
+
+/// The longest that the rules may take for one label set. They are linear in it, and take some microseconds.
+const TIMEOUT: Duration = Duration::from_millis(100);
+/// The most memory of an instance; compiled rules of usual size take a hundredth of it.
+const MEMORY_LIMIT: usize = 64 << 20;
+
+/// What may stand in the block.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = RelabelArguments::validate)]
+pub struct RelabelArguments {
+    /// Where profiles go afterwards.
+    #[alloy(attr)]
+    forward_to: Vec<Receiver>,
+    /// Label sets whose verdict is remembered.
+    #[alloy(attr, default = 10_000)]
+    max_cache_size: i64,
+    /// The rules, applied in order.
+    #[alloy(block, optional, name = "rule")]
+    rules: Vec<RuleArguments>,
+}
+
+impl RelabelArguments {
+    fn cache_size(&self) -> Option<NonZeroUsize> {
+        usize::try_from(self.max_cache_size).ok().and_then(NonZeroUsize::new)
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let message = "max_cache_size must be greater than 0: must provide a positive size";
+        self.cache_size().map(drop).ok_or_else(|| Invalid::attribute("max_cache_size", message))
+    }
+}
+
+/// The running component.
+pub struct Relabel {
+    stage: Arc<RelabelStage>,
+    rules: Rules,
+    cache_size: NonZeroUsize,
+    component: ComponentLabels,
+    metrics: Arc<Metrics>,
+}
+
+impl Component for Relabel {
+    const NAME: &'static str = "pyroscope.relabel";
+    type Arguments = RelabelArguments;
+
+    fn build(arguments: &RelabelArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let rules = Rules::new(&arguments.rules);
+        let cache_size = arguments.cache_size().unwrap_or(NonZeroUsize::MIN);
+        let kept = previous.filter(|previous| previous.rules == rules).map(|previous| &previous.stage);
+        let (filter, cache) = match kept {
+            // Verdicts on the old rules hold for the new ones too.
+            Some(stage) => (stage.filter.clone(), stage.cache.clone()),
+            None => (filter(&rules, context)?, Arc::new(VerdictCache::new(cache_size))),
+        };
+        let Context { component, services } = context;
+        let stage = RelabelStage {
+            filter,
+            cache,
+            forward_to: Fanout::new(arguments.forward_to.clone()),
+            metrics: services.metrics.relabel(component),
+            fanout: services.metrics.fanout(component),
+        };
+        let (component, metrics) = (component.clone(), services.metrics.clone());
+        Ok(Self { stage: Arc::new(stage), rules, cache_size, component, metrics })
+    }
+
+    fn exports(&self) -> Value {
+        let receiver = Receiver::new(self.component.component_id.clone(), self.stage.clone());
+        Value::object([
+            ("receiver", Value::Capsule(Capsule::new(receiver))),
+            ("rules", Value::Capsule(Capsule::new(self.rules.clone()))),
+        ])
+    }
+
+    fn activate(&self) {
+        let size = self.stage.cache.resize(self.cache_size);
+        self.stage.metrics.cache_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    fn forget(&self) {
+        self.metrics.forget(&self.component);
+    }
+}
+
+fn filter(rules: &Rules, context: &Context<'_>) -> Result<Arc<LabelsFilter>, Invalid> {
+    let settings = FilterSettings {
+        name: context.component.component_id.clone(),
+        config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
+        timeout: TIMEOUT,
+        memory_limit: MEMORY_LIMIT,
+    };
+    let built_in = context.services.builtins.relabel();
+    let (engine, compiled) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
+    let filter = LabelsFilter::new(&engine, &compiled, settings);
+    filter.map(Arc::new).map_err(|error| Invalid::block(error.to_string()))
+}

@@ -1,0 +1,77 @@
+//! `pyroscope.write`: sends profiles to every endpoint, each with its own retries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alloy_syntax::{Arguments, Capsule, Invalid, Value};
+
+use self::endpoint::EndpointArguments;
+use self::stage::{Target, WriteStage};
+use crate::component::{Component, Context};
+use crate::pipeline::Receiver;
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::upstream::Client;
+
+mod endpoint;
+mod labels;
+mod stage;
+
+/// What may stand in the block.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(unsupported("tracing"))]
+pub struct WriteArguments {
+    /// Set on every series that is sent; an empty value deletes the label.
+    #[alloy(attr, optional)]
+    external_labels: BTreeMap<String, String>,
+    /// Where profiles are sent; with none they are accepted and discarded.
+    #[alloy(block, optional, name = "endpoint")]
+    endpoints: Vec<EndpointArguments>,
+}
+
+/// The running component.
+pub struct Write {
+    stage: Arc<WriteStage>,
+    client: Client,
+    component: ComponentLabels,
+    metrics: Arc<Metrics>,
+}
+
+impl Component for Write {
+    const NAME: &'static str = "pyroscope.write";
+    type Arguments = WriteArguments;
+
+    fn build(arguments: &WriteArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let Context { component, services } = context;
+        let metrics = &services.metrics;
+        let client = match previous {
+            // Connections that are open stay open.
+            Some(previous) => previous.client.clone(),
+            None => Client::new().map_err(|error| Invalid::block(error.to_string()))?,
+        };
+        let mut targets = Vec::with_capacity(arguments.endpoints.len());
+        for endpoint in &arguments.endpoints {
+            let endpoint = endpoint.build(client.clone())?;
+            let metrics = metrics.endpoint(component, endpoint.name());
+            targets.push(Target { endpoint, metrics });
+        }
+        let stage = WriteStage {
+            component: component.component_id.clone(),
+            external_labels: arguments.external_labels.clone(),
+            targets,
+            metrics: metrics.write(component),
+        };
+        Ok(Self { stage: Arc::new(stage), client, component: component.clone(), metrics: metrics.clone() })
+    }
+
+    fn exports(&self) -> Value {
+        let receiver = Receiver::new(self.component.component_id.clone(), self.stage.clone());
+        Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
+    }
+
+    fn forget(&self) {
+        for target in &self.stage.targets {
+            self.metrics.forget_endpoint(&self.component, target.endpoint.name());
+        }
+        self.metrics.forget(&self.component);
+    }
+}

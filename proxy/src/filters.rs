@@ -1,0 +1,15 @@
+//! The Wasm host: filters run in a sandbox that they cannot leave, for as long and in as much memory as they may.
+//!
+//! Only this module knows wasmtime.
+
+mod bindings;
+mod builtins;
+mod cache;
+mod engine;
+mod labels_filter;
+mod log_limit;
+
+pub use builtins::Builtins;
+pub use cache::VerdictCache;
+pub use engine::{CompileError, CompiledFilter, Engine};
+pub use labels_filter::{ConfigureError, FilterError, FilterSettings, LabelsFilter, Verdict};

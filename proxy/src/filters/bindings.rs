@@ -1,0 +1,8 @@
+//! What `bindgen!` makes of the contract in `wit/`.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the contract's own documentation is in wit/")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "labels-filter",
+});

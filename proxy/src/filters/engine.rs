@@ -1,0 +1,127 @@
+//! One engine for all filters: compiles them, and interrupts them when their time is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::bindings::{LabelsFilter as Bindings, LabelsFilterPre};
+use super::labels_filter::HostState;
+
+/// How long an epoch lasts: a filter is interrupted at most this much after its deadline.
+pub(super) const EPOCH: Duration = Duration::from_millis(10);
+/// The most memory that any instance may have. Address space is reserved for it, memory is not.
+pub(super) const MAX_MEMORY: usize = 256 << 20;
+/// Instances of all filters together: for each filter one a worker thread, and those being replaced.
+const INSTANCES: u32 = 512;
+/// Stack of a filter. Deeper recursion traps.
+const STACK: usize = 512 << 10;
+
+/// Compiles components and keeps their time. Clones share the engine.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+    linker: Arc<Linker<HostState>>,
+    clock: Arc<Clock>,
+}
+
+/// A component that fits the contract. Clones share the code.
+#[derive(Clone)]
+pub struct CompiledFilter(pub(super) LabelsFilterPre<HostState>);
+
+/// Why a module cannot become a filter.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The engine cannot be made on this machine.
+    #[error("the Wasm engine cannot start: {0:#}")]
+    Engine(wasmtime::Error),
+    /// The thread that interrupts filters cannot be started.
+    #[error("the thread that interrupts filters cannot start: {0}")]
+    Clock(std::io::Error),
+    /// No component, or a broken one.
+    #[error("not a WebAssembly component: {0:#}")]
+    Component(wasmtime::Error),
+    /// It imports or exports something else than the contract says.
+    #[error("the component does not fit the world flamegate:filter/labels-filter@0.1.0: {0:#}")]
+    World(wasmtime::Error),
+}
+
+impl Engine {
+    /// An engine with the pooling allocator and epoch interruption.
+    pub fn new() -> Result<Self, CompileError> {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(INSTANCES)
+            .total_core_instances(INSTANCES)
+            .total_memories(INSTANCES)
+            .total_tables(INSTANCES)
+            .max_memory_size(MAX_MEMORY);
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            .max_wasm_stack(STACK)
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let engine = wasmtime::Engine::new(&config).map_err(CompileError::Engine)?;
+        let mut linker = Linker::new(&engine);
+        Bindings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(CompileError::Engine)?;
+        let clock = Clock::start(engine.weak()).map_err(CompileError::Clock)?;
+        Ok(Self { engine, linker: Arc::new(linker), clock })
+    }
+
+    /// Compiles a component, which takes a second of both cores for a megabyte.
+    pub fn compile(&self, component: &[u8]) -> Result<CompiledFilter, CompileError> {
+        let component = Component::from_binary(&self.engine, component).map_err(CompileError::Component)?;
+        let linked = self.linker.instantiate_pre(&component).map_err(CompileError::World)?;
+        LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)
+    }
+
+    pub(super) fn inner(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    /// Lets epochs pass while a filter runs.
+    pub(super) fn running(&self) -> Running<'_> {
+        if self.clock.running.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.clock.thread.unpark();
+        }
+        Running(&self.clock)
+    }
+}
+
+/// Epochs pass only while some filter runs: an idle process wakes for nothing.
+struct Clock {
+    running: Arc<AtomicUsize>,
+    thread: Thread,
+}
+
+/// A filter that runs.
+pub(super) struct Running<'a>(&'a Clock);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Clock {
+    fn start(engine: wasmtime::EngineWeak) -> std::io::Result<Arc<Self>> {
+        let running = Arc::new(AtomicUsize::new(0));
+        let watched = running.clone();
+        let ticking = move || {
+            while let Some(engine) = engine.upgrade() {
+                if watched.load(Ordering::Acquire) == 0 {
+                    // The engine may go while nothing runs: then the next look finds it gone.
+                    drop(engine);
+                    thread::park_timeout(Duration::from_secs(60));
+                } else {
+                    engine.increment_epoch();
+                    thread::sleep(EPOCH);
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("flamegate-epoch".into()).spawn(ticking)?.thread().clone();
+        Ok(Arc::new(Self { running, thread }))
+    }
+}

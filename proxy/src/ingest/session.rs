@@ -1,0 +1,214 @@
+//! One request on a connection: head, body, work, answer, each under its deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{StatusCode, header};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::server::ShutdownWatch;
+use pingora_http::ResponseHeader;
+use tokio::time::Instant;
+
+use super::listener::CurrentApp;
+use super::{Answered, App, Head, Limits, Refusal, Reply, Request, Route, body};
+
+/// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
+/// reset that closing over unread bytes causes.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes read on at most.
+const LINGER_BYTES: usize = 16 << 20;
+/// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// The reference's default for `max_concurrent_streams`.
+const STREAMS: u32 = 100;
+
+/// What Pingora calls for each request of one connection.
+pub(super) struct Session {
+    app: CurrentApp,
+    options: HttpServerOptions,
+}
+
+/// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
+struct Exchange<'a> {
+    app: &'a Arc<dyn App>,
+    limits: Limits,
+    session: &'a mut ServerSession,
+}
+
+/// Marks a connection whose first request is over.
+struct Reused;
+
+impl Session {
+    pub(super) fn new(app: CurrentApp, idle_timeout: Duration, http2: bool) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2c = http2;
+        options.h2_idle_timeout = Some(idle_timeout);
+        Self { app, options }
+    }
+}
+
+impl Exchange<'_> {
+    /// Reads the head, or sees that there will be none.
+    async fn read_head(&mut self, shutdown: &ShutdownWatch) -> Option<Head> {
+        let idle = self.session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
+        let patience = if idle { self.limits.idle_timeout } else { Duration::ZERO } + self.limits.read_timeout;
+        let mut stopping = shutdown.clone();
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout(patience, self.session.read_request()) => read,
+            _ = stopping.wait_for(|stop| *stop), if idle => return None,
+        };
+        if !matches!(read, Ok(Ok(true))) {
+            return None;
+        }
+        let http2 = self.session.is_http2();
+        let header = self.session.req_header();
+        Some(Head {
+            method: header.method.clone(),
+            path: header.uri.path().to_owned(),
+            query: header.uri.query().unwrap_or_default().to_owned(),
+            headers: header.headers.clone(),
+            http2,
+        })
+    }
+
+    /// Reads the body and lets the app work.
+    async fn serve(&mut self, route: Route, head: Head) -> Served {
+        let deadline = Instant::now() + self.limits.read_timeout;
+        let (body, memory) = match body::read(self.session, &self.limits, deadline).await {
+            Ok(read) => read,
+            Err(refusal) => {
+                self.app.refused(&refusal);
+                let reply = self.app.refuse(route, &head, &refusal);
+                return Served { reply, request_bytes: self.session.body_bytes_read(), body_read: false };
+            }
+        };
+        let request_bytes = body.len();
+        let patience = self.app.patience(route, &head).unwrap_or(Duration::MAX).min(self.limits.write_timeout);
+        // Made now, since the head goes with the request.
+        let late = self.app.refuse(route, &head, &Refusal::Unanswered(patience));
+        let work = tokio::spawn(self.app.clone().handle(route, Request { head, body, memory }));
+        let reply = match tokio::time::timeout(patience, work).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(panicked)) => {
+                tracing::error!(err = %panicked, "a request ended without an answer");
+                Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+            }
+            Err(_) => {
+                self.app.refused(&Refusal::Unanswered(patience));
+                late
+            }
+        };
+        Served { reply, request_bytes, body_read: true }
+    }
+}
+
+struct Served {
+    reply: Reply,
+    request_bytes: usize,
+    /// Whether the next request follows on the connection, or the rest of this one.
+    body_read: bool,
+}
+
+#[async_trait]
+impl HttpServerApp for Session {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let app = self.app.load_full()?;
+        let mut exchange = Exchange { app: &app, limits: app.limits(), session: &mut session };
+        let head = exchange.read_head(shutdown).await?;
+        let began = Instant::now();
+        let method = head.method.clone();
+        let (route, served) = match app.route(&head) {
+            Ok(route) => {
+                app.inflight(route, 1);
+                let served = Box::pin(exchange.serve(route, head)).await;
+                app.inflight(route, -1);
+                (Some(route), served)
+            }
+            Err(reply) => {
+                let body_read = exchange.session.is_body_empty();
+                (None, Served { reply, request_bytes: 0, body_read })
+            }
+        };
+
+        let limits = exchange.limits;
+        let Served { reply, request_bytes, body_read } = served;
+        let keep_alive = body_read && !*shutdown.borrow();
+        session.set_keepalive(keep_alive.then_some(limits.idle_timeout.as_secs().max(1)));
+        let (status, response_bytes) = (reply.status, reply.body.len());
+        let written = tokio::time::timeout(limits.write_timeout, respond(&mut session, reply)).await;
+        app.answered(&Answered { route, method, status, took: began.elapsed(), request_bytes, response_bytes });
+        if !matches!(written, Ok(Ok(()))) {
+            session.shutdown().await;
+            return None;
+        }
+        if !body_read {
+            linger(&mut session).await;
+            if !session.is_http2() {
+                session.shutdown().await;
+                return None;
+            }
+        }
+        let mut settings = HttpPersistentSettings::for_session(&session);
+        settings.set_user_context(Box::new(Reused));
+        let reusable = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let mut options = default_h2_options();
+        options
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(STREAMS);
+        Some(options)
+    }
+}
+
+async fn respond(session: &mut ServerSession, reply: Reply) -> pingora_core::Result<()> {
+    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    for (name, value) in &reply.headers {
+        header.append_header(name, value)?;
+    }
+    if reply.trailers.is_none() {
+        header.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    session.write_response_header(Box::new(header)).await?;
+    match reply.trailers {
+        None if reply.body.is_empty() => Ok(()),
+        None => session.write_response_body(reply.body, true).await,
+        Some(trailers) => {
+            if !reply.body.is_empty() {
+                session.write_response_body(reply.body, false).await?;
+            }
+            session.write_response_trailers(trailers).await
+        }
+    }
+}
+
+/// Reads on what a refused sender still has on the way.
+async fn linger(session: &mut ServerSession) {
+    let reading = async {
+        let mut bytes = 0;
+        while bytes < LINGER_BYTES {
+            match session.read_request_body().await {
+                Ok(Some(chunk)) => bytes += chunk.len(),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    };
+    // The sender has its answer either way.
+    let _ended = tokio::time::timeout(LINGER, reading).await;
+}

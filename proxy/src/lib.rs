@@ -1,0 +1,16 @@
+//! Flamegate: an edge proxy for continuous profiles.
+//!
+//! The modules stand in the order in which a profile meets them; ARCHITECTURE.md draws the map.
+
+pub mod cli;
+pub mod component;
+pub mod components;
+pub mod config;
+pub mod filters;
+pub mod graph;
+pub mod ingest;
+pub mod pipeline;
+pub mod telemetry;
+pub mod upstream;
+pub mod web;
+pub mod wire;

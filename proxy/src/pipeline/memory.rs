@@ -1,0 +1,116 @@
+//! A bound on the bytes that are held at one time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many bytes of bodies a listener may hold at once. Clones share the bound.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Ledger>);
+
+#[derive(Debug)]
+struct Ledger {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Ledger { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }))
+    }
+
+    /// Changes the bound. What is held already stays held.
+    pub fn resize(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes held now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes bytes, or `None` where they are not to be had: there is no waiting.
+    pub fn take(&self, bytes: usize) -> Option<Share> {
+        let mut share = Share { ledger: Some(self.0.clone()), bytes: 0 };
+        share.grow(bytes).then_some(share)
+    }
+}
+
+/// Bytes taken from a [`Budget`]; dropping gives them back.
+#[derive(Debug)]
+pub struct Share {
+    ledger: Option<Arc<Ledger>>,
+    bytes: usize,
+}
+
+impl Share {
+    /// A share of nothing, for profiles whose memory no listener bounds.
+    pub fn unbounded() -> Self {
+        Self { ledger: None, bytes: 0 }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes more bytes; `false` where they are not to be had, and then nothing changed.
+    #[must_use]
+    pub fn grow(&mut self, more: usize) -> bool {
+        if let Some(ledger) = &self.ledger {
+            let limit = ledger.limit.load(Ordering::Relaxed);
+            let taken = ledger.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(more).filter(|after| *after <= limit)
+            });
+            if taken.is_err() {
+                return false;
+            }
+        }
+        self.bytes += more;
+        true
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink(&mut self, bytes: usize) {
+        let back = self.bytes.saturating_sub(bytes);
+        if let Some(ledger) = &self.ledger {
+            ledger.used.fetch_sub(back, Ordering::Relaxed);
+        }
+        self.bytes -= back;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shrink(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_never_exceeded_and_comes_back() {
+        let budget = Budget::new(100);
+        let mut first = budget.take(60).unwrap();
+        assert!(budget.take(41).is_none());
+        assert!(first.grow(40));
+        assert!(!first.grow(1));
+        assert!(!first.grow(usize::MAX));
+        first.shrink(30);
+        assert_eq!((budget.used(), first.bytes()), (30, 30));
+        drop(first);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_smaller_budget_leaves_what_is_held() {
+        let budget = Budget::new(100);
+        let held = budget.take(90).unwrap();
+        budget.resize(50);
+        assert!(budget.take(1).is_none());
+        drop(held);
+        assert!(budget.take(50).is_some());
+    }
+}

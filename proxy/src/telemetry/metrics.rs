@@ -1,0 +1,205 @@
+//! The metrics of one process, under the reference's names.
+//!
+//! A component asks for its series once, when it is built, and holds them: counting is an atomic addition. Every series
+//! carries `component_id` and `component_path`. The names are those of the specification's section 14.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::Registry;
+
+mod fanout;
+mod process;
+pub mod receive_http;
+mod relabel;
+mod write;
+
+pub use fanout::FanoutMetrics;
+pub use process::{ConfigMetrics, ProcessMetrics};
+pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
+pub use relabel::RelabelMetrics;
+pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
+
+/// The buckets of Prometheus' client libraries, in seconds.
+const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// All metric families of the process.
+pub struct Metrics {
+    registry: Registry,
+    fanout: fanout::Families,
+    receive_http: receive_http::Families,
+    relabel: relabel::Families,
+    write: write::Families,
+    process: ProcessMetrics,
+    config: ConfigMetrics,
+}
+
+impl Metrics {
+    /// Registers every family.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::default();
+        Arc::new(Self {
+            fanout: fanout::Families::register(&mut registry),
+            receive_http: receive_http::Families::register(&mut registry),
+            relabel: relabel::Families::register(&mut registry),
+            write: write::Families::register(&mut registry),
+            process: ProcessMetrics::register(&mut registry),
+            config: ConfigMetrics::register(&mut registry),
+            registry,
+        })
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        self.process.refresh();
+        let mut text = String::with_capacity(16 * 1024);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// The fan-out series of a component.
+    pub fn fanout(&self, component: &ComponentLabels) -> FanoutMetrics {
+        self.fanout.of(component)
+    }
+
+    /// The series of a `pyroscope.receive_http`.
+    pub fn receive_http(&self, component: &ComponentLabels) -> ReceiveHttpMetrics {
+        self.receive_http.of(component)
+    }
+
+    /// The series of a `pyroscope.relabel`.
+    pub fn relabel(&self, component: &ComponentLabels) -> RelabelMetrics {
+        self.relabel.of(component)
+    }
+
+    /// The series of a `pyroscope.write`.
+    pub fn write(&self, component: &ComponentLabels) -> WriteMetrics {
+        self.write.of(component)
+    }
+
+    /// The series of one endpoint of a `pyroscope.write`.
+    pub fn endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) -> EndpointMetrics {
+        self.write.endpoint(component, endpoint)
+    }
+
+    /// Removes the series of an endpoint that is no more.
+    pub fn forget_endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) {
+        self.write.forget(component, Some(endpoint));
+    }
+
+    /// Removes the series of a component that is no more, but for those of its endpoints.
+    pub fn forget(&self, component: &ComponentLabels) {
+        self.fanout.forget(component);
+        self.relabel.forget(component);
+        self.write.forget(component, None);
+        self.receive_http.forget(component);
+    }
+
+    /// The series of loading the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
+    }
+}
+
+/// Whose series it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ComponentLabels {
+    /// For example `pyroscope.write.default`.
+    pub component_id: Arc<str>,
+    /// The module it stands in; `/` for none.
+    pub component_path: Arc<str>,
+}
+
+impl ComponentLabels {
+    /// A component of the main configuration.
+    pub fn top_level(component_id: Arc<str>) -> Self {
+        Self { component_id, component_path: "/".into() }
+    }
+}
+
+/// A counter whose series is named as it was registered.
+///
+/// prometheus-client's own counter appends `_total`, which half of the reference's names lack.
+#[derive(Debug, Clone, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Adds one.
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Adds.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The count by now.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl TypedMetric for Counter {
+    const TYPE: MetricType = MetricType::Counter;
+}
+
+impl EncodeMetric for Counter {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_gauge(&self.count())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+/// A gauge of whole numbers.
+pub type IntGauge = Gauge;
+
+/// Makes the histograms of a family.
+#[derive(Debug, Clone, Copy)]
+struct Buckets(&'static [f64]);
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+type HistogramFamily<L> = Family<L, Histogram, Buckets>;
+
+fn counters<L>(registry: &mut Registry, name: &str, help: &str) -> Family<L, Counter>
+where
+    L: Clone + Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn gauges<L>(registry: &mut Registry, name: &str, help: &str) -> Family<L, IntGauge>
+where
+    L: Clone + Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn histograms<L>(registry: &mut Registry, name: &str, help: &str, buckets: &'static [f64]) -> HistogramFamily<L>
+where
+    L: Clone + Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::new_with_constructor(Buckets(buckets));
+    registry.register(name, help, family.clone());
+    family
+}

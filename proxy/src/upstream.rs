@@ -1,0 +1,13 @@
+//! The way to a backend: a pooled HTTP client for each endpoint, what its answers mean, and when to try again.
+
+mod backoff;
+mod client;
+mod endpoint;
+mod failure;
+mod segments;
+
+pub use backoff::Backoff;
+pub use client::{Client, ClientError};
+pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError};
+pub use failure::Failure;
+pub use segments::Segments;

@@ -1,0 +1,228 @@
+//! One endpoint of `pyroscope.write`: where it is, what every request to it carries, and how it is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use tokio::time::Instant;
+
+use super::{Backoff, Client, Failure, Segments};
+use crate::pipeline::PushError;
+
+/// Which API of a backend a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `push.v1.PusherService/Push`.
+    Push,
+    /// `/ingest`.
+    Ingest,
+}
+
+/// What an endpoint is configured with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointSettings {
+    /// As written; names the endpoint in metrics and messages.
+    pub url: String,
+    /// Sent with every request.
+    pub headers: HeaderMap,
+    /// The longest that one attempt may take.
+    pub remote_timeout: Duration,
+    /// How failed attempts are repeated.
+    pub backoff: Backoff,
+    /// Whether "too many requests" is tried again.
+    pub retry_on_http_429: bool,
+}
+
+/// A request to be made of the endpoint, as often as it takes. A clone shares the bytes.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Which API it is for.
+    pub api: Api,
+    /// The API's path.
+    pub path: &'static str,
+    /// The query, without `?`.
+    pub query: Option<String>,
+    /// Headers of the call; they win over the endpoint's.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Segments,
+}
+
+/// One attempt, for whoever counts them.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: u32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Settled {
+    /// Requests made.
+    pub attempts: u32,
+    /// Whether one of them was a success; else why the last one failed.
+    pub result: Result<(), PushError>,
+}
+
+/// An endpoint that can be called.
+#[derive(Debug)]
+pub struct Endpoint {
+    name: Arc<str>,
+    base: Base,
+    settings: EndpointSettings,
+    client: Client,
+}
+
+#[derive(Debug)]
+struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a slash at its end.
+    path: String,
+}
+
+/// Why a URL cannot be an endpoint's.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// It cannot be read.
+    #[error("{0:?} is no URL: {1}")]
+    Invalid(String, http::uri::InvalidUri),
+    /// It lacks a part.
+    #[error("{0:?} has no {1}; write it as http://host:port or https://host:port/base")]
+    Incomplete(String, &'static str),
+    /// Another scheme.
+    #[error("{0:?} has the scheme {1}; only http and https are possible")]
+    Scheme(String, String),
+    /// A user in the URL.
+    #[error("the URL holds a user name; use `headers` or `basic_auth` instead")]
+    UserInfo,
+}
+
+impl Endpoint {
+    /// An endpoint on this client.
+    pub fn new(settings: EndpointSettings, client: Client) -> Result<Self, UrlError> {
+        Ok(Self { name: settings.url.as_str().into(), base: Base::parse(&settings.url)?, settings, client })
+    }
+
+    /// Whether an endpoint can have this URL.
+    pub fn check_url(url: &str) -> Result<(), UrlError> {
+        Base::parse(url).map(drop)
+    }
+
+    /// The URL as configured.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt.
+    pub async fn call(&self, call: Call, observe: impl Fn(Attempt)) -> Settled {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let began = Instant::now();
+            let result = self.attempt(&call).await;
+            observe(Attempt { number: attempts, took: began.elapsed() });
+            let failure = match result {
+                Ok(()) => return Settled { attempts, result: Ok(()) },
+                Err(failure) => failure,
+            };
+            if !failure.retryable || !self.settings.backoff.allows_another(attempts) {
+                let verb = match call.api {
+                    Api::Push => "push",
+                    Api::Ingest => "ingest",
+                };
+                let words = format!("failed to {verb} to endpoint {} ({attempts} retries)", self.name);
+                return Settled { attempts, result: Err(failure.error.context(words)) };
+            }
+            tracing::debug!(endpoint = %self.name, attempts, err = %failure.error, "attempt failed, trying again");
+            tokio::time::sleep(self.settings.backoff.delay(attempts)).await;
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<(), Failure> {
+        let limit = self.settings.remote_timeout;
+        let request = self.request(call).map_err(|error| Failure {
+            error: PushError::internal(format!("the request cannot be built: {error}")),
+            retryable: false,
+        })?;
+        match tokio::time::timeout(limit, self.client.send(request)).await {
+            Err(_) => Err(Failure::timeout(limit)),
+            Ok(Err(error)) => Err(Failure::transport(&error)),
+            Ok(Ok(answer)) => Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err),
+        }
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
+        let mut request = Request::new(call.body.clone());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.base.uri(call.path, call.query.as_deref())?;
+        let headers = request.headers_mut();
+        headers.clone_from(&self.settings.headers);
+        // Replaces headers of the same name.
+        headers.extend(call.headers.clone());
+        if call.api == Api::Push {
+            let millis = self.settings.remote_timeout.as_millis();
+            headers.insert("connect-timeout-ms", HeaderValue::from_str(&millis.to_string())?);
+        }
+        headers.entry(header::USER_AGENT).or_insert_with(|| HeaderValue::from_static(USER_AGENT));
+        Ok(request)
+    }
+}
+
+const USER_AGENT: &str = concat!("Flamegate/", env!("CARGO_PKG_VERSION"));
+
+impl Base {
+    fn parse(url: &str) -> Result<Self, UrlError> {
+        let uri: Uri = url.parse().map_err(|error| UrlError::Invalid(url.to_owned(), error))?;
+        let parts = uri.into_parts();
+        let scheme = parts.scheme.ok_or_else(|| UrlError::Incomplete(url.to_owned(), "scheme"))?;
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(UrlError::Scheme(url.to_owned(), scheme.to_string()));
+        }
+        let authority = parts.authority.ok_or_else(|| UrlError::Incomplete(url.to_owned(), "host"))?;
+        if authority.as_str().contains('@') {
+            return Err(UrlError::UserInfo);
+        }
+        let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
+        Ok(Self { scheme, authority, path })
+    }
+
+    fn uri(&self, path: &'static str, query: Option<&str>) -> Result<Uri, http::Error> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(match (self.path.as_str(), query) {
+            ("", None) => PathAndQuery::from_static(path),
+            (base, None) => PathAndQuery::try_from(format!("{base}{path}"))?,
+            (base, Some(query)) => PathAndQuery::try_from(format!("{base}{path}?{query}"))?,
+        });
+        Ok(Uri::from_parts(parts)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_path_stands_before_the_api_s() {
+        let uri = |url: &str, query| Base::parse(url).unwrap().uri("/ingest", query).unwrap().to_string();
+        assert_eq!(uri("http://host:4040", None), "http://host:4040/ingest");
+        assert_eq!(uri("http://host/", Some("a=b")), "http://host/ingest?a=b");
+        assert_eq!(uri("https://host/pyroscope/", Some("a=b")), "https://host/pyroscope/ingest?a=b");
+    }
+
+    #[test]
+    fn a_url_that_is_no_endpoint_is_refused() {
+        let error = |url: &str| Base::parse(url).unwrap_err().to_string();
+        assert!(error("").contains("is no URL"), "{}", error(""));
+        assert!(error("pyroscope:4040").contains("has no scheme"), "{}", error("pyroscope:4040"));
+        assert!(error("/path").contains("has no scheme"));
+        assert!(error("ftp://host").contains("the scheme ftp"));
+        assert!(error("http://user:secret@host").contains("user name"));
+        assert!(!error("http://user:secret@host").contains("secret"));
+    }
+}

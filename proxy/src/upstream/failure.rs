@@ -1,0 +1,94 @@
+//! What a backend's answer means: taken, to be tried again, or refused.
+
+use http::{StatusCode, header};
+
+use super::client::{Answer, ClientError};
+use super::endpoint::Api;
+use crate::pipeline::{Code, Fault, PushError, Retry};
+use crate::wire::connect;
+
+/// An attempt that failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What to tell the sender if this was the last attempt.
+    pub error: PushError,
+    /// Whether the same request may succeed on another attempt.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// No answer within the time of one attempt.
+    pub fn timeout(after: std::time::Duration) -> Self {
+        let cause = format!("no answer within remote_timeout ({after:?})");
+        Self { error: backend(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, true, cause), retryable: true }
+    }
+
+    /// No connection, a broken one, or an answer that is no HTTP.
+    pub fn transport(failed: &ClientError) -> Self {
+        let error = backend(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, true, failed.to_string());
+        Self { error, retryable: true }
+    }
+
+    /// What an answer says; `None` where the backend took the profile.
+    pub fn of(api: Api, answer: &Answer, retry_on_429: bool) -> Option<Self> {
+        match api {
+            Api::Push => push(answer, retry_on_429),
+            Api::Ingest => ingest(answer, retry_on_429),
+        }
+    }
+}
+
+/// Most bytes of a refusal that are quoted.
+const QUOTED: usize = 2048;
+
+/// `/ingest`: nothing but 200 is a success; 408, 429 and 5xx pass.
+fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
+    let status = answer.status;
+    if status == StatusCode::OK {
+        return None;
+    }
+    let retryable = match status {
+        StatusCode::TOO_MANY_REQUESTS => retry_on_429,
+        StatusCode::REQUEST_TIMEOUT => true,
+        other => other.is_server_error(),
+    };
+    let cause = format!("remote error: pyroscope write error: status={} msg={}", status.as_u16(), quote(&answer.body));
+    // A status that is no refusal (204, 301) cannot be handed on: the sender would take it for a success.
+    let answered = if status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { status };
+    let later = retryable || status == StatusCode::TOO_MANY_REQUESTS;
+    Some(Failure { error: backend(answered, connect::code_from_status(status), later, cause), retryable })
+}
+
+/// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides.
+fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
+    let (code, message) = match answer.status {
+        StatusCode::OK if has_type(answer, "application/proto") => return None,
+        StatusCode::OK => (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body))),
+        status => connect::error_from_json(&answer.body).unwrap_or_else(|| {
+            (connect::code_from_status(status), format!("HTTP status {status}: {}", quote(&answer.body)))
+        }),
+    };
+    let retryable = match code {
+        Code::ResourceExhausted => retry_on_429,
+        Code::DeadlineExceeded | Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss | Code::Aborted => true,
+        _ => false,
+    };
+    let status = if answer.status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { answer.status };
+    let later = retryable || code == Code::ResourceExhausted;
+    Some(Failure { error: backend(status, code, later, format!("{}: {message}", code.name())), retryable })
+}
+
+fn backend(status: StatusCode, code: Code, later: bool, cause: String) -> PushError {
+    let retry = if later { Retry::Later(None) } else { Retry::Never };
+    PushError { fault: Fault::Backend, retry, status, code, cause: cause.into() }
+}
+
+fn has_type(answer: &Answer, expected: &str) -> bool {
+    let content_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected))
+}
+
+fn quote(body: &[u8]) -> String {
+    let quoted = body.get(..QUOTED).unwrap_or(body);
+    String::from_utf8_lossy(quoted).trim_end().to_owned()
+}

@@ -1,0 +1,69 @@
+//! The admin listener: readiness, health, reload, metrics.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::graph::Controller;
+
+/// Serves until `stopping` is done; requests in flight finish.
+pub async fn serve(
+    listener: TcpListener,
+    controller: Arc<Controller>,
+    stopping: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(controller)).with_graceful_shutdown(stopping).await
+}
+
+fn router(controller: Arc<Controller>) -> Router {
+    Router::new()
+        .route("/-/ready", get(ready))
+        .route("/-/healthy", get(healthy))
+        .route("/-/reload", get(reload_by_get).post(reload))
+        .route("/metrics", get(metrics))
+        .with_state(controller)
+}
+
+async fn ready(State(controller): State<Arc<Controller>>) -> Response {
+    if controller.is_ready() {
+        (StatusCode::OK, "Flamegate is ready.\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "Flamegate is not ready.\n").into_response()
+    }
+}
+
+/// A component that cannot be built is refused when the configuration is loaded, so that all that run are healthy.
+async fn healthy() -> &'static str {
+    "All Flamegate components are healthy.\n"
+}
+
+async fn reload(State(controller): State<Arc<Controller>>) -> Response {
+    match controller.load().await {
+        Ok(()) => {
+            tracing::info!("config reloaded");
+            (StatusCode::OK, "config reloaded\n").into_response()
+        }
+        Err(error) => {
+            tracing::error!(err = %error, "failed to reload config");
+            (StatusCode::BAD_REQUEST, error.render(false)).into_response()
+        }
+    }
+}
+
+async fn reload_by_get() -> Response {
+    let allow = [(header::ALLOW, "POST")];
+    (StatusCode::METHOD_NOT_ALLOWED, allow, "reloading changes what runs: POST to /-/reload\n").into_response()
+}
+
+async fn metrics(State(controller): State<Arc<Controller>>) -> Response {
+    match controller.services().metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

@@ -1,0 +1,9 @@
+//! Bytes ⇄ profiles: each format that is received or sent, both directions in one file.
+//!
+//! Everything here is a pure function of bytes. Only this module and `profiler_core::pprof` know protobuf.
+
+pub mod connect;
+pub mod ingest;
+pub mod ingest_name;
+pub mod push;
+mod service_name;

@@ -1,0 +1,14 @@
+//! What the end-to-end tests stand on: a backend as strict as a Pyroscope server, the real server where one
+//! is named, the `flamegate` process, the real SDKs, and small valid profiles.
+
+pub mod backend;
+mod child_output;
+pub mod destination;
+pub mod flamegate;
+pub mod gzip;
+pub mod http_client;
+pub mod jfr;
+pub mod pprof;
+pub mod push_api;
+pub mod pyroscope;
+pub mod sdk;

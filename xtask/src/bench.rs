@@ -1,0 +1,92 @@
+//! `cargo xtask bench …`: builds what is measured as it is shipped, then hands the arguments to `flamegate-bench`.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// Runs the benchmark that `args` name, with the rest of `args` as its flags.
+///
+/// Before a load, installs Debian's nginx when it is to be measured and is missing, which takes root.
+pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
+    if let Some((benchmark, flags)) = args.split_first()
+        && benchmark == "load"
+    {
+        // Built alone, so that no feature which another package asks for changes what is measured.
+        if is_measured(flags, "flamegate") {
+            cargo(root, &["build", "--release", "--package", "flamegate"], &[])?;
+        }
+        if is_measured(flags, "nginx") {
+            provide_nginx()?;
+        }
+    }
+    // Cargo puts both binaries into one folder, where the benchmark looks for Flamegate's.
+    cargo(root, &["run", "--release", "--package", "flamegate-bench", "--"], args)
+}
+
+/// Whether the flags of a load leave `program` in: all are measured where `--only` names none.
+fn is_measured(flags: &[String], program: &str) -> bool {
+    if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
+        return false;
+    }
+    let after = flags.iter().zip(flags.iter().skip(1));
+    let apart = after.filter(|(flag, _)| *flag == "--only").map(|(_, names)| names.as_str());
+    let joined = flags.iter().filter_map(|flag| flag.strip_prefix("--only="));
+    let only: Vec<&str> = apart.chain(joined).flat_map(|names| names.split(',')).collect();
+    only.is_empty() || only.contains(&program)
+}
+
+fn provide_nginx() -> anyhow::Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    if folders.any(|folder| folder.join("nginx").is_file()) {
+        return Ok(());
+    }
+    let owner = std::fs::metadata("/proc/self").context("cannot see whose process this is")?.uid();
+    ensure!(
+        owner == 0,
+        "nginx is missing and only root can install it: `apt-get install nginx`, or leave it out with --only bare,flamegate"
+    );
+    let install = ["install", "--yes", "--no-install-recommends", "nginx"];
+    succeed(Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    // The package starts a server on port 80 that nobody has asked for.
+    if Path::new("/run/systemd/system").is_dir() {
+        succeed(Command::new("systemctl").args(["disable", "--now", "nginx"]))?;
+    }
+    Ok(())
+}
+
+fn cargo(root: &Path, args: &[&str], more: &[String]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    succeed(Command::new(cargo).current_dir(root).args(args).args(more))
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().display().to_string();
+    let status = command.status().with_context(|| format!("cannot start {program}"))?;
+    ensure!(status.success(), "{program} failed ({status})");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_leaves_programs_out() {
+        let cases: [(&[&str], bool); 7] = [
+            (&[], true),
+            (&["--rounds", "1"], true),
+            (&["--only", "bare,nginx"], true),
+            (&["--only=bare", "--only=nginx"], true),
+            (&["--only", "bare"], false),
+            (&["--only=nginxes"], false),
+            (&["--help"], false),
+        ];
+        for (flags, measured) in cases {
+            let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+            assert_eq!(is_measured(&flags, "nginx"), measured, "{flags:?}");
+        }
+    }
+}
