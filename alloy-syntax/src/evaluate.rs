@@ -1,10 +1,11 @@
 //! Turns expressions into values.
 
-use crate::ast::{Expr, ExprKind, Ident};
+use crate::ast::{Expr, ExprKind, Field, Ident};
 use crate::decode::DecodeValue;
 use crate::diagnostic::Diagnostic;
 use crate::scope::Scope;
 use crate::suggest::did_you_mean;
+use crate::token::TokenKind;
 use crate::value::number::Number;
 use crate::value::{CallError, Value};
 
@@ -41,37 +42,21 @@ impl Expr {
             .map_err(|fault| fault.into_diagnostic_at(self))
     }
 
-    /// The value and which piece of the text made which part of it.
+    /// The value and which piece of the text made which part of it. Each kind of expression has a function of
+    /// its own, so that a level of nesting takes little of the stack.
     pub(crate) fn evaluate_traced<'e>(&'e self, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
         let mut traced = match &self.kind {
             ExprKind::Literal(literal) => Traced::untraced(literal::value(literal).map_err(Fault::Nowhere)?),
             ExprKind::Identifier(name) => Traced::untraced(self.look_up(name, scope)?),
-            ExprKind::Array(elements) => {
-                let elements: Result<Vec<_>, _> =
-                    elements.iter().map(|element| element.evaluate_traced(scope)).collect();
-                Traced::array(elements?)
-            }
-            ExprKind::Object(fields) => {
-                let fields: Result<Vec<_>, _> = fields
-                    .iter()
-                    .map(|field| Ok((field.name.name.clone(), field.value.evaluate_traced(scope)?)))
-                    .collect();
-                Traced::object(fields?)
-            }
+            ExprKind::Array(elements) => Traced::array(evaluate_all(elements, scope)?),
+            ExprKind::Object(fields) => object(fields, scope)?,
             ExprKind::Access { value, name } => access(&value.evaluate_traced(scope)?, name)?,
-            ExprKind::Index { value, index, .. } => {
-                index_into(&value.evaluate_traced(scope)?, &index.evaluate_traced(scope)?)?
-            }
+            ExprKind::Index { value, index, .. } => index_into(value, index, scope)?,
             ExprKind::Call { function, arguments, .. } => call(function, arguments, scope)?,
             ExprKind::Unary { operator, value } => {
-                let value = value.evaluate_traced(scope)?;
-                Traced::untraced(operator::unary(*operator, &value)?)
+                Traced::untraced(operator::unary(*operator, &value.evaluate_traced(scope)?)?)
             }
-            ExprKind::Binary { left, operator, right, .. } => {
-                let left = left.evaluate_traced(scope)?;
-                let right = right.evaluate_traced(scope)?;
-                Traced::untraced(operator::binary(&left, *operator, &right)?)
-            }
+            ExprKind::Binary { left, operator, right, .. } => binary(left, *operator, right, scope)?,
             ExprKind::Paren(inner) => inner.evaluate_traced(scope)?,
         };
         traced.set_source(self);
@@ -85,6 +70,28 @@ impl Expr {
             help: did_you_mean(name, scope.names()),
         })
     }
+}
+
+fn evaluate_all<'e>(expressions: &'e [Expr], scope: &Scope) -> Result<Vec<Traced<'e>>, Fault<'e>> {
+    let mut all = Vec::with_capacity(expressions.len());
+    for expression in expressions {
+        all.push(expression.evaluate_traced(scope)?);
+    }
+    Ok(all)
+}
+
+fn object<'e>(fields: &'e [Field], scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+    let mut all = Vec::with_capacity(fields.len());
+    for field in fields {
+        all.push((field.name.name.clone(), field.value.evaluate_traced(scope)?));
+    }
+    Ok(Traced::object(all))
+}
+
+fn binary<'e>(left: &'e Expr, operator: TokenKind, right: &'e Expr, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+    let left = left.evaluate_traced(scope)?;
+    let right = right.evaluate_traced(scope)?;
+    operator::binary(&left, operator, &right).map(Traced::untraced)
 }
 
 fn access<'e>(object: &Traced<'e>, name: &Ident) -> Result<Traced<'e>, Fault<'e>> {
@@ -107,7 +114,13 @@ fn access<'e>(object: &Traced<'e>, name: &Ident) -> Result<Traced<'e>, Fault<'e>
     }
 }
 
-fn index_into<'e>(container: &Traced<'e>, index: &Traced<'e>) -> Result<Traced<'e>, Fault<'e>> {
+fn index_into<'e>(container: &'e Expr, index: &'e Expr, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+    let container = container.evaluate_traced(scope)?;
+    let index = index.evaluate_traced(scope)?;
+    part_of(&container, &index)
+}
+
+fn part_of<'e>(container: &Traced<'e>, index: &Traced<'e>) -> Result<Traced<'e>, Fault<'e>> {
     if let Some(elements) = container.value.elements() {
         let number = Number::of(&index.value)
             .ok_or_else(|| Fault::of(&index.trace, format!("should be number, got {}", index.value.kind())))?;
@@ -139,8 +152,7 @@ fn call<'e>(function: &'e Expr, arguments: &'e [Expr], scope: &Scope) -> Result<
     let Value::Function(body) = &callee.value else {
         return Err(Fault::of(&callee.trace, format!("should be function, got {}", callee.value.kind())));
     };
-    let arguments: Result<Vec<_>, _> = arguments.iter().map(|argument| argument.evaluate_traced(scope)).collect();
-    let arguments = arguments?;
+    let arguments = evaluate_all(arguments, scope)?;
     body.call_traced(&arguments).map_err(|error| match error {
         CallError::Function(message) => Fault::of(&callee.trace, message),
         CallError::Call(message) => Fault::Nowhere(message),

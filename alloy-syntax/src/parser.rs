@@ -13,8 +13,8 @@ use crate::token::{Token, TokenKind};
 mod expression;
 
 /// How deep blocks and expressions may lie inside each other. Each level costs a few stack frames when the
-/// tree is parsed, evaluated, printed and dropped; with this many a thread's usual 2 MiB suffice.
-pub(crate) const MAX_DEPTH: usize = 200;
+/// tree is parsed, evaluated, printed and dropped; with this many half of a thread's usual 2 MiB suffices.
+pub(crate) const MAX_DEPTH: usize = 100;
 
 /// Parses a file.
 ///

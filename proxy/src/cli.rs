@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::filters::{COMPILE_COMMAND, compile_stdin};
+
 mod run;
 
 pub use run::RunFlags;
@@ -20,6 +22,9 @@ pub struct Cli {
 enum Command {
     /// Runs a configuration until it is told to stop
     Run(RunFlags),
+    /// Compiles a filter from standard input to standard output; `run` calls it
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompileFilter,
 }
 
 impl Cli {
@@ -27,6 +32,10 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(flags) => run::run(&flags),
+            Command::CompileFilter => match compile_stdin() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => run::fail(&format!("{message}\n")),
+            },
         }
     }
 }

@@ -5,11 +5,13 @@
 mod bindings;
 mod builtins;
 mod cache;
+mod compiler;
 mod engine;
 mod labels_filter;
 mod log_limit;
 
 pub use builtins::Builtins;
 pub use cache::VerdictCache;
+pub use compiler::{COMPILE_COMMAND, Compiler, compile_stdin};
 pub use engine::{CompileError, CompiledFilter, Engine};
 pub use labels_filter::{ConfigureError, FilterError, FilterSettings, LabelsFilter, Verdict};

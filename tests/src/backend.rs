@@ -111,7 +111,7 @@ pub enum Verdict {
     Refused(Refusal),
     /// Answered as the script said, unread.
     Scripted(Answer),
-    /// Its body never came whole.
+    /// Its body never came whole, or its sender hung up while it was to be judged later.
     Broken(String),
 }
 
@@ -302,7 +302,7 @@ impl fmt::Display for Attempt {
             }
             Verdict::Refused(refusal) => write!(f, "refused: {refusal}"),
             Verdict::Scripted(answer) => write!(f, "answered as scripted: {answer:?}"),
-            Verdict::Broken(error) => write!(f, "never came whole: {error}"),
+            Verdict::Broken(error) => write!(f, "broken: {error}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The real `flamegate` binary as a child process.
 
 mod metrics;
+mod to_end;
 
 use std::env;
 use std::ffi::OsStr;
@@ -184,10 +185,18 @@ impl Flamegate {
     /// # Errors
     /// [`FlamegateError::Answer`] with Flamegate's words when it refuses the new one.
     pub async fn reload(&self, configuration: &str) -> Result<(), FlamegateError> {
-        let file = self.folder.path().join("config.alloy");
-        std::fs::write(file, configuration).map_err(system("write the configuration"))?;
+        self.replace_configuration(configuration)?;
         let url = format!("http://{}/-/reload", self.admin);
         expect_ok("POST /-/reload", &http_client::post(&url, &[], "").await?)
+    }
+
+    /// Replaces the configuration and tells it nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn replace_configuration(&self, configuration: &str) -> Result<(), FlamegateError> {
+        std::fs::write(self.folder.path().join("config.alloy"), configuration)
+            .map_err(system("write the configuration"))
     }
 
     /// Sends a signal.
@@ -237,10 +246,23 @@ impl Flamegate {
     /// # Errors
     /// When the process has ended.
     pub fn rss_bytes(&self) -> Result<u64, FlamegateError> {
-        let what = "read VmRSS";
+        self.kernel_bytes("VmRSS:")
+    }
+
+    /// The most resident memory that it had so far, in bytes.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn peak_rss_bytes(&self) -> Result<u64, FlamegateError> {
+        self.kernel_bytes("VmHWM:")
+    }
+
+    /// A line of `/proc/PID/status` that counts kilobytes.
+    fn kernel_bytes(&self, name: &str) -> Result<u64, FlamegateError> {
+        let what = "read the memory of flamegate";
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?));
         let status = status.map_err(system(what))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         let absent = || FlamegateError::System { what, error: io::ErrorKind::InvalidData.into() };
         Ok(kilobytes.ok_or_else(absent)? * 1024)

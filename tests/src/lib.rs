@@ -2,13 +2,19 @@
 //! is named, the `flamegate` process, the real SDKs, and small valid profiles.
 
 pub mod backend;
+pub mod blocks;
 mod child_output;
+pub mod conformance;
 pub mod destination;
 pub mod flamegate;
 pub mod gzip;
 pub mod http_client;
 pub mod jfr;
+pub mod polling;
 pub mod pprof;
 pub mod push_api;
+pub mod push_client;
 pub mod pyroscope;
+pub mod raw_http;
 pub mod sdk;
+pub mod spine;

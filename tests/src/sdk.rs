@@ -1,5 +1,6 @@
 //! The real SDKs, each profiling a small busy program from `tests/clients/`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -75,11 +76,13 @@ impl Sdk {
     }
 
     /// Part of the name of the function that burns CPU after the last interval: only the upload at exit has it.
+    /// The Java agent makes none: it drops what it has not sent.
     #[must_use]
-    pub fn function_before_exit(self) -> &'static str {
+    pub fn function_before_exit(self) -> Option<&'static str> {
         match self {
-            Self::Python14 | Self::Python08 => "burn_cpu_before_exit",
-            Self::Go | Self::Java | Self::Node => "burnCpuBeforeExit",
+            Self::Python14 | Self::Python08 => Some("burn_cpu_before_exit"),
+            Self::Go | Self::Node => Some("burnCpuBeforeExit"),
+            Self::Java => None,
         }
     }
 
@@ -130,12 +133,11 @@ impl Sdk {
                 command
             }
             Self::Java => {
-                let mut class_path = existing("agent.jar")?.into_os_string();
+                let mut agent = OsString::from("-javaagent:");
+                agent.push(existing("agent.jar")?);
                 existing("Busy.class")?;
-                class_path.push(":");
-                class_path.push(&folder);
                 let mut command = Command::new("java");
-                command.arg("-cp").arg(class_path).arg("Busy");
+                command.arg(agent).arg("-cp").arg(&folder).arg("Busy");
                 command
             }
             Self::Node => {

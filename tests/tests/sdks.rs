@@ -71,7 +71,10 @@ fn expected(sdk: Sdk) -> Vec<Expected<'static>> {
         cpu.sample_labels = &[("region", "eu-west")];
         cpu.absent = &[];
     }
-    let mut all = vec![cpu, Expected { function: sdk.function_before_exit(), ..cpu }];
+    let mut all = vec![cpu];
+    if let Some(function) = sdk.function_before_exit() {
+        all.push(Expected { function, ..cpu });
+    }
     if sdk == Sdk::Go {
         all.push(Expected { kind: Kind::Heap, function: "allocateOnTheHeap", ..cpu });
     }

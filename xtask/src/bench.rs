@@ -1,10 +1,11 @@
 //! `cargo xtask bench …`: builds what is measured as it is shipped, then hands the arguments to `flamegate-bench`.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+
+use crate::debian;
 
 /// Runs the benchmark that `args` name, with the rest of `args` as its flags.
 ///
@@ -43,13 +44,7 @@ fn provide_nginx() -> anyhow::Result<()> {
     if folders.any(|folder| folder.join("nginx").is_file()) {
         return Ok(());
     }
-    let owner = std::fs::metadata("/proc/self").context("cannot see whose process this is")?.uid();
-    ensure!(
-        owner == 0,
-        "nginx is missing and only root can install it: `apt-get install nginx`, or leave it out with --only bare,flamegate"
-    );
-    let install = ["install", "--yes", "--no-install-recommends", "nginx"];
-    succeed(Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    debian::install(&["nginx"]).context("without nginx, leave it out with --only bare,flamegate")?;
     // The package starts a server on port 80 that nobody has asked for.
     if Path::new("/run/systemd/system").is_dir() {
         succeed(Command::new("systemctl").args(["disable", "--now", "nginx"]))?;

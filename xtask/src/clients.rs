@@ -2,18 +2,19 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use crate::debian;
 
 const JAVA_AGENT: &str = "io.pyroscope:agent:2.9.2";
 const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
 
 /// Commands that the clients need, each with the Debian packages that bring it.
-const COMMANDS: [(&str, &[&str]); 7] = [
+const COMMANDS: [(&str, &[&str]); 6] = [
     ("go", &["golang-go"]),
-    ("python3", &["python3", "python3-venv"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
     ("java", &["default-jdk-headless"]),
@@ -125,45 +126,12 @@ fn copy(from: &Path, to: &Path, files: &[&str]) -> Result<()> {
 }
 
 fn provide_commands() -> Result<()> {
-    let mut packages: Vec<&str> = Vec::new();
-    let mut missing: Vec<&str> = Vec::new();
-    for (command, needs) in COMMANDS {
-        if on_path(command).is_none() {
-            missing.push(command);
-            packages.extend(needs);
-        }
-    }
-    if on_path("python3").is_some() && !venv_works() {
-        missing.push("python3 -m venv");
-        packages.push("python3-venv");
-    }
+    debian::provide_python()?;
+    let missing = COMMANDS.iter().filter(|(command, _)| debian::on_path(command).is_none());
+    let mut packages: Vec<&str> = missing.flat_map(|(_, packages)| packages.iter().copied()).collect();
     packages.sort_unstable();
     packages.dedup();
-    if packages.is_empty() {
-        return Ok(());
-    }
-    println!("clients: {} not found, installing {}", missing.join(", "), packages.join(" "));
-    if on_path("apt-get").is_none() {
-        bail!("{} not found: install them and run this again", missing.join(", "));
-    }
-    let apt = |arguments: &[&str]| {
-        let step = Step::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-        let hint = format!("run `apt-get install {}` as root, then this again", packages.join(" "));
-        step.run().context(hint)
-    };
-    apt(&["update", "--quiet"])?;
-    apt(&[&["install", "--quiet", "--yes", "--no-install-recommends"], packages.as_slice()].concat())
-}
-
-/// Debian's python3 has the module venv but not what it needs to install pip.
-fn venv_works() -> bool {
-    let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
-    ensurepip.is_ok_and(|output| output.status.success())
-}
-
-fn on_path(command: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
+    if packages.is_empty() { Ok(()) } else { debian::install(&packages) }
 }
 
 /// A command to be run to its end.

@@ -19,48 +19,47 @@ use tempfile::TempDir;
 use record::Record;
 use sources::Sources;
 use toolchain::Toolchain;
-pub use toolchain::install_toolchain;
 
 /// A component that was written to the repository.
 #[derive(Debug)]
-pub struct Built {
+pub(crate) struct Built {
     /// The folder of its sources in `guest-examples/`.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it is.
-    pub component: PathBuf,
+    pub(crate) component: PathBuf,
     /// Its size in bytes.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Whether its bytes are other ones than before.
-    pub changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// What [`check`] found in order.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// One entry for each filter.
-    pub guests: Vec<Checked>,
-    /// Holds the rebuilt components; it is deleted with the report.
-    pub rebuilt: TempDir,
+    pub(crate) guests: Vec<Checked>,
+    /// Holds the rebuilt components: they are deleted with the report.
+    _rebuilt: TempDir,
 }
 
 /// A filter whose sources, record and component belong together.
 #[derive(Debug)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// The folder of its sources in `guest-examples/`.
-    pub name: String,
+    pub(crate) name: String,
     /// The component in the repository.
-    pub committed: PathBuf,
+    pub(crate) committed: PathBuf,
     /// The component as it was just built from the sources: tests belong to it as well.
-    pub rebuilt: PathBuf,
+    pub(crate) rebuilt: PathBuf,
     /// The toolchain here is the recorded one, and gave the same bytes.
-    pub same_bytes: bool,
+    pub(crate) same_bytes: bool,
 }
 
 /// Builds all filters of the checkout `root`, and writes the components and their records.
 ///
 /// # Errors
 /// No toolchain (and none can be installed), or a source that does not build.
-pub fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
+pub(crate) fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
     let root = &absolute(root)?;
     let toolchain = Toolchain::find_or_install()?;
     let names = guests(root)?;
@@ -72,7 +71,7 @@ pub fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
 /// # Errors
 /// Sources or a component that are not the recorded ones; other bytes from the recorded toolchain; all errors of
 /// [`build`].
-pub fn check(root: &Path) -> anyhow::Result<Report> {
+pub(crate) fn check(root: &Path) -> anyhow::Result<Report> {
     let root = &absolute(root)?;
     let names = guests(root)?;
     // What is cheap comes first: a stale record shows before any toolchain is asked for.
@@ -91,7 +90,7 @@ pub fn check(root: &Path) -> anyhow::Result<Report> {
         .into_iter()
         .map(|(name, record)| check_one(root, name, &record, &toolchain, rebuilt.path()))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Report { guests, rebuilt })
+    Ok(Report { guests, _rebuilt: rebuilt })
 }
 
 fn build_one(root: &Path, name: String, toolchain: &Toolchain) -> anyhow::Result<Built> {

@@ -1,1 +1,66 @@
-fn main() {}
+//! Everything a developer of Flamegate runs, beyond cargo's own commands: `cargo xtask --help`.
+
+#![allow(clippy::print_stdout, reason = "this program's output is what it prints")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod checks;
+mod clients;
+mod debian;
+mod guests;
+mod rings;
+mod steps;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Everything a developer of Flamegate runs")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Installs what the tests need and runs them all
+    Test {
+        /// A Pyroscope server's binary: the end-to-end tests then run on it as well
+        #[arg(long, value_name = "PATH")]
+        pyroscope: Option<PathBuf>,
+        /// Only this ring: checks, guests, units or end-to-end
+        #[arg(long, value_name = "RING")]
+        only: Option<rings::Ring>,
+    },
+    /// Builds the filters of guest-examples/ and writes the components and their records
+    Guests,
+    /// Builds and runs a benchmark: `cargo xtask bench load --help`
+    Bench {
+        /// The benchmark's name and its flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = root()?;
+    match Cli::parse().command {
+        Command::Test { pyroscope, only } => rings::run(&root, pyroscope.as_deref(), only),
+        Command::Guests => build_guests(&root),
+        Command::Bench { args } => bench::run(&root, &args),
+    }
+}
+
+fn build_guests(root: &Path) -> anyhow::Result<()> {
+    for built in guests::build(root)? {
+        let changed = if built.changed { "changed" } else { "as before" };
+        println!("{}: {} bytes, {changed}: {}", built.name, built.size, built.component.display());
+    }
+    Ok(())
+}
+
+fn root() -> anyhow::Result<PathBuf> {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(xtask.parent().context("the checkout has moved: run `cargo clean -p xtask`")?.to_owned())
+}

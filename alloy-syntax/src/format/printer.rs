@@ -103,15 +103,15 @@ impl<'a> Printer<'a> {
         } else {
             self.write_pending(self.pending.len());
         }
-        self.write_text(next, text);
+        self.write_item(next, text, Item::Text(text.to_owned()));
     }
 
-    fn write_text(&mut self, place: Place, text: &str) {
+    fn write_item(&mut self, place: Place, text: &str, item: Item) {
         self.write_indent();
         let lines = text.matches('\n').count();
         self.at = Place { line: place.line.saturating_add(lines), offset: place.offset.saturating_add(text.len()) };
         self.last_line = self.at.line;
-        self.items.push(Item::Text(text.to_owned()));
+        self.items.push(item);
     }
 
     fn write_indent(&mut self) {
@@ -168,7 +168,11 @@ impl<'a> Printer<'a> {
             for comment in group {
                 self.space_before_comment(next, comment);
                 let start = comment.span.start;
-                self.write_text(Place { line: start.line, offset: start.offset }, &comment.text);
+                self.write_item(
+                    Place { line: start.line, offset: start.offset },
+                    &comment.text,
+                    Item::Comment(comment.text.clone()),
+                );
                 last = Some(comment);
             }
         }

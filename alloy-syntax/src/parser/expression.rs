@@ -141,7 +141,9 @@ impl Parser<'_> {
             }
             TokenKind::LeftCurly => {
                 self.advance();
-                let fields = self.parse_fields();
+                // A `]` cannot be meant as a field's name.
+                let mismatched = self.token.kind == TokenKind::RightBracket;
+                let fields = if mismatched { Vec::new() } else { self.parse_fields() };
                 self.expect(TokenKind::RightCurly);
                 ExprKind::Object(fields)
             }

@@ -65,7 +65,7 @@ fn print(value: &Value, verb: char, spec: &Spec) -> String {
         Value::Null => return format!("%!{verb}(<nil>)"),
         Value::Bool(value) => matches!(verb, 't' | 'v').then(|| spec.pad(if *value { "true" } else { "false" })),
         Value::Int(number) => integer::print(*number < 0, number.unsigned_abs(), verb, spec),
-        Value::Uint(number) if verb == 'v' && spec.sharp => {
+        Value::Uint(number) if verb == 'v' && spec.sharp_v => {
             integer::print(false, *number, 'x', &Spec { sharp: true, ..spec.clone() })
         }
         Value::Uint(number) => integer::print(false, *number, verb, spec),
@@ -81,7 +81,7 @@ fn print(value: &Value, verb: char, spec: &Spec) -> String {
             (None, None) => Some(spec.pad(&format!("{capsule:?}"))),
         },
     };
-    printed.unwrap_or_else(|| format!("%!{verb}({}={})", type_name(value), print(value, 'v', &Spec::default())))
+    printed.unwrap_or_else(|| format!("%!{verb}({}={})", type_name(value), print(value, 'v', spec)))
 }
 
 /// Go's names of the types.
@@ -105,7 +105,7 @@ fn type_name(value: &Value) -> &'static str {
 fn text(text: &str, verb: char, spec: &Spec) -> Option<String> {
     let cut: String = text.chars().take(spec.precision.unwrap_or(usize::MAX)).collect();
     match verb {
-        'v' if spec.sharp => Some(spec.pad(&crate::quote::quote(text))),
+        'v' if spec.sharp_v => Some(spec.pad(&crate::quote::quote(text))),
         'v' | 's' => Some(spec.pad(&cut)),
         'q' if spec.sharp && !cut.contains('`') && !cut.chars().any(|c| c.is_control() && c != '\t') => {
             Some(spec.pad(&format!("`{cut}`")))
@@ -133,7 +133,7 @@ fn text(text: &str, verb: char, spec: &Spec) -> Option<String> {
 fn print_array(value: &Value, verb: char, spec: &Spec) -> String {
     let elements = value.elements().unwrap_or_default();
     let elements: Vec<String> = elements.iter().map(|element| print_inner(element, verb, spec)).collect();
-    if verb == 'v' && spec.sharp {
+    if verb == 'v' && spec.sharp_v {
         return format!("[]interface {{}}{{{}}}", elements.join(", "));
     }
     format!("[{}]", elements.join(" "))
@@ -148,7 +148,7 @@ fn print_object(value: &Value, verb: char, spec: &Spec) -> String {
             format!("{name}:{}", print_inner(field, verb, spec))
         })
         .collect();
-    if verb == 'v' && spec.sharp {
+    if verb == 'v' && spec.sharp_v {
         return format!("map[string]interface {{}}{{{}}}", fields.join(", "));
     }
     format!("map[{}]", fields.join(" "))
@@ -156,8 +156,8 @@ fn print_object(value: &Value, verb: char, spec: &Spec) -> String {
 
 fn print_inner(value: &Value, verb: char, spec: &Spec) -> String {
     match value {
-        Value::Null if verb == 'v' && spec.sharp => "interface {}(nil)".to_owned(),
-        Value::Null => spec.pad("<nil>"),
+        Value::Null if verb == 'v' && spec.sharp_v => "interface {}(nil)".to_owned(),
+        Value::Null => "<nil>".to_owned(),
         value => print(value, verb, spec),
     }
 }
@@ -165,7 +165,7 @@ fn print_inner(value: &Value, verb: char, spec: &Spec) -> String {
 fn print_optional_secret(secret: &OptionalSecret, verb: char, spec: &Spec) -> String {
     let is_secret = print(&Value::Bool(secret.is_secret()), verb, spec);
     let value = print(&Value::string(secret.expose()), verb, spec);
-    match (verb, spec.sharp, spec.plus) {
+    match (verb, spec.sharp_v, spec.plus_v) {
         ('v', true, _) => format!("alloytypes.OptionalSecret{{IsSecret:{is_secret}, Value:{value}}}"),
         ('v', false, true) => format!("{{IsSecret:{is_secret} Value:{value}}}"),
         _ => format!("{{{is_secret} {value}}}"),

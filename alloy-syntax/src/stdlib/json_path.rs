@@ -16,8 +16,7 @@ pub(super) fn json_path(arguments: &CallArguments<'_, '_>) -> Result<Value, Call
         index: 1,
         error: DecodeError::new(format!("is not a JSONPath: {error}")),
     })?;
-    let parsed: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| CallError::Function(json::describe(&error, &text)))?;
+    let parsed = json::parse(&text).map_err(CallError::Function)?;
     let found = path.query(&parsed).all();
     Ok(Value::array(found.into_iter().map(|json| json::value_of(json.clone(), &number))))
 }

@@ -161,7 +161,7 @@ const KEY_OF_OTHER_TYPE: &str = "<interface {} Value>";
 impl Fields {
     fn add(&mut self, key: &Node, value: Node) -> Result<(), String> {
         if key.kind == NodeKind::Merge {
-            return self.merge(&value.value, value.line);
+            return self.merge(&value.value);
         }
         let name = match &key.value {
             Value::String(name) => name.to_string(),
@@ -184,8 +184,8 @@ impl Fields {
     }
 
     /// The fields of a `<<` count where the mapping has none of its own; of several the first counts.
-    fn merge(&mut self, value: &Value, line: usize) -> Result<(), String> {
-        let wrong = || format!("line {line}: map merge requires map or sequence of maps as the value");
+    fn merge(&mut self, value: &Value) -> Result<(), String> {
+        let wrong = || "map merge requires map or sequence of maps as the value".to_owned();
         let sources = match value {
             Value::Object(_) => vec![value.clone()],
             Value::Array(elements) => elements.to_vec(),
@@ -219,15 +219,22 @@ fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Node
     Ok(Node::new(scalar::value(text, plain, core_type)?, 1, 1))
 }
 
-/// The error as the reference's library has it.
+/// The error in the words of the reference's library, as far as it has the same.
 fn describe(error: &ScanError) -> String {
     let info = error.info();
     let problem = info.split_once(", ").map_or(info, |(_, problem)| problem);
-    // Its parser counts lines from 0 where its scanner counts from 1.
-    let line = if info.starts_with("while scanning") {
-        error.marker().line()
-    } else {
-        error.marker().line().saturating_sub(1)
+    let (problem, in_scanner) = match problem {
+        "simple key expected" | "simple key expect ':'" => ("could not find expected ':'", true),
+        "misplaced bracket" => ("did not find expected node content", false),
+        problem if problem.starts_with("unexpected character: ") => {
+            ("found character that cannot start any token", true)
+        }
+        problem => (problem, info.starts_with("while scanning") || problem.contains("not allowed")),
     };
-    if line == 0 { problem.to_owned() } else { format!("line {line}: {problem}") }
+    // That library leaves out the first line, and its parser counts from 0 where its scanner counts from 1.
+    match error.marker().line() {
+        0 | 1 => problem.to_owned(),
+        line if in_scanner => format!("line {line}: {problem}"),
+        line => format!("line {}: {problem}", line - 1),
+    }
 }

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::component::{Listeners, Services};
-use crate::filters::Builtins;
+use crate::filters::{Builtins, Compiler};
 use crate::graph::Controller;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
@@ -87,14 +87,18 @@ async fn serve(flags: &RunFlags) -> Result<(), String> {
 fn services(flags: &RunFlags) -> Services {
     Services {
         metrics: Metrics::new(),
-        builtins: Builtins::default(),
+        builtins: Builtins::new(Compiler::Child("/proc/self/exe".into())),
         listeners: Listeners::default(),
         storage_path: flags.storage_path.clone(),
     }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {
-    let failed = |error| format!("the admin listener cannot listen on {address}: {error}; choose another address with --server.http.listen-addr\n");
+    let failed = |error| {
+        format!(
+            "the admin listener cannot listen on {address}: {error}; choose another address with --server.http.listen-addr\n"
+        )
+    };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     tracing::info!(%addr, "admin listening");
@@ -130,7 +134,7 @@ impl Signals {
     }
 }
 
-fn fail(message: &str) -> ExitCode {
+pub(super) fn fail(message: &str) -> ExitCode {
     use std::io::Write;
     // Where standard error is closed there is no one to tell.
     let _told = std::io::stderr().write_all(message.as_bytes());

@@ -49,10 +49,10 @@ struct HttpArguments {
     listen_address: String,
     /// Port; 0 for any free one, which the log names.
     #[alloy(attr, default = 8080)]
-    listen_port: u16,
+    listen_port: i64,
     /// Connections at once; 0 for any number.
     #[alloy(attr, default = 16_384)]
-    conn_limit: u32,
+    conn_limit: i64,
     /// From a request's first byte to its last.
     #[alloy(attr, default = Duration::from_secs(30))]
     server_read_timeout: Duration,
@@ -65,14 +65,29 @@ struct HttpArguments {
 }
 
 impl HttpArguments {
+    fn port(&self) -> Result<u16, Invalid> {
+        let message = "must be between 0 and 65535; 0 takes any free port";
+        u16::try_from(self.listen_port).map_err(|_| Invalid::attribute("listen_port", message))
+    }
+
+    fn connections(&self) -> Result<Option<usize>, Invalid> {
+        let limit = usize::try_from(self.conn_limit);
+        let limit = limit.map_err(|_| Invalid::attribute("conn_limit", "must not be negative; 0 is no limit"))?;
+        Ok((limit > 0).then_some(limit))
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
+        self.port()?;
+        self.connections()?;
         let timeouts = [
             ("server_read_timeout", self.server_read_timeout),
             ("server_write_timeout", self.server_write_timeout),
             ("server_idle_timeout", self.server_idle_timeout),
         ];
         let zero = timeouts.into_iter().find(|(_, timeout)| timeout.is_zero());
-        zero.map_or(Ok(()), |(name, _)| Err(Invalid::attribute(name, "must be longer than 0s: no request could be served")))
+        zero.map_or(Ok(()), |(name, _)| {
+            Err(Invalid::attribute(name, "must be longer than 0s: no request could be served"))
+        })
     }
 }
 
@@ -118,7 +133,7 @@ impl Component for ReceiveHttp {
     ) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let http = &arguments.http;
-        let address = ListenerAddress { host: http.listen_address.clone(), port: http.listen_port };
+        let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
         let listener = services.listeners.claim(&address, &component.component_id);
         let listener = listener.map_err(|error| Invalid::block(error.to_string()))?;
 
@@ -131,7 +146,7 @@ impl Component for ReceiveHttp {
             read_timeout: http.server_read_timeout,
             write_timeout: http.server_write_timeout,
             idle_timeout: http.server_idle_timeout,
-            connections: usize::try_from(http.conn_limit).ok().filter(|limit| *limit > 0),
+            connections: http.connections()?,
         };
         let metrics = services.metrics.clone();
         let forward_to = Fanout::new(arguments.forward_to.clone());

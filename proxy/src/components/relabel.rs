@@ -111,3 +111,6 @@ fn filter(rules: &Rules, context: &Context<'_>) -> Result<Arc<LabelsFilter>, Inv
     let filter = LabelsFilter::new(&engine, &compiled, settings);
     filter.map(Arc::new).map_err(|error| Invalid::block(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,26 @@
 //! The filters that are compiled in: the same sandboxed components as everyone else's.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{CompileError, CompiledFilter, Engine};
+use super::{CompileError, CompiledFilter, Compiler, Engine};
 
 /// `pyroscope.relabel`'s rules; source and record of the build stand beside the file.
 const RELABEL: &[u8] = include_bytes!("../../../guest-examples/relabel.wasm");
 
-/// The engine and the built-in filters, made when first asked for: a pipeline without filters pays nothing.
-#[derive(Default)]
+/// The engine and the built-in filters, made when first asked for: a pipeline without filters pays nothing. Clones
+/// share them.
+#[derive(Clone, Default)]
 pub struct Builtins {
-    compiled: Mutex<Option<(Engine, CompiledFilter)>>,
+    compiler: Compiler,
+    compiled: Arc<Mutex<Option<(Engine, CompiledFilter)>>>,
 }
 
 impl Builtins {
+    /// Compiled by this compiler.
+    pub fn new(compiler: Compiler) -> Self {
+        Self { compiler, compiled: Arc::default() }
+    }
+
     /// The filter behind `pyroscope.relabel`. The first call takes about a second.
     pub fn relabel(&self) -> Result<(Engine, CompiledFilter), CompileError> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -21,7 +28,7 @@ impl Builtins {
             return Ok(ready.clone());
         }
         let engine = Engine::new()?;
-        let relabel = engine.compile(RELABEL)?;
+        let relabel = engine.compile(&self.compiler, RELABEL)?;
         Ok(compiled.insert((engine, relabel)).clone())
     }
 }

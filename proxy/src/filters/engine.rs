@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::Compiler;
 use super::bindings::{LabelsFilter as Bindings, LabelsFilterPre};
 use super::labels_filter::HostState;
 
@@ -44,6 +45,12 @@ pub enum CompileError {
     /// No component, or a broken one.
     #[error("not a WebAssembly component: {0:#}")]
     Component(wasmtime::Error),
+    /// The compiler refuses it.
+    #[error("not a WebAssembly component: {0}")]
+    Refused(String),
+    /// The compiler cannot be run.
+    #[error("the compiler of filters cannot be run: {0}")]
+    Child(std::io::Error),
     /// It imports or exports something else than the contract says.
     #[error("the component does not fit the world flamegate:filter/labels-filter@0.1.0: {0:#}")]
     World(wasmtime::Error),
@@ -52,27 +59,16 @@ pub enum CompileError {
 impl Engine {
     /// An engine with the pooling allocator and epoch interruption.
     pub fn new() -> Result<Self, CompileError> {
-        let mut pool = PoolingAllocationConfig::default();
-        pool.total_component_instances(INSTANCES)
-            .total_core_instances(INSTANCES)
-            .total_memories(INSTANCES)
-            .total_tables(INSTANCES)
-            .max_memory_size(MAX_MEMORY);
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            .max_wasm_stack(STACK)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let engine = wasmtime::Engine::new(&config).map_err(CompileError::Engine)?;
+        let engine = wasmtime::Engine::new(&config()).map_err(CompileError::Engine)?;
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(CompileError::Engine)?;
         let clock = Clock::start(engine.weak()).map_err(CompileError::Clock)?;
         Ok(Self { engine, linker: Arc::new(linker), clock })
     }
 
-    /// Compiles a component, which takes a second of both cores for a megabyte.
-    pub fn compile(&self, component: &[u8]) -> Result<CompiledFilter, CompileError> {
-        let component = Component::from_binary(&self.engine, component).map_err(CompileError::Component)?;
+    /// Compiles a component, which takes a second for a megabyte.
+    pub fn compile(&self, compiler: &Compiler, component: &[u8]) -> Result<CompiledFilter, CompileError> {
+        let component = compiler.compile(&self.engine, component)?;
         let linked = self.linker.instantiate_pre(&component).map_err(CompileError::World)?;
         LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)
     }
@@ -88,6 +84,22 @@ impl Engine {
         }
         Running(&self.clock)
     }
+}
+
+/// How code is made and run; the same for whoever compiles and for whoever runs what was compiled.
+pub(super) fn config() -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(INSTANCES)
+        .total_memories(INSTANCES)
+        .total_tables(INSTANCES)
+        .max_memory_size(MAX_MEMORY);
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
 }
 
 /// Epochs pass only while some filter runs: an idle process wakes for nothing.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use profiler_core::labels::{LabelError, Labels};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder};
 
+use super::bindings::LabelsFilter as Bindings;
 use super::bindings::exports::flamegate::filter::filter_labels::Verdict as GuestVerdict;
 use super::bindings::flamegate::filter::{log, types};
-use super::bindings::LabelsFilter as Bindings;
 use super::engine::{CompiledFilter, EPOCH, Engine};
 use super::log_limit::LogLimit;
 

@@ -68,7 +68,9 @@ impl Controller {
             let sources = Sources::read(&path)?;
             let files = sources.parse();
             let prepared = files.and_then(|files| previous.prepare(&files, KINDS, &services));
-            prepared.map(|prepared| (prepared, sources.files.clone())).map_err(|diagnostics| LoadError::Invalid { diagnostics, sources: sources.files })
+            prepared
+                .map(|prepared| (prepared, sources.files.clone()))
+                .map_err(|diagnostics| LoadError::Invalid { diagnostics, sources: sources.files })
         });
         let loaded = match prepared.await {
             Ok(loaded) => loaded,

@@ -17,8 +17,13 @@ pub struct Kind {
     pub(super) evaluate: Evaluate,
 }
 
-type Evaluate =
-    fn(&ast::Block, &Scope, ComponentLabels, &Services, Option<&Arc<Node>>) -> Result<(Arc<Node>, Diagnostics), Diagnostics>;
+type Evaluate = fn(
+    &ast::Block,
+    &Scope,
+    ComponentLabels,
+    &Services,
+    Option<&Arc<Node>>,
+) -> Result<(Arc<Node>, Diagnostics), Diagnostics>;
 
 impl Kind {
     /// The kind that a component is of.
@@ -47,7 +52,8 @@ fn evaluate<C: Component>(
     });
     let context = Context { component: labels.clone(), services };
     let component = C::build(&arguments, &context, before).map_err(|invalid| {
-        let at = invalid.attribute.and_then(|name| block.body.attributes().find(|attribute| attribute.name.name == name));
+        let at =
+            invalid.attribute.and_then(|name| block.body.attributes().find(|attribute| attribute.name.name == name));
         let span = at.map_or(block.header, |attribute| attribute.value.span);
         Diagnostics::from(Diagnostic::error(&block.file, span, invalid.message))
     })?;

@@ -27,7 +27,9 @@ impl<'a> Plan<'a> {
     pub(super) fn new(files: &'a [ast::File], kinds: &'a [Kind], stdlib: &Scope) -> Result<Self, Diagnostics> {
         let mut errors = Diagnostics::new();
         let mut nodes: BTreeMap<String, PlannedNode<'a>> = BTreeMap::new();
-        for statement in files.iter().flat_map(|file| file.body.statements.iter().map(move |statement| (file, statement))) {
+        for statement in
+            files.iter().flat_map(|file| file.body.statements.iter().map(move |statement| (file, statement)))
+        {
             let planned = match statement {
                 (file, ast::Statement::Attribute(attribute)) => {
                     let message = format!("unrecognized attribute {}", attribute.name.name);

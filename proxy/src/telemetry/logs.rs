@@ -14,7 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn install() {
     // Pingora tells of every broken connection; the counters do too.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,pingora_core=off"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).event_format(Logfmt);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).event_format(Logfmt);
     // Fails where a test has installed one: then that one stays.
     let _installed = subscriber.try_init();
 }
@@ -62,8 +63,10 @@ impl Pairs<'_, '_> {
             "message" => "msg",
             name => name,
         };
-        let plain = !value.is_empty() && value.chars().all(|c| c > ' ' && !c.is_control() && !matches!(c, '"' | '=' | '\u{7f}'));
-        let written = if plain { write!(self.writer, " {name}={value}") } else { write!(self.writer, " {name}={value:?}") };
+        let plain = !value.is_empty()
+            && value.chars().all(|c| c > ' ' && !c.is_control() && !matches!(c, '"' | '=' | '\u{7f}'));
+        let written =
+            if plain { write!(self.writer, " {name}={value}") } else { write!(self.writer, " {name}={value:?}") };
         self.result = self.result.and(written);
     }
 }

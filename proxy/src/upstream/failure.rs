@@ -63,14 +63,21 @@ fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
 fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
     let (code, message) = match answer.status {
         StatusCode::OK if has_type(answer, "application/proto") => return None,
-        StatusCode::OK => (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body))),
+        StatusCode::OK => {
+            (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body)))
+        }
         status => connect::error_from_json(&answer.body).unwrap_or_else(|| {
             (connect::code_from_status(status), format!("HTTP status {status}: {}", quote(&answer.body)))
         }),
     };
     let retryable = match code {
         Code::ResourceExhausted => retry_on_429,
-        Code::DeadlineExceeded | Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss | Code::Aborted => true,
+        Code::DeadlineExceeded
+        | Code::Unknown
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Aborted => true,
         _ => false,
     };
     let status = if answer.status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { answer.status };

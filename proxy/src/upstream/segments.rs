@@ -49,4 +49,3 @@ impl Body for Segments {
         SizeHint::with_exact(self.remaining)
     }
 }
-

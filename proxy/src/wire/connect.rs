@@ -273,7 +273,10 @@ mod tests {
         assert_eq!(connect.status, 429);
         assert_eq!(error_from_json(&connect.body), Some((Code::ResourceExhausted, "slow\ndown".into())));
         let grpc = failure("application/grpc").trailers.unwrap();
-        assert_eq!((&grpc["grpc-status"], &grpc["grpc-message"]), (&"8".parse().unwrap(), &"slow%0Adown".parse().unwrap()));
+        assert_eq!(
+            (&grpc["grpc-status"], &grpc["grpc-message"]),
+            (&"8".parse().unwrap(), &"slow%0Adown".parse().unwrap())
+        );
         assert_eq!(&failure("application/grpc-web").body[5..], b"grpc-status: 8\r\ngrpc-message: slow%0Adown\r\n");
     }
 

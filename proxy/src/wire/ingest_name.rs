@@ -51,10 +51,8 @@ pub fn parse(name: &str) -> Result<Labels, NameError> {
 
 /// As [`parse`], for bytes from the network.
 pub fn parse_bytes(name: &[u8]) -> Result<Labels, NameError> {
-    let invalid = |_| LabelError::InvalidValue {
-        name: "name".to_owned(),
-        value: String::from_utf8_lossy(name).into_owned(),
-    };
+    let invalid =
+        |_| LabelError::InvalidValue { name: "name".to_owned(), value: String::from_utf8_lossy(name).into_owned() };
     parse(str::from_utf8(name).map_err(invalid)?)
 }
 

@@ -103,15 +103,18 @@ async fn profiles(
     while let Answer::After(_, then) = answer {
         answer = then;
     }
-    // One that is judged is recorded with its verdict.
-    if *answer != Answer::Judge {
+    // One that is judged is recorded with its verdict, or when its sender hangs up first.
+    let judged = *answer == Answer::Judge;
+    if !judged {
         shared.record(request.clone(), Verdict::Scripted(scripted.clone()));
     }
+    let mut waiting = Waiting { request: judged.then(|| request.clone()), shared };
     let mut answer = scripted;
     while let Answer::After(wait, then) = answer {
         tokio::time::sleep(wait).await;
         answer = *then;
     }
+    waiting.request = None;
     match answer {
         Answer::Judge => judge(route, request, shared).await,
         Answer::Reply { status, headers, body } => {
@@ -130,6 +133,21 @@ async fn profiles(
         Answer::Close => cut(raw, b"").await,
         Answer::Garbage(bytes) => cut(raw, &bytes).await,
         Answer::Silence | Answer::After(..) => std::future::pending().await,
+    }
+}
+
+/// A request that is not judged yet.
+struct Waiting<'s> {
+    request: Option<Request>,
+    shared: &'s Shared,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            let why = "the sender hung up before it was answered".to_owned();
+            self.shared.record(request, Verdict::Broken(why));
+        }
     }
 }
 

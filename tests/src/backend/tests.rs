@@ -249,6 +249,12 @@ async fn scripts() {
     let silent = tokio::time::timeout(Duration::from_millis(50), sent()).await;
     assert!(silent.is_err());
     backend.wait_for_attempts(10, SOON).await.unwrap();
+
+    backend.follow(Script::always(Answer::Judge.after(SOON)));
+    let hung_up = tokio::time::timeout(Duration::from_millis(50), sent()).await;
+    assert!(hung_up.is_err());
+    let attempts = backend.wait_for_attempts(11, SOON).await.unwrap();
+    assert!(matches!(&attempts[10].verdict, Verdict::Broken(why) if why.contains("hung up")));
 }
 
 #[tokio::test]

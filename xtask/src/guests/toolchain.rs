@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 
 use super::record::RecordedToolchain;
+use crate::debian;
 
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -29,27 +30,13 @@ pub(super) struct Toolchain {
 ///
 /// # Errors
 /// Not root, no apt-get, or a package that cannot be had.
-pub fn install_toolchain() -> anyhow::Result<()> {
+pub(super) fn install_toolchain() -> anyhow::Result<()> {
     if Toolchain::find()?.is_some() {
         return Ok(());
     }
-    let by_hand = format!(
-        "install one with `rustup target add {TARGET}`, or on Debian as root with `apt-get install {}`",
-        DEBIAN_PACKAGES.join(" ")
-    );
-    let user = stdout(Command::new("id").arg("-u"))?;
-    ensure!(user == "0", "no toolchain for {TARGET}: {by_hand}");
-    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends"]] {
-        let packages: &[&str] = if arguments.len() > 1 { &DEBIAN_PACKAGES } else { &[] };
-        let status = Command::new("apt-get")
-            .args(arguments)
-            .args(packages)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .status()
-            .with_context(|| format!("no toolchain for {TARGET}, and no apt-get: {by_hand}"))?;
-        ensure!(status.success(), "apt-get {} failed: {by_hand}", arguments.join(" "));
-    }
-    Ok(())
+    debian::install(&DEBIAN_PACKAGES).with_context(|| {
+        format!("no toolchain for {TARGET}; where there is rustup, `rustup target add {TARGET}` brings one")
+    })
 }
 
 impl Toolchain {

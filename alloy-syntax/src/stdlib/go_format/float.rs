@@ -2,7 +2,7 @@
 
 use super::verb::Spec;
 
-/// `None` if the verb is none for floats; of Go's verbs `%b`, `%x` and `%X` are not known here.
+/// `None` if the verb is none for floats.
 pub(super) fn print(number: f64, verb: char, spec: &Spec) -> Option<String> {
     let magnitude = number.abs();
     let text = match verb {
@@ -16,8 +16,12 @@ pub(super) fn print(number: f64, verb: char, spec: &Spec) -> Option<String> {
         'e' => exponent(&format!("{:.*e}", spec.precision.unwrap_or(6), magnitude)),
         'E' => exponent(&format!("{:.*e}", spec.precision.unwrap_or(6), magnitude)).to_uppercase(),
         'f' | 'F' => format!("{:.*}", spec.precision.unwrap_or(6), magnitude),
+        'b' => binary(magnitude),
+        'x' => hexadecimal(magnitude, spec.precision),
+        'X' => hexadecimal(magnitude, spec.precision).to_uppercase(),
         _ => return None,
     };
+    let text = if spec.sharp && verb != 'b' { with_point(&text, verb, spec.precision) } else { text };
     let sign = match (number.is_sign_negative(), spec.plus, spec.space) {
         (true, _, _) => "-",
         (false, true, _) => "+",
@@ -30,6 +34,16 @@ pub(super) fn print(number: f64, verb: char, spec: &Spec) -> Option<String> {
         String::new()
     };
     Some(spec.pad_spaces(&format!("{sign}{zeros}{text}")))
+}
+
+/// With a point, and for `%g` with zeros up to the precision, as `#` asks for.
+fn with_point(text: &str, verb: char, precision: Option<usize>) -> String {
+    let (mantissa, exponent) = text.split_at(text.find(['e', 'E', 'p', 'P']).unwrap_or(text.len()));
+    let wanted = if matches!(verb, 'g' | 'G' | 'v') { precision.unwrap_or(6) } else { 0 };
+    let significant = mantissa.trim_start_matches(['0', '.']).chars().filter(char::is_ascii_alphanumeric).count();
+    let significant = if mantissa == "0" { 1 } else { significant };
+    let point = if mantissa.contains('.') { "" } else { "." };
+    format!("{mantissa}{point}{}{exponent}", "0".repeat(wanted.saturating_sub(significant)))
 }
 
 /// Rust's `1e-7` as Go's `1e-07`.
@@ -69,4 +83,52 @@ fn general(number: f64, precision: Option<usize>) -> String {
     }
     let places = usize::try_from(count - 1 - power).unwrap_or(0);
     format!("{number:.places$}")
+}
+
+/// The bits behind the point.
+const FRACTION_BITS: u32 = 52;
+
+/// The fraction with its leading one, as a whole number, and the exponent that goes with it.
+fn parts(number: f64) -> (u64, i64) {
+    let bits = number.to_bits();
+    let fraction = bits & ((1 << FRACTION_BITS) - 1);
+    let exponent = i64::try_from((bits >> FRACTION_BITS) & 0x7ff).unwrap_or(0);
+    // A number too small for a leading one has the smallest exponent.
+    let mantissa = if exponent == 0 { fraction } else { fraction | (1 << FRACTION_BITS) };
+    (mantissa, exponent.max(1) - 1023 - i64::from(FRACTION_BITS))
+}
+
+fn binary(number: f64) -> String {
+    let (mantissa, exponent) = parts(number);
+    format!("{mantissa}p{exponent:+}")
+}
+
+/// `0x1.8p+01`; rounded to `precision` digits, to the even one where both are equally near.
+fn hexadecimal(number: f64, precision: Option<usize>) -> String {
+    let (mut mantissa, exponent) = parts(number);
+    let mut exponent = if mantissa == 0 { 0 } else { exponent + i64::from(FRACTION_BITS) };
+    while mantissa != 0 && mantissa >> FRACTION_BITS == 0 {
+        mantissa <<= 1;
+        exponent -= 1;
+    }
+    let digits = usize::try_from(FRACTION_BITS / 4).unwrap_or(0);
+    if let Some(dropped) = precision.and_then(|precision| digits.checked_sub(precision)).filter(|&n| n > 0) {
+        let unit = 1_u64 << (4 * dropped);
+        let (kept, rest) = (mantissa / unit, mantissa % unit);
+        let up = rest * 2 > unit || (rest * 2 == unit && kept % 2 == 1);
+        mantissa = (kept + u64::from(up)) * unit;
+        if mantissa >> (FRACTION_BITS + 1) != 0 {
+            mantissa >>= 1;
+            exponent += 1;
+        }
+    }
+    let fraction = format!("{:0digits$x}", mantissa & ((1 << FRACTION_BITS) - 1));
+    let fraction = match precision {
+        Some(precision) if precision <= digits => fraction.get(..precision).unwrap_or_default().to_owned(),
+        Some(precision) => format!("{fraction:0<precision$}"),
+        None => fraction.trim_end_matches('0').to_owned(),
+    };
+    let point = if fraction.is_empty() { "" } else { "." };
+    let (sign, power) = (if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs());
+    format!("0x{}{point}{fraction}p{sign}{power:02}", mantissa >> FRACTION_BITS)
 }

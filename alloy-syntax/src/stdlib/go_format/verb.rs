@@ -9,6 +9,10 @@ pub(super) struct Spec {
     pub(super) minus: bool,
     pub(super) plus: bool,
     pub(super) sharp: bool,
+    /// `%#v`, for which `#` means something else.
+    pub(super) sharp_v: bool,
+    /// `%+v`, for which `+` means something else.
+    pub(super) plus_v: bool,
     pub(super) space: bool,
     pub(super) zero: bool,
     pub(super) width: usize,
@@ -42,8 +46,8 @@ pub(super) struct Parsed<'f> {
     pub(super) bad_index: bool,
 }
 
-/// The widest that Go fills up to.
-const WIDEST: usize = 1_000_000;
+/// The widest that is filled up to: as much as Rust's own formatting takes.
+const WIDEST: usize = 65_535;
 
 /// Reads flags, width, precision and verb; `*` takes its number from the values.
 pub(super) fn parse_spec<'f>(format: &'f str, values: &[&Value], next: &mut usize) -> Parsed<'f> {
@@ -69,7 +73,7 @@ pub(super) fn parse_spec<'f>(format: &'f str, values: &[&Value], next: &mut usiz
         if let Some(rest) = parsed.rest.strip_prefix('*') {
             parsed.rest = rest;
             let precision = star(values, next);
-            if precision.is_none() {
+            if precision.is_none_or(|precision| precision < 0) {
                 parsed.problem = "%!(BADPREC)";
             }
             parsed.spec.precision = precision.and_then(|precision| usize::try_from(precision).ok());
@@ -80,6 +84,10 @@ pub(super) fn parse_spec<'f>(format: &'f str, values: &[&Value], next: &mut usiz
     parsed.index(values.len(), next);
     let mut chars = parsed.rest.chars();
     parsed.verb = chars.next();
+    if parsed.verb == Some('v') {
+        parsed.spec.sharp_v = std::mem::take(&mut parsed.spec.sharp);
+        parsed.spec.plus_v = std::mem::take(&mut parsed.spec.plus);
+    }
     parsed.rest = chars.as_str();
     parsed
 }

@@ -77,8 +77,11 @@ impl App for ReceiveApp {
     }
 
     fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply {
-        let reply =
-            if route == PUSH { push_route::refuse(head, refusal) } else { Reply::text(refusal.status(), format!("{refusal}\n")) };
+        let reply = if route == PUSH {
+            push_route::refuse(head, refusal)
+        } else {
+            Reply::text(refusal.status(), format!("{refusal}\n"))
+        };
         match refusal {
             Refusal::Busy => reply.with(header::RETRY_AFTER, HeaderValue::from_static(BUSY_RETRY_AFTER)),
             _ => reply,

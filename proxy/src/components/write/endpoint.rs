@@ -46,7 +46,7 @@ pub(super) struct EndpointArguments {
     max_backoff_period: Duration,
     /// Requests in total; 0 for no limit.
     #[alloy(attr, default = 10)]
-    max_backoff_retries: u32,
+    max_backoff_retries: i64,
     /// Whether "too many requests" is tried again.
     #[alloy(attr, default = true)]
     retry_on_http_429: bool,
@@ -90,11 +90,7 @@ impl EndpointArguments {
             url: self.url.clone(),
             headers: self.request_headers()?,
             remote_timeout: self.remote_timeout,
-            backoff: Backoff {
-                min: self.min_backoff_period,
-                max: self.max_backoff_period,
-                attempts: self.max_backoff_retries,
-            },
+            backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },
             retry_on_http_429: self.retry_on_http_429,
         };
         Endpoint::new(settings, client).map_err(|error| Invalid::attribute("url", error.to_string()))
@@ -113,8 +109,14 @@ impl EndpointArguments {
         if self.max_backoff_period < self.min_backoff_period {
             return Err(Invalid::attribute("max_backoff_period", "must not be shorter than min_backoff_period"));
         }
+        self.attempts()?;
         Endpoint::check_url(&self.url).map_err(|error| Invalid::attribute("url", error.to_string()))?;
         self.request_headers().map(drop)
+    }
+
+    fn attempts(&self) -> Result<u32, Invalid> {
+        let message = "must not be negative; 0 is no limit";
+        u32::try_from(self.max_backoff_retries).map_err(|_| Invalid::attribute("max_backoff_retries", message))
     }
 
     fn request_headers(&self) -> Result<HeaderMap, Invalid> {

@@ -14,7 +14,9 @@ pub(super) enum InvalidLabels {
     #[error("invalid labels in profile: invalid label name: label name is required")]
     NoName,
     /// A character that no backend accepts in a name.
-    #[error("invalid labels in profile: invalid label name: invalid label name: {name}: character is not allowed: '{character}'")]
+    #[error(
+        "invalid labels in profile: invalid label name: invalid label name: {name}: character is not allowed: '{character}'"
+    )]
     Name {
         /// The label's name.
         name: String,

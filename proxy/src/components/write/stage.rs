@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
-use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use profiler_core::labels::Labels;
 use tokio::time::Instant;
@@ -101,7 +101,8 @@ impl Target {
         let settled = settled.await;
         metrics.endpoint.of(api).observe(began.elapsed().as_secs_f64());
         let (bytes, profiles) = (body.byte_len() as u64, profiles(body));
-        let (sent, dropped) = ((&metrics.sent_bytes, &metrics.sent_profiles), (&metrics.dropped_bytes, &metrics.dropped_profiles));
+        let (sent, dropped) =
+            ((&metrics.sent_bytes, &metrics.sent_profiles), (&metrics.dropped_bytes, &metrics.dropped_profiles));
         let (counted_bytes, counted_profiles) = if settled.result.is_ok() { sent } else { dropped };
         counted_bytes.add(bytes);
         counted_profiles.add(profiles);

@@ -23,8 +23,17 @@ pub struct FanoutMetrics {
 impl Families {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
-            latency: histograms(registry, "pyroscope_fanout_latency", "Seconds that the receivers of this component take", &DEFAULT_BUCKETS),
-            entries: counters(registry, "pyroscope_forwarded_entries_total", "Profiles that the receivers of this component took"),
+            latency: histograms(
+                registry,
+                "pyroscope_fanout_latency",
+                "Seconds that the receivers of this component take",
+                &DEFAULT_BUCKETS,
+            ),
+            entries: counters(
+                registry,
+                "pyroscope_forwarded_entries_total",
+                "Profiles that the receivers of this component took",
+            ),
         }
     }
 

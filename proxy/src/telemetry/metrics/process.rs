@@ -41,10 +41,17 @@ impl ProcessMetrics {
 
         let started = FloatGauge::default();
         started.set(unix_seconds());
-        registry.register("alloy_resources_process_start_time_seconds", "When the process began, in Unix time", started);
+        registry.register(
+            "alloy_resources_process_start_time_seconds",
+            "When the process began, in Unix time",
+            started,
+        );
 
-        let metrics =
-            Self { cpu_seconds: FloatGauge::default(), resident: IntGauge::default(), virtual_memory: IntGauge::default() };
+        let metrics = Self {
+            cpu_seconds: FloatGauge::default(),
+            resident: IntGauge::default(),
+            virtual_memory: IntGauge::default(),
+        };
         let name = "alloy_resources_process_cpu_seconds_total";
         registry.register(name, "Processor seconds used", metrics.cpu_seconds.clone());
         let name = "alloy_resources_process_resident_memory_bytes";

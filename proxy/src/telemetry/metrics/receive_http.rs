@@ -96,10 +96,29 @@ impl Families {
         let r = registry;
         Self {
             connections: gauges(r, "pyroscope_receive_http_tcp_connections", "Connections open now"),
-            connections_limit: gauges(r, "pyroscope_receive_http_tcp_connections_limit", "Connections allowed, 0 for any number"),
-            duration: histograms(r, "pyroscope_receive_http_request_duration_seconds", "Seconds from a request's head to the end of its answer", &REQUEST_BUCKETS),
-            message_bytes: histograms(r, "pyroscope_receive_http_request_message_bytes", "Bytes of request bodies", &SIZE_BUCKETS),
-            response_bytes: histograms(r, "pyroscope_receive_http_response_message_bytes", "Bytes of answers", &SIZE_BUCKETS),
+            connections_limit: gauges(
+                r,
+                "pyroscope_receive_http_tcp_connections_limit",
+                "Connections allowed, 0 for any number",
+            ),
+            duration: histograms(
+                r,
+                "pyroscope_receive_http_request_duration_seconds",
+                "Seconds from a request's head to the end of its answer",
+                &REQUEST_BUCKETS,
+            ),
+            message_bytes: histograms(
+                r,
+                "pyroscope_receive_http_request_message_bytes",
+                "Bytes of request bodies",
+                &SIZE_BUCKETS,
+            ),
+            response_bytes: histograms(
+                r,
+                "pyroscope_receive_http_response_message_bytes",
+                "Bytes of answers",
+                &SIZE_BUCKETS,
+            ),
             inflight: gauges(r, "pyroscope_receive_http_inflight_requests", "Requests being handled now"),
             refused: counters(r, "flamegate_receive_http_refused_total", "Requests refused, by reason"),
             inflight_bytes: gauges(r, "flamegate_receive_http_inflight_bytes", "Bytes of bodies held now"),
@@ -184,7 +203,16 @@ pub const METHODS: [&str; 6] = ["POST", "GET", "HEAD", "PUT", "DELETE", OTHER];
 pub const ROUTES: [&str; 3] = [ingest::PATH, push::PATH, OTHER];
 /// Why requests are refused.
 pub const REASONS: [&str; 10] = [
-    "not_found", "method", "content_type", "encoding", "too_large", "busy", "slow", "broken", "malformed", "unanswered",
+    "not_found",
+    "method",
+    "content_type",
+    "encoding",
+    "too_large",
+    "busy",
+    "slow",
+    "broken",
+    "malformed",
+    "unanswered",
 ];
 /// Every other method or route.
 pub const OTHER: &str = "other";

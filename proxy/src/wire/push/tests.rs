@@ -19,7 +19,10 @@ fn profiles_are_slices_of_the_request() {
     let bytes = Bytes::from(request().encode_to_vec());
     let within = bytes.as_ptr_range();
     let series = decode(bytes.clone()).unwrap();
-    assert_eq!(series[0].labels.to_string(), r#"{__name__="process_cpu", app_name="process_cpu", service_name="shop"}"#);
+    assert_eq!(
+        series[0].labels.to_string(),
+        r#"{__name__="process_cpu", app_name="process_cpu", service_name="shop"}"#
+    );
     assert_eq!(series[0].samples[0].profile, "profile one");
     assert!(within.contains(&series[0].samples[0].profile.as_ptr()));
     assert_eq!(series[1].labels.to_string(), r#"{app="x"}"#);
@@ -92,7 +95,9 @@ fn labels_are_those_that_the_reference_forwards() {
         value.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect()
     };
     for case in cases {
-        let pairs = labels(&case["input"]).into_iter().map(|(name, value)| ProtoLabel { name: name.into(), value: value.into() });
+        let pairs = labels(&case["input"])
+            .into_iter()
+            .map(|(name, value)| ProtoLabel { name: name.into(), value: value.into() });
         let request = PushRequest { series: vec![ProtoSeries { labels: pairs.collect(), samples: vec![] }] };
         let series = decode(request.encode_to_vec().into()).unwrap();
         assert_eq!(series[0].labels, Labels::from_pairs(labels(&case["output"])).unwrap(), "{case}");

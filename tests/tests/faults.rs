@@ -1,0 +1,14 @@
+//! What goes wrong between a sender, Flamegate and a backend: each fault has its answer and its count, and after each
+//! Flamegate serves on.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is test code")]
+
+#[path = "faults/backends.rs"]
+mod backends;
+#[path = "faults/connections.rs"]
+mod connections;
+#[path = "faults/memory.rs"]
+mod memory;
+#[path = "faults/refusals.rs"]
+mod refusals;
+#[path = "faults/senders.rs"]
+mod senders;

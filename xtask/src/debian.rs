@@ -1,0 +1,43 @@
+//! Installing what a fresh Debian lacks.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::steps;
+
+/// Installs Debian packages. What they are for stands in the error of whoever cannot install them.
+///
+/// # Errors
+/// Not root, not Debian, or a package that cannot be had: each names the command to run by hand.
+pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
+    let list = packages.join(" ");
+    let by_hand = format!("run `apt-get install {list}` as root, then this again");
+    ensure!(
+        on_path("apt-get").is_some(),
+        "{list}: not installed, and no apt-get here; install them and run this again"
+    );
+    for arguments in [["update", "--quiet"].as_slice(), &["install", "--quiet", "--yes", "--no-install-recommends"]] {
+        let wanted: &[&str] = if arguments.contains(&"install") { packages } else { &[] };
+        let mut apt = Command::new("apt-get");
+        apt.args(arguments).args(wanted).env("DEBIAN_FRONTEND", "noninteractive");
+        steps::run(&mut apt).with_context(|| by_hand.clone())?;
+    }
+    Ok(())
+}
+
+/// Where a command is.
+pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
+}
+
+/// Debian's python3 has the module venv but not what it needs to install pip.
+pub(crate) fn provide_python() -> anyhow::Result<()> {
+    let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+    if ensurepip.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    install(&["python3", "python3-venv"])
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask test`: what can be said of the text first, then the filters, the units, and the whole program.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use crate::steps::{self, command, timed};
+use crate::{checks, clients, guests};
+
+/// A part of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ring {
+    /// Format, lints, dependencies, spelling
+    Checks,
+    /// The built-in filters: sources, record and component belong together; the rebuilt one passes the cases
+    Guests,
+    /// Tests beside the code, and the conformance cases
+    Units,
+    /// The real binary with real SDKs and backends, and faults
+    EndToEnd,
+}
+
+const RINGS: [Ring; 4] = [Ring::Checks, Ring::Guests, Ring::Units, Ring::EndToEnd];
+
+/// Runs the rings one after the other and prints the minutes of each.
+pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> anyhow::Result<()> {
+    let mut minutes = Vec::new();
+    for ring in RINGS.into_iter().filter(|ring| only.is_none_or(|only| only == *ring)) {
+        println!("== {ring:?}");
+        let took = timed(|| match ring {
+            Ring::Checks => checks::run(root),
+            Ring::Guests => built_in_filters(root),
+            Ring::Units => units(root),
+            Ring::EndToEnd => end_to_end(root, pyroscope),
+        });
+        minutes.push((ring, took.with_context(|| format!("ring {ring:?} failed"))?));
+    }
+    println!("== all rings passed");
+    for (ring, took) in minutes {
+        println!("{took:6.1} min  {ring:?}");
+    }
+    Ok(())
+}
+
+fn built_in_filters(root: &Path) -> anyhow::Result<()> {
+    let report = guests::check(root)?;
+    for guest in &report.guests {
+        let same = if guest.same_bytes { "the same bytes" } else { "not the recorded toolchain: bytes not compared" };
+        println!("{}: rebuilt, {same}; committed {}", guest.name, guest.committed.display());
+        let rebuilt = guest.rebuilt.as_os_str();
+        steps::run(
+            command(root, "cargo test -p flamegate --test relabel_conformance")
+                .env("FLAMEGATE_RELABEL_COMPONENT", rebuilt),
+        )?;
+    }
+    Ok(())
+}
+
+fn units(root: &Path) -> anyhow::Result<()> {
+    steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
+    steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))
+}
+
+fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {
+    clients::install(root)?;
+    steps::run(&mut command(root, "cargo build -p flamegate"))?;
+    let mut tests = command(root, "cargo test -p flamegate-tests");
+    if let Some(server) = pyroscope {
+        tests
+            .env("PYROSCOPE_BIN", server.canonicalize().with_context(|| format!("no server at {}", server.display()))?);
+    }
+    steps::run(&mut tests)
+}
