@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alloy_syntax::{Diagnostic, Diagnostics, Scope, StdlibOptions, Value, ast};
-use futures_util::future::BoxFuture;
 
 use crate::component::{AnyComponent, Services};
 use crate::telemetry::metrics::ComponentLabels;
@@ -90,6 +89,11 @@ impl Graph {
         }
     }
 
+    fn listening(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        let address = |node: &Arc<Node>| Some((node.labels.component_id.clone(), node.component.address()?));
+        self.nodes.iter().filter_map(address).collect()
+    }
+
     fn node(&self, id: &str) -> Option<&Arc<Node>> {
         self.nodes.iter().find(|node| &*node.labels.component_id == id)
     }
@@ -100,23 +104,31 @@ impl Graph {
 }
 
 impl Prepared {
-    /// Puts the new graph in its place, sinks before sources, and ends what is no longer wanted: the future returned
-    /// does that, and may be left to itself.
-    pub fn commit(self) -> (Graph, BoxFuture<'static, ()>) {
+    /// Puts the new graph in its place, sinks before sources. What is no longer wanted still runs: it is to be ended.
+    pub fn commit(self) -> (Graph, Retired) {
         let Self { graph, previous, .. } = self;
         for node in graph.nodes.iter().filter(|node| !previous.runs(node)) {
             node.component.activate();
         }
-        let kept = graph.clone();
-        let ending = async move {
-            for node in previous.nodes.iter().rev().filter(|node| !kept.runs(node)) {
-                node.component.stop().await;
-                if kept.node(&node.labels.component_id).is_none() {
-                    node.component.forget();
-                }
-            }
-        };
-        (graph, Box::pin(ending))
+        let nodes = previous.nodes.into_iter().filter(|node| !graph.runs(node)).collect();
+        (graph, Retired(Graph { nodes }))
+    }
+}
+
+/// Components that were replaced or removed.
+pub struct Retired(Graph);
+
+impl Retired {
+    /// Ends them; returns when what they had begun is finished.
+    pub async fn stop(&self) {
+        self.0.stop().await;
+    }
+
+    /// Removes the series of those whose id no longer runs.
+    pub fn forget(&self, running: &Graph) {
+        for node in self.0.nodes.iter().filter(|node| running.node(&node.labels.component_id).is_none()) {
+            node.component.forget();
+        }
     }
 }
 

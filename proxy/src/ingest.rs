@@ -26,7 +26,8 @@ pub trait App: Send + Sync + 'static {
     /// Decides by the head alone, before a byte of the body is read: the route's name, or an answer.
     fn route(&self, head: &Head) -> Result<Route, Reply>;
 
-    /// Handles a request that was received whole. Runs in a task of its own: that its sender goes away stops nothing.
+    /// Handles a request that was received whole. That its sender goes away stops nothing; where the answer is due
+    /// before the work is done, the work goes on in a task of its own.
     fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply>;
 
     /// The words for a refusal that the listener itself makes once a route is known.
@@ -74,7 +75,7 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Request {
     /// Its head.
-    pub head: Head,
+    pub head: Arc<Head>,
     /// Its body, as sent.
     pub body: Bytes,
     /// The memory that the body owns.

@@ -1,6 +1,6 @@
 //! What goes wrong between a sender, Flamegate and a backend: each fault has its answer and its count, and after each
 //! Flamegate serves on.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is test code")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is test code")]
 
 #[path = "faults/backends.rs"]
 mod backends;

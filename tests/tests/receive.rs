@@ -1,5 +1,5 @@
 //! `pyroscope.receive_http` as its senders see it: the reference's cases, and every protocol in every dress.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is test code")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is test code")]
 
 use std::collections::BTreeMap;
 

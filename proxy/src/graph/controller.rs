@@ -1,5 +1,6 @@
 //! The configuration of a process: loaded once, reloaded when asked to.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use crate::config::{ReadError, Source, Sources};
 pub struct Controller {
     path: PathBuf,
     services: Arc<Services>,
-    running: Mutex<Graph>,
+    running: Arc<Mutex<Graph>>,
     ready: AtomicBool,
 }
 
@@ -52,7 +53,7 @@ impl LoadError {
 impl Controller {
     /// For the file or folder at this path. Nothing is loaded yet.
     pub fn new(path: PathBuf, services: Arc<Services>) -> Self {
-        Self { path, services, running: Mutex::default(), ready: AtomicBool::new(false) }
+        Self { path, services, running: Arc::default(), ready: AtomicBool::new(false) }
     }
 
     /// Reads the path and puts what it says in place of what runs.
@@ -81,9 +82,14 @@ impl Controller {
         if !prepared.warnings.is_empty() {
             tracing::warn!("{}", crate::config::render(&prepared.warnings, &sources, false).trim_end());
         }
-        let (graph, ending) = prepared.commit();
+        let (graph, retired) = prepared.commit();
         *running = graph;
-        tokio::spawn(ending);
+        let now_running = self.running.clone();
+        tokio::spawn(async move {
+            retired.stop().await;
+            // Under the lock: a component of the same id may have come back meanwhile, and goes on with the series.
+            retired.forget(&*now_running.lock().await);
+        });
         self.ready.store(true, Ordering::Release);
         Ok(())
     }
@@ -91,6 +97,11 @@ impl Controller {
     /// Whether a configuration is in place.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    /// The components that listen, and where they really do.
+    pub async fn listening(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.running.lock().await.listening()
     }
 
     /// Ends every component.

@@ -1,9 +1,11 @@
 //! One request on a connection: head, body, work, answer, each under its deadline.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use http::{StatusCode, header};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
@@ -35,7 +37,7 @@ pub(super) struct Session {
 /// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
 struct Exchange<'a> {
     app: &'a Arc<dyn App>,
-    limits: Limits,
+    limits: &'a Limits,
     session: &'a mut ServerSession,
 }
 
@@ -52,34 +54,10 @@ impl Session {
 }
 
 impl Exchange<'_> {
-    /// Reads the head, or sees that there will be none.
-    async fn read_head(&mut self, shutdown: &ShutdownWatch) -> Option<Head> {
-        let idle = self.session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
-        let patience = if idle { self.limits.idle_timeout } else { Duration::ZERO } + self.limits.read_timeout;
-        let mut stopping = shutdown.clone();
-        let read = tokio::select! {
-            biased;
-            read = tokio::time::timeout(patience, self.session.read_request()) => read,
-            _ = stopping.wait_for(|stop| *stop), if idle => return None,
-        };
-        if !matches!(read, Ok(Ok(true))) {
-            return None;
-        }
-        let http2 = self.session.is_http2();
-        let header = self.session.req_header();
-        Some(Head {
-            method: header.method.clone(),
-            path: header.uri.path().to_owned(),
-            query: header.uri.query().unwrap_or_default().to_owned(),
-            headers: header.headers.clone(),
-            http2,
-        })
-    }
-
     /// Reads the body and lets the app work.
     async fn serve(&mut self, route: Route, head: Head) -> Served {
         let deadline = Instant::now() + self.limits.read_timeout;
-        let (body, memory) = match body::read(self.session, &self.limits, deadline).await {
+        let (body, memory) = match body::read(self.session, self.limits, deadline).await {
             Ok(read) => read,
             Err(refusal) => {
                 self.app.refused(&refusal);
@@ -89,18 +67,22 @@ impl Exchange<'_> {
         };
         let request_bytes = body.len();
         let patience = self.app.patience(route, &head).unwrap_or(Duration::MAX).min(self.limits.write_timeout);
-        // Made now, since the head goes with the request.
-        let late = self.app.refuse(route, &head, &Refusal::Unanswered(patience));
-        let work = tokio::spawn(self.app.clone().handle(route, Request { head, body, memory }));
-        let reply = match tokio::time::timeout(patience, work).await {
+        let head = Arc::new(head);
+        // Nothing cancels this task: that the sender goes away is seen only when it is answered.
+        let work = self.app.clone().handle(route, Request { head: head.clone(), body, memory });
+        let mut work = AssertUnwindSafe(work).catch_unwind();
+        let reply = match tokio::time::timeout(patience, &mut work).await {
             Ok(Ok(reply)) => reply,
-            Ok(Err(panicked)) => {
-                tracing::error!(err = %panicked, "a request ended without an answer");
+            Ok(Err(_)) => {
+                tracing::error!(route = route.0, "a request ended in a panic");
                 Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
             }
             Err(_) => {
-                self.app.refused(&Refusal::Unanswered(patience));
-                late
+                // The sender has its answer; the work goes on without it.
+                tokio::spawn(work);
+                let unanswered = Refusal::Unanswered(patience);
+                self.app.refused(&unanswered);
+                self.app.refuse(route, &head, &unanswered)
             }
         };
         Served { reply, request_bytes, body_read: true }
@@ -121,27 +103,29 @@ impl HttpServerApp for Session {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let head = read_head(&mut session, &self.app.load_full()?.limits(), shutdown).await?;
+        // Whatever was reloaded while the connection waited: from here on it is this app.
         let app = self.app.load_full()?;
-        let mut exchange = Exchange { app: &app, limits: app.limits(), session: &mut session };
-        let head = exchange.read_head(shutdown).await?;
+        let limits = app.limits();
         let began = Instant::now();
+        let delimited = !has_two_lengths(&session);
         let method = head.method.clone();
         let (route, served) = match app.route(&head) {
             Ok(route) => {
                 app.inflight(route, 1);
+                let mut exchange = Exchange { app: &app, limits: &limits, session: &mut session };
                 let served = Box::pin(exchange.serve(route, head)).await;
                 app.inflight(route, -1);
                 (Some(route), served)
             }
             Err(reply) => {
-                let body_read = exchange.session.is_body_empty();
+                let body_read = session.is_body_empty();
                 (None, Served { reply, request_bytes: 0, body_read })
             }
         };
 
-        let limits = exchange.limits;
         let Served { reply, request_bytes, body_read } = served;
-        let keep_alive = body_read && !*shutdown.borrow();
+        let keep_alive = body_read && delimited && !*shutdown.borrow();
         session.set_keepalive(keep_alive.then_some(limits.idle_timeout.as_secs().max(1)));
         let (status, response_bytes) = (reply.status, reply.body.len());
         let written = tokio::time::timeout(limits.write_timeout, respond(&mut session, reply)).await;
@@ -175,6 +159,44 @@ impl HttpServerApp for Session {
             .max_concurrent_streams(STREAMS);
         Some(options)
     }
+}
+
+/// Reads the head, or sees that there will be none.
+async fn read_head(session: &mut ServerSession, limits: &Limits, shutdown: &ShutdownWatch) -> Option<Head> {
+    let idle = session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
+    let patience = if idle { limits.idle_timeout } else { Duration::ZERO } + limits.read_timeout;
+    // What is sent behind a request is the next one, and not lost.
+    session.set_pipelining_enabled(true);
+    let mut stopping = shutdown.clone();
+    let read = tokio::select! {
+        biased;
+        read = tokio::time::timeout(patience, session.read_request()) => read,
+        _ = stopping.wait_for(|stop| *stop), if idle => return None,
+    };
+    if !matches!(read, Ok(Ok(true))) {
+        return None;
+    }
+    let http2 = session.is_http2();
+    let header = session.req_header();
+    Some(Head {
+        method: header.method.clone(),
+        path: header.uri.path().to_owned(),
+        query: header.uri.query().unwrap_or_default().to_owned(),
+        headers: header.headers.clone(),
+        http2,
+    })
+}
+
+
+/// Both a length and chunks: the sender and we may not agree where the body ends (RFC 9112, section 6.1). Pingora goes by
+/// the chunks and takes the length out of the headers, so that only the raw head still shows it.
+fn has_two_lengths(session: &ServerSession) -> bool {
+    let Some(http1) = session.as_http1().filter(|_| session.get_header(header::TRANSFER_ENCODING).is_some()) else {
+        return false;
+    };
+    let raw = http1.get_headers_raw_bytes();
+    let mut names = raw.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b':').next());
+    names.any(|name| name.eq_ignore_ascii_case(b"content-length"))
 }
 
 async fn respond(session: &mut ServerSession, reply: Reply) -> pingora_core::Result<()> {

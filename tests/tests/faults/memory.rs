@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flamegate_tests::backend::{Answer, Script};
 use flamegate_tests::gzip;
 use flamegate_tests::http_client::post;
-use flamegate_tests::polling::DEADLINE;
+use flamegate_tests::polling::{DEADLINE, eventually};
 use flamegate_tests::push_api::PUSH_PATH;
 use flamegate_tests::push_client::{Protocol, PushClient};
 use flamegate_tests::raw_http::RawConnection;
@@ -84,8 +84,12 @@ async fn without_memory_the_sender_is_told_to_come_again() {
 
     assert_eq!(held.await.unwrap(), 504);
     assert_eq!(post(&url, &[], folded(2 * QUARTER)).await.unwrap().status, 200, "what was held is free again");
-    let held_bytes = spine.metric("flamegate_receive_http_inflight_bytes", &[]).await.unwrap();
-    assert_eq!(held_bytes, 0.0, "nothing is held once everything was answered");
+    eventually("nothing is held once everything was answered", async || {
+        let held = spine.metric("flamegate_receive_http_inflight_bytes", &[]).await.unwrap();
+        (held == 0.0).then_some(())
+    })
+    .await
+    .unwrap();
 }
 
 /// Small when it arrives, too large for what is left when it is unpacked.
@@ -120,7 +124,7 @@ async fn memory_is_not_given_on_a_mere_announcement() {
         announcing.push(connection);
     }
     let inflight = [("route", "/ingest")];
-    flamegate_tests::polling::eventually("twenty requests in flight", async || {
+    eventually("twenty requests in flight", async || {
         let requests = spine.metric("pyroscope_receive_http_inflight_requests", &inflight).await.unwrap();
         (requests >= 20.0).then_some(())
     })

@@ -10,8 +10,8 @@ use flamegate_tests::spine::{Settings, Spine, good_push};
 use http::Method;
 use prost::Message;
 
-const MAX_BODY_SIZE: usize = 64 * 1024;
-const LIMITED: &str = "max_body_size = \"64KiB\"";
+const MAX_BODY_SIZE: usize = 256 * 1024;
+const LIMITED: &str = "max_body_size = \"256KiB\"";
 const INGEST: &str = "/ingest?name=shop";
 const PROTO: (&str, &str) = ("content-type", "application/proto");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -106,15 +106,13 @@ fn refused() -> Vec<Refused> {
             .headers([PROTO])
             .body(push_with_label_name(b"ab\xff")),
         new("ingest with a name that is no UTF-8", "/ingest?name=a%FF", 400, "malformed", "invalid label value"),
-        new("push of too many entries", PUSH_PATH, 400, "malformed", "65536")
-            .headers([PROTO, GZIP])
-            .body(too_many.clone()),
+        new("push of too many entries", PUSH_PATH, 400, "malformed", "65536").headers([PROTO, GZIP]).body(too_many),
         new("gRPC-Web in a broken envelope", PUSH_PATH, 200, "malformed", "grpc-status: 3")
             .headers([("content-type", "application/grpc-web")])
             .body(&b"\0\0\0\0\x09ab"[..]),
-        new("ingest too large", INGEST, 413, "too_large", "65536").body(too_large.clone()),
+        new("ingest too large", INGEST, 413, "too_large", "262144").body(too_large.clone()),
         new("push too large", PUSH_PATH, 413, "too_large", "resource_exhausted").headers([PROTO]).body(too_large),
-        new("ingest unpacked too large", INGEST, 413, "too_large", "65536")
+        new("ingest unpacked too large", INGEST, 413, "too_large", "262144")
             .headers([GZIP])
             .body(unpacks_too_large.clone()),
         new("push unpacked too large", PUSH_PATH, 413, "too_large", "resource_exhausted")
@@ -144,10 +142,12 @@ async fn each_is_answered_and_counted() {
 
 #[tokio::test]
 async fn grpc_says_it_in_its_trailers() {
+    /// What, the message, whether it is compressed, further headers, the code and the reason.
+    type Case<'c> = (&'c str, &'c [u8], bool, &'c [(&'c str, &'c str)], &'c str, &'c str);
     let spine = Spine::start(Settings { receive: LIMITED, ..Settings::default() }).await.unwrap();
     let large = vec![b'1'; MAX_BODY_SIZE + 1];
     let brotli = ("grpc-encoding", "br");
-    let cases: [(&str, &[u8], bool, &[(&str, &str)], &str, &str); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("garbage", b"garbage", false, &[], "invalid_argument", "malformed"),
         ("packed garbage", b"garbage", true, &[], "invalid_argument", "malformed"),
         ("too large", &large, false, &[], "resource_exhausted", "too_large"),

@@ -1,12 +1,23 @@
 //! Senders that are slow, or go away.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
 use flamegate_tests::backend::{Answer, Attempt, Script, Verdict};
+use flamegate_tests::http_client::{post, post_http2};
 use flamegate_tests::polling::{DEADLINE, eventually};
 use flamegate_tests::push_api::PUSH_PATH;
 use flamegate_tests::raw_http::{RawConnection, RawReply};
 use flamegate_tests::spine::{RECEIVE, Settings, Spine, good_push};
+use futures_util::stream;
+use http::{Request, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use prost::Message;
 use tokio::time::{sleep, timeout};
 
@@ -61,6 +72,26 @@ async fn a_dripping_sender_is_cut_off() {
         assert_eq!(spine.refused("slow").await.unwrap(), slow, "{at_once:?}");
         spine.serves().await.unwrap();
     }
+}
+
+/// Over HTTP/2 the stream is cut off, and the connection serves the others.
+#[tokio::test]
+async fn a_dripping_http2_sender_is_cut_off() {
+    let spine = Spine::start(Settings { http: TIMEOUTS, ..Settings::default() }).await.unwrap();
+    let client: Client<HttpConnector, BoxBody<Bytes, Infallible>> =
+        Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let request = |body| Request::post(format!("{}/ingest?name=shop", spine.url)).body(body).unwrap();
+    let whole = || Full::new(Bytes::from_static(b"main 1\n")).boxed();
+    assert_eq!(client.request(request(whole())).await.unwrap().status(), 200);
+    let drops = stream::unfold((), |()| async {
+        sleep(DRIP).await;
+        Some((Ok(Frame::data(Bytes::from_static(b"1"))), ()))
+    });
+    let reply = timeout(DEADLINE, client.request(request(BodyExt::boxed(StreamBody::new(Box::pin(drops)))))).await;
+    assert_eq!(reply.unwrap().unwrap().status(), 408);
+    assert_eq!(spine.refused("slow").await.unwrap(), 1.0);
+    assert_eq!(timeout(DEADLINE, client.request(request(whole()))).await.unwrap().unwrap().status(), 200);
+    spine.serves().await.unwrap();
 }
 
 /// A sender that has said HTTP/2 and then nothing, or a frame that never ends.
@@ -125,4 +156,24 @@ async fn hanging_up_right_after_the_body() {
         assert!(attempts.iter().all(taken), "{}", spine.backend.summary());
     }
     spine.serves().await.unwrap();
+}
+
+/// What fails after its sender has gone is tried again all the same, over either version of HTTP.
+#[tokio::test]
+async fn hanging_up_while_the_backend_fails() {
+    for http2 in [false, true] {
+        let failing = Answer::status(StatusCode::SERVICE_UNAVAILABLE).after(Duration::from_millis(500));
+        let spine = Spine::start(Settings { script: Script::first([failing]), ..Settings::default() }).await.unwrap();
+        let url = format!("{}/ingest?name=shop", spine.url);
+        let sender = tokio::spawn(async move {
+            if http2 { post_http2(&url, &[], "main 1\n").await } else { post(&url, &[], "main 1\n").await }
+        });
+        spine.backend.wait_for_attempts(1, DEADLINE).await.unwrap();
+        // Its client and its connection end with it.
+        sender.abort();
+        assert!(sender.await.unwrap_err().is_cancelled());
+        let delivered = spine.backend.wait_for(|series| series.service_name() == "shop", DEADLINE).await;
+        assert_eq!(delivered.unwrap().body, "main 1\n");
+        spine.serves().await.unwrap();
+    }
 }

@@ -11,6 +11,7 @@ use flamegate_tests::push_client::PushClient;
 use flamegate_tests::spine::{RECEIVE, good_push};
 use http::StatusCode;
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 const CODES: [Code; 16] = [
     Code::Canceled,
@@ -84,7 +85,8 @@ fn carries(id: &str, key: &str, expected: &Value, Attempt { request, .. }: &Atte
     match key {
         "path" => assert_eq!(request.path, expected.as_str().unwrap(), "{id}"),
         "content_types" => {
-            let types: Vec<_> = request.headers.get_all("content-type").iter().collect();
+            let types = request.headers.get_all("content-type").iter();
+            let types: Vec<_> = types.map(|value| value.to_str().unwrap()).collect();
             assert_eq!(types, strings(expected), "{id}");
         }
         "header" => {
@@ -186,24 +188,17 @@ async fn retries() {
         case: Value,
         flag: bool,
         label: String,
-        /// None where nobody listens.
-        backend: Option<Backend>,
+        backend: Target,
     }
     let mut all = Vec::new();
     let mut configuration = String::new();
     for Case { id, value: case } in cases("write_retry.json").unwrap() {
         for flag in [false, true] {
-            let backend = Backend::start_with(answers(&case)).await.unwrap();
+            let backend = Target::of(&case).await;
             let label = format!("case_{id}_{flag}");
             let retrying = format!("min_backoff_period = \"1ms\"\nmax_backoff_retries = 2\nretry_on_http_429 = {flag}");
             configuration += &ReceiveHttp { label: &label, writes: &[&label], ..ReceiveHttp::default() }.block();
             configuration += &blocks::write(&label, &[backend.url()], &retrying);
-            let backend = if case.get("transport_error").is_some() {
-                backend.stop().await;
-                None
-            } else {
-                Some(backend)
-            };
             all.push(Tried { id: id.clone(), case: case.clone(), flag, label, backend });
         }
     }
@@ -228,8 +223,32 @@ async fn retries() {
         let metrics = flamegate.metrics().await.unwrap();
         let counted = metrics.sum("pyroscope_write_retries_total", &[("component_id", &id)]);
         assert_eq!(counted, Some(f64::from(u8::from(retried))), "{what}");
-        if let Some(backend) = backend {
+        if let Target::Answers(backend) = backend {
             assert_eq!(backend.attempts().len(), 1 + usize::from(retried), "{what}: {}", backend.summary());
+        }
+    }
+}
+
+enum Target {
+    Answers(Backend),
+    /// Bound, so that nobody else has the port, but not listening.
+    RefusesConnections(TcpSocket),
+}
+
+impl Target {
+    async fn of(case: &Value) -> Self {
+        if case["transport_error"] == "connection refused" {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+            return Self::RefusesConnections(socket);
+        }
+        Self::Answers(Backend::start_with(answers(case)).await.unwrap())
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Answers(backend) => backend.url(),
+            Self::RefusesConnections(socket) => format!("http://{}", socket.local_addr().unwrap()),
         }
     }
 }
@@ -243,7 +262,6 @@ fn answers(case: &Value) -> Script {
             }
             answer
         }
-        (None, _) if case.get("transport_error").is_some() => Answer::Close,
         (None, Some(text)) => Answer::text(status(&case["http_status"]), text),
         (None, None) => Answer::status(status(&case["http_status"])),
     };

@@ -11,7 +11,7 @@ use super::{ingest_route, push_route};
 use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
 use crate::pipeline::{Fanout, Origin, PushError, Retry, Share};
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
-use crate::telemetry::metrics::{ComponentLabels, ReceiveHttpMetrics, RequestLabels};
+use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
 use crate::wire::{ingest, push};
 
 const INGEST: Route = Route(ingest::PATH);
@@ -24,6 +24,26 @@ pub(super) struct ReceiveApp {
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
     pub(super) metrics: ReceiveHttpMetrics,
+    /// The series of the usual case, so that it need not be looked up.
+    ingest: RouteSeries,
+    push: RouteSeries,
+}
+
+/// The series of POST on one route.
+struct RouteSeries {
+    inflight: IntGauge,
+    received: Histogram,
+    sent: Histogram,
+    /// Of requests answered with 200.
+    took: Histogram,
+}
+
+impl RouteSeries {
+    fn new(metrics: &ReceiveHttpMetrics, route: Route) -> Self {
+        let request = RequestLabels { method: "POST", route: route.0 };
+        let (received, sent) = metrics.bytes(request);
+        Self { inflight: metrics.inflight(request), received, sent, took: metrics.duration(request, 200) }
+    }
 }
 
 impl ReceiveApp {
@@ -34,7 +54,12 @@ impl ReceiveApp {
         metrics: ReceiveHttpMetrics,
     ) -> Self {
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
-        Self { component_id: component.component_id.clone(), forward_to, limits, metrics }
+        let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
+        Self { component_id: component.component_id.clone(), forward_to, limits, metrics, ingest, push }
+    }
+
+    fn series(&self, route: Route) -> &RouteSeries {
+        if route == PUSH { &self.push } else { &self.ingest }
     }
 
     /// Counts a refusal and says it to the log, where it does not flood.
@@ -82,10 +107,7 @@ impl App for ReceiveApp {
         } else {
             Reply::text(refusal.status(), format!("{refusal}\n"))
         };
-        match refusal {
-            Refusal::Busy => reply.with(header::RETRY_AFTER, HeaderValue::from_static(BUSY_RETRY_AFTER)),
-            _ => reply,
-        }
+        if *refusal == Refusal::Busy { come_again(reply) } else { reply }
     }
 
     fn refused(&self, refusal: &Refusal) {
@@ -104,16 +126,25 @@ impl App for ReceiveApp {
     }
 
     fn answered(&self, answered: &Answered) {
+        let took = answered.took.as_secs_f64();
+        let (request_bytes, response_bytes) = (answered.request_bytes as f64, answered.response_bytes as f64);
+        self.metrics.inflight_bytes.set(i64::try_from(self.limits.memory.used()).unwrap_or(i64::MAX));
+        if let (Some(route), StatusCode::OK) = (answered.route, answered.status) {
+            let series = self.series(route);
+            series.received.observe(request_bytes);
+            series.sent.observe(response_bytes);
+            series.took.observe(took);
+            return;
+        }
         let request = RequestLabels { method: method_label(&answered.method), route: route_label(answered.route) };
         let (received, sent) = self.metrics.bytes(request);
-        received.observe(answered.request_bytes as f64);
-        sent.observe(answered.response_bytes as f64);
-        self.metrics.duration(request, answered.status.as_u16()).observe(answered.took.as_secs_f64());
-        self.metrics.inflight_bytes.set(i64::try_from(self.limits.memory.used()).unwrap_or(i64::MAX));
+        received.observe(request_bytes);
+        sent.observe(response_bytes);
+        self.metrics.duration(request, answered.status.as_u16()).observe(took);
     }
 
     fn inflight(&self, route: Route, change: i64) {
-        self.metrics.inflight(RequestLabels { method: "POST", route: route.0 }).inc_by(change);
+        self.series(route).inflight.inc_by(change);
     }
 
     fn connections(&self, change: i64) {
@@ -128,6 +159,11 @@ impl App for ReceiveApp {
 /// The origin of everything in a request.
 pub(super) fn origin(memory: Share) -> Arc<Origin> {
     Arc::new(Origin { arrived: SystemTime::now(), memory })
+}
+
+/// A reply to a sender for whose body no memory was left.
+pub(super) fn come_again(reply: Reply) -> Reply {
+    reply.with(header::RETRY_AFTER, HeaderValue::from_static(BUSY_RETRY_AFTER))
 }
 
 /// A reply with the backend's wish for a pause.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use profiler_core::labels::Labels;
 
-use super::app::{ReceiveApp, origin, with_retry_after};
+use super::app::{ReceiveApp, come_again, origin, with_retry_after};
 use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
 use crate::wire::{ingest, ingest_name};
@@ -40,7 +40,7 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
         };
     }
     let content_types = head.headers.get_all(header::CONTENT_TYPE).iter().cloned().collect();
-    let body = Body::Ingest(Arc::new(IngestBody { query: head.query, content_types, bytes: body }));
+    let body = Body::Ingest(Arc::new(IngestBody { query: head.query.clone(), content_types, bytes: body }));
     let profile = Profile { labels, body, origin: origin(memory) };
     answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await)
 }
@@ -84,7 +84,8 @@ fn undecodable(app: &ReceiveApp, error: &DecompressError) -> Reply {
         DecompressError::Damaged(_) => ("malformed", StatusCode::BAD_REQUEST),
     };
     app.count_refusal(reason, error);
-    Reply::text(status, format!("{error}\n"))
+    let reply = Reply::text(status, format!("{error}\n"));
+    if *error == DecompressError::Busy { come_again(reply) } else { reply }
 }
 
 fn answer(outcomes: &[Outcome]) -> Reply {

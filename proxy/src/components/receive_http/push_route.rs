@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::app::{ReceiveApp, origin, with_retry_after};
+use super::app::{ReceiveApp, come_again, origin, with_retry_after};
 use crate::ingest::{DecompressError, Head, Refusal, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
 use crate::wire::connect::{self, Answer, Call, Codec, Protocol};
@@ -55,7 +55,8 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
         Ok(series) => series,
         Err(refused) => {
             app.count_refusal(refused.reason, &refused.message);
-            return failure(call, refused.code, refused.status, &refused.message);
+            let reply = failure(call, refused.code, refused.status, &refused.message);
+            return if refused.code == Code::Unavailable { come_again(reply) } else { reply };
         }
     };
     let origin = origin(memory);
