@@ -23,7 +23,7 @@ enum Command {
     /// Runs a configuration until it is told to stop
     // Of a flag that is given twice the later counts, as with the reference: wrappers append theirs.
     #[command(args_override_self = true)]
-    Run(RunFlags),
+    Run(Box<RunFlags>),
     /// Compiles a filter from standard input to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileFilter,

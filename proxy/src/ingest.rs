@@ -24,7 +24,7 @@ pub use listener::{BindError, Listener, ListenerAddress};
 /// What is behind a listener.
 pub trait App: Send + Sync + 'static {
     /// Decides by the head alone, before a byte of the body is read: the route's name, or an answer.
-    fn route(&self, head: &Head) -> Result<Route, Reply>;
+    fn route(&self, head: &Head) -> Result<Route, Box<Reply>>;
 
     /// Handles a request that was received whole. That its sender goes away stops nothing; where the answer is due
     /// before the work is done, the work goes on in a task of its own.

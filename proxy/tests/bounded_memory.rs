@@ -1,6 +1,8 @@
 //! A backend that takes requests and answers nothing, and 64 senders that do not give up: for five minutes of a
 //! simulated clock the process holds no more than it may.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +35,8 @@ async fn a_silent_backend_costs_no_more_than_the_limit() {
     let until = Instant::now() + MINUTES;
     let before = resident();
 
-    let senders: Vec<_> = (0..SENDERS).map(|_| tokio::spawn(send_until(until, address, body.clone(), answers.clone()))).collect();
+    let senders: Vec<_> =
+        (0..SENDERS).map(|_| tokio::spawn(send_until(until, address, body.clone(), answers.clone()))).collect();
     let mut most = before;
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_secs(1)).await;

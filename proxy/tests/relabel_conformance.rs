@@ -3,6 +3,8 @@
 //! `FLAMEGATE_RELABEL_COMPONENT` names another component than the one compiled in: `cargo xtask test` rebuilds it from
 //! its sources and runs the same cases on that.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;

@@ -33,12 +33,12 @@ impl<'a> Plan<'a> {
             let planned = match statement {
                 (file, ast::Statement::Attribute(attribute)) => {
                     let message = format!("unrecognized attribute {}", attribute.name.name);
-                    Err(Diagnostic::error(&file.name, attribute.name.span, message))
+                    Err(Diagnostic::error(&file.name, attribute.name.span, message).into())
                 }
                 (_, ast::Statement::Block(block)) => component(block, kinds, stdlib),
             };
             match planned {
-                Err(error) => errors.push(error),
+                Err(more) => errors.extend(more),
                 Ok(node) => match nodes.get(&node.id) {
                     None => {
                         nodes.insert(node.id.clone(), node);
@@ -73,16 +73,17 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn component<'a>(block: &'a ast::Block, kinds: &'a [Kind], stdlib: &Scope) -> Result<PlannedNode<'a>, Diagnostic> {
+fn component<'a>(block: &'a ast::Block, kinds: &'a [Kind], stdlib: &Scope) -> Result<PlannedNode<'a>, Diagnostics> {
     let name = block.full_name();
-    let error = |message: String| Diagnostic::error(&block.file, block.header, message);
+    let error = |message: String| Diagnostics::from(Diagnostic::error(&block.file, block.header, message));
     let Some(kind) = kinds.iter().find(|kind| kind.name == name) else {
         if stdlib.lookup(&name).is_some() {
             return Err(error(format!("component {name:?} is shadowing an existing stdlib name")));
         }
         let known: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
         let help = format!("this version of Flamegate has {}", known.join(", "));
-        return Err(error(format!("cannot find the definition of component name {name:?}")).with_help(help));
+        let message = format!("cannot find the definition of component name {name:?}");
+        return Err(Diagnostic::error(&block.file, block.header, message).with_help(help).into());
     };
     let Some(label) = block.label_text() else {
         return Err(error(format!("component {name:?} must have a label")));

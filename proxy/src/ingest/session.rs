@@ -120,7 +120,7 @@ impl HttpServerApp for Session {
             }
             Err(reply) => {
                 let body_read = session.is_body_empty();
-                (None, Served { reply, request_bytes: 0, body_read })
+                (None, Served { reply: *reply, request_bytes: 0, body_read })
             }
         };
 
@@ -186,7 +186,6 @@ async fn read_head(session: &mut ServerSession, limits: &Limits, shutdown: &Shut
         http2,
     })
 }
-
 
 /// Both a length and chunks: the sender and we may not agree where the body ends (RFC 9112, section 6.1). Pingora goes by
 /// the chunks and takes the length out of the headers, so that only the raw head still shows it.

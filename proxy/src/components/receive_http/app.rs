@@ -29,6 +29,12 @@ pub(super) struct ReceiveApp {
     push: RouteSeries,
 }
 
+/// A head that says enough to refuse the request.
+pub(super) struct Unacceptable {
+    pub reason: &'static str,
+    pub reply: Reply,
+}
+
 /// The series of POST on one route.
 struct RouteSeries {
     inflight: IntGauge,
@@ -70,26 +76,27 @@ impl ReceiveApp {
 }
 
 impl App for ReceiveApp {
-    fn route(&self, head: &Head) -> Result<Route, Reply> {
+    fn route(&self, head: &Head) -> Result<Route, Box<Reply>> {
         let route = match head.path.as_str() {
             ingest::PATH => INGEST,
             push::PATH => PUSH,
             path => {
                 self.count_refusal("not_found", &path);
                 let text = format!("{path:?} is not served here; POST {} and {} are\n", ingest::PATH, push::PATH);
-                return Err(Reply::text(StatusCode::NOT_FOUND, text));
+                return Err(Reply::text(StatusCode::NOT_FOUND, text).into());
             }
         };
         if head.method != Method::POST {
             self.count_refusal("method", &head.method);
             let text = format!("{} takes POST only\n", head.path);
             let allow = HeaderValue::from_static("POST");
-            return Err(Reply::text(StatusCode::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow));
+            return Err(Reply::text(StatusCode::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow).into());
         }
         let checked = if route == PUSH { push_route::check(head) } else { ingest_route::check(head) };
-        checked.map(|()| route).map_err(|(reason, reply)| {
+        checked.map(|()| route).map_err(|unacceptable| {
+            let Unacceptable { reason, reply } = *unacceptable;
             self.count_refusal(reason, &reply.status);
-            reply
+            reply.into()
         })
     }
 

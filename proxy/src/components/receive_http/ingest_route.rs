@@ -5,19 +5,20 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use profiler_core::labels::Labels;
 
-use super::app::{ReceiveApp, come_again, origin, with_retry_after};
+use super::app::{ReceiveApp, Unacceptable, come_again, origin, with_retry_after};
 use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
 use crate::wire::{ingest, ingest_name};
 
 /// Looks at the head alone.
-pub(super) fn check(head: &Head) -> Result<(), (&'static str, Reply)> {
+pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
     match encoding(head) {
         Ok(_) => Ok(()),
         Err(other) => {
             let text = format!("Content-Encoding {other:?} is not understood; gzip is\n");
             let reply = Reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-            Err(("encoding", reply.with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))))
+            let reply = reply.with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+            Err(Unacceptable { reason: "encoding", reply }.into())
         }
     }
 }

@@ -4,29 +4,31 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::app::{ReceiveApp, come_again, origin, with_retry_after};
+use super::app::{ReceiveApp, Unacceptable, come_again, origin, with_retry_after};
 use crate::ingest::{DecompressError, Head, Refusal, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
 use crate::wire::connect::{self, Answer, Call, Codec, Protocol};
 use crate::wire::push;
 
 /// Looks at the head alone.
-pub(super) fn check(head: &Head) -> Result<(), (&'static str, Reply)> {
+pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
+    let unacceptable = |reason, reply| Box::new(Unacceptable { reason, reply });
     let Some(call) = call(head) else {
         let text = format!("Content-Type must be one of {}\n", connect::ACCEPTED);
         let accepted = HeaderValue::from_static(connect::ACCEPTED);
         let reply = Reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-        return Err(("content_type", reply.with(header::HeaderName::from_static("accept-post"), accepted)));
+        let accept_post = header::HeaderName::from_static("accept-post");
+        return Err(unacceptable("content_type", reply.with(accept_post, accepted)));
     };
     if call.protocol == Protocol::Grpc && !head.http2 {
         let text = "gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web\n";
-        return Err(("content_type", Reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, text)));
+        return Err(unacceptable("content_type", Reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, text)));
     }
     match compression(call, head) {
         Ok(_) => Ok(()),
         Err(other) => {
             let message = format!("unknown compression {other:?}: supported encodings are gzip");
-            Err(("encoding", reply(call.failure(Code::Unimplemented, &message))))
+            Err(unacceptable("encoding", reply(call.failure(Code::Unimplemented, &message))))
         }
     }
 }

@@ -18,7 +18,7 @@ fn request() -> PushRequest {
 fn profiles_are_slices_of_the_request() {
     let bytes = Bytes::from(request().encode_to_vec());
     let within = bytes.as_ptr_range();
-    let series = decode(bytes.clone()).unwrap();
+    let series = decode(bytes).unwrap();
     assert_eq!(
         series[0].labels.to_string(),
         r#"{__name__="process_cpu", app_name="process_cpu", service_name="shop"}"#
