@@ -27,8 +27,9 @@ use crate::sink::COUNT_PATH;
 
 /// Caches fill and allocators grow before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// What a program still does once it is ready is no part of its idle memory.
-const SETTLE: Duration = Duration::from_millis(500);
+/// What a program still does once it is ready, and what its allocator gives back by and by, is no part of its idle
+/// memory.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Flags of `flamegate-bench load`.
 #[derive(clap::Args)]

@@ -1,7 +1,8 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program and `filters` its filters; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
 
+mod filters;
 mod forward;
 mod load;
 mod sink;
@@ -18,6 +19,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 enum Command {
     /// Loads each program in turn and prints its throughput, latency, CPU time and memory
     Load(load::Arguments),
+    /// Compares a cached verdict, one from the sandbox and the same rules native
+    Filters(filters::Arguments),
     /// Takes profiles and answers at once
     Sink(sink::Arguments),
     /// Forwards each request unread through Pingora and hyper
@@ -27,6 +30,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
+        Command::Filters(arguments) => filters::run(&arguments),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),
     }

@@ -47,9 +47,14 @@ impl Profile {
         Ok(Self::decode(message.as_slice())?)
     }
 
+    /// A string of the table; `None` where the index lies outside.
+    pub fn text(&self, index: i64) -> Option<&str> {
+        self.string_table.get(usize::try_from(index).ok()?).map(String::as_str)
+    }
+
     /// A string of the table; `""` where the index lies outside.
     pub fn string(&self, index: i64) -> &str {
-        usize::try_from(index).ok().and_then(|index| self.string_table.get(index)).map_or("", String::as_str)
+        self.text(index).unwrap_or_default()
     }
 
     /// The names of all functions, in the order of the table.
@@ -68,7 +73,7 @@ mod tests {
         Profile {
             string_table: vec![String::new(), "burn".into(), "cpu".into()],
             function: vec![Function { id: 1, name: 1, ..Function::default() }],
-            sample_type: vec![ValueType { r#type: 2, unit: 0 }],
+            sample_type: vec![ValueType { kind: 2, unit: 0 }],
             sample: vec![Sample { location_id: vec![1], value: vec![7], label: vec![] }],
             ..Profile::default()
         }

@@ -1,7 +1,6 @@
 //! pprof: decoding as strictly as the server does, and small valid profiles to send.
 
 mod build;
-mod messages;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +9,7 @@ use prost::Message;
 use crate::gzip::{GzipError, decompress_if_gzip};
 
 pub use build::ProfileBuilder;
-pub use messages::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
+pub use profiler_core::pprof::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 
 /// Why bytes are no profile that the server takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,51 +132,29 @@ fn distinct(what: &str, ids: impl Iterator<Item = u64>) -> Result<BTreeSet<u64>,
     Ok(seen)
 }
 
-impl Profile {
-    /// A string of the table.
-    #[must_use]
-    pub fn text(&self, index: i64) -> Option<&str> {
-        let index = usize::try_from(index).ok()?;
-        self.string_table.get(index).map(String::as_str)
-    }
+/// `cpu:nanoseconds` and the like.
+#[must_use]
+pub fn sample_type_names(profile: &Profile) -> Vec<String> {
+    let named = |of: &ValueType| format!("{}:{}", profile.string(of.kind), profile.string(of.unit));
+    profile.sample_type.iter().map(named).collect()
+}
 
-    /// `cpu:nanoseconds` and the like.
-    #[must_use]
-    pub fn sample_type_names(&self) -> Vec<String> {
-        let text = |index| self.text(index).unwrap_or_default();
-        let named = |of: &ValueType| format!("{}:{}", text(of.kind), text(of.unit));
-        self.sample_type.iter().map(named).collect()
-    }
+/// Names of the functions that some sample's stack holds.
+#[must_use]
+pub fn sampled_functions(profile: &Profile) -> BTreeSet<String> {
+    let sampled: BTreeSet<u64> = profile.sample.iter().flat_map(|sample| sample.location_id.iter().copied()).collect();
+    let locations = profile.location.iter().filter(|location| sampled.contains(&location.id));
+    let functions: BTreeSet<u64> =
+        locations.flat_map(|location| location.line.iter().map(|line| line.function_id)).collect();
+    let named = profile.function.iter().filter(|function| functions.contains(&function.id));
+    named.map(|function| profile.string(function.name).to_owned()).collect()
+}
 
-    /// Names of the functions that some sample's stack holds.
-    #[must_use]
-    pub fn sampled_functions(&self) -> BTreeSet<String> {
-        let sampled: BTreeSet<u64> = self.sample.iter().flat_map(|sample| sample.location_id.iter().copied()).collect();
-        let functions: BTreeSet<u64> = self
-            .location
-            .iter()
-            .filter(|location| sampled.contains(&location.id))
-            .flat_map(|location| location.line.iter().map(|line| line.function_id))
-            .collect();
-        self.function
-            .iter()
-            .filter(|function| functions.contains(&function.id))
-            .filter_map(|function| self.text(function.name))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// The text labels of all samples.
-    #[must_use]
-    pub fn sample_labels(&self) -> BTreeSet<(String, String)> {
-        let text = |index| self.text(index).unwrap_or_default().to_owned();
-        self.sample
-            .iter()
-            .flat_map(|sample| &sample.label)
-            .filter(|label| label.str != 0)
-            .map(|label| (text(label.key), text(label.str)))
-            .collect()
-    }
+/// The text labels of all samples.
+#[must_use]
+pub fn sample_labels(profile: &Profile) -> BTreeSet<(String, String)> {
+    let labels = profile.sample.iter().flat_map(|sample| &sample.label).filter(|label| label.str != 0);
+    labels.map(|label| (profile.string(label.key).to_owned(), profile.string(label.str).to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -198,9 +175,9 @@ mod tests {
             .gzip()
             .unwrap();
         let profile = decode(&bytes, LIMIT).unwrap();
-        assert_eq!(profile.sample_type_names(), ["cpu:nanoseconds"]);
-        assert_eq!(profile.sampled_functions(), ["leaf", "main"].map(str::to_owned).into());
-        assert_eq!(profile.sample_labels(), [("thread".to_owned(), "worker".to_owned())].into());
+        assert_eq!(sample_type_names(&profile), ["cpu:nanoseconds"]);
+        assert_eq!(sampled_functions(&profile), ["leaf", "main"].map(str::to_owned).into());
+        assert_eq!(sample_labels(&profile), [("thread".to_owned(), "worker".to_owned())].into());
         assert_eq!(profile.location.len(), 2, "one location a function");
     }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use profiler_core::pprof::{Function, Line, Location, Mapping, Profile, Sample, ValueType};
 use prost::Message;
 
 const FUNCTIONS: u64 = 200;
@@ -21,9 +22,10 @@ pub(crate) fn gzip() -> std::io::Result<Vec<u8>> {
 fn profile() -> Profile {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut strings = Strings::default();
-    let samples_count = ValueType { r#type: strings.index("samples"), unit: strings.index("count") };
-    let cpu = ValueType { r#type: strings.index("cpu"), unit: strings.index("nanoseconds") };
-    let mapping = Mapping { id: 1, filename: strings.index("/usr/bin/checkout"), has_functions: true };
+    let samples_count = ValueType { kind: strings.index("samples"), unit: strings.index("count") };
+    let cpu = ValueType { kind: strings.index("cpu"), unit: strings.index("nanoseconds") };
+    let mapping =
+        Mapping { id: 1, filename: strings.index("/usr/bin/checkout"), has_functions: true, ..Mapping::default() };
     let function = (1..=FUNCTIONS)
         .map(|id| {
             let name = strings.index(&format!("shop.(*Order{id}).step{:x}", random.u32(..)));
@@ -36,7 +38,8 @@ fn profile() -> Profile {
             id,
             mapping_id: 1,
             address: 0x40_0000 + random.u64(..1 << 22),
-            line: vec![Line { function_id: id, line: random.i64(1..2000) }],
+            line: vec![Line { function_id: id, line: random.i64(1..2000), column: 0 }],
+            is_folded: false,
         })
         .collect();
     let sample = (0..SAMPLES)
@@ -46,6 +49,7 @@ fn profile() -> Profile {
             Sample {
                 location_id: (0..depth).map(|_| random.u64(1..=FUNCTIONS)).collect(),
                 value: vec![count, count * 10_000_000],
+                label: Vec::new(),
             }
         })
         .collect();
@@ -60,6 +64,7 @@ fn profile() -> Profile {
         duration_nanos: 10_000_000_000,
         period_type: Some(cpu),
         period: 10_000_000,
+        ..Profile::default()
     }
 }
 
@@ -81,90 +86,6 @@ impl Strings {
         // A table in memory has fewer entries than i64 has values.
         index as i64
     }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Profile {
-    #[prost(message, repeated, tag = "1")]
-    sample_type: Vec<ValueType>,
-    #[prost(message, repeated, tag = "2")]
-    sample: Vec<Sample>,
-    #[prost(message, repeated, tag = "3")]
-    mapping: Vec<Mapping>,
-    #[prost(message, repeated, tag = "4")]
-    location: Vec<Location>,
-    #[prost(message, repeated, tag = "5")]
-    function: Vec<Function>,
-    #[prost(string, repeated, tag = "6")]
-    string_table: Vec<String>,
-    #[prost(int64, tag = "9")]
-    time_nanos: i64,
-    #[prost(int64, tag = "10")]
-    duration_nanos: i64,
-    #[prost(message, optional, tag = "11")]
-    period_type: Option<ValueType>,
-    #[prost(int64, tag = "12")]
-    period: i64,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct ValueType {
-    #[prost(int64, tag = "1")]
-    r#type: i64,
-    #[prost(int64, tag = "2")]
-    unit: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(uint64, repeated, tag = "1")]
-    location_id: Vec<u64>,
-    #[prost(int64, repeated, tag = "2")]
-    value: Vec<i64>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Mapping {
-    #[prost(uint64, tag = "1")]
-    id: u64,
-    #[prost(int64, tag = "5")]
-    filename: i64,
-    #[prost(bool, tag = "7")]
-    has_functions: bool,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Location {
-    #[prost(uint64, tag = "1")]
-    id: u64,
-    #[prost(uint64, tag = "2")]
-    mapping_id: u64,
-    #[prost(uint64, tag = "3")]
-    address: u64,
-    #[prost(message, repeated, tag = "4")]
-    line: Vec<Line>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Line {
-    #[prost(uint64, tag = "1")]
-    function_id: u64,
-    #[prost(int64, tag = "2")]
-    line: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Function {
-    #[prost(uint64, tag = "1")]
-    id: u64,
-    #[prost(int64, tag = "2")]
-    name: i64,
-    #[prost(int64, tag = "3")]
-    system_name: i64,
-    #[prost(int64, tag = "4")]
-    filename: i64,
-    #[prost(int64, tag = "5")]
-    start_line: i64,
 }
 
 #[cfg(test)]

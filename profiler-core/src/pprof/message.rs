@@ -55,7 +55,7 @@ pub struct Profile {
 pub struct ValueType {
     /// For example `cpu`.
     #[prost(int64, tag = "1")]
-    pub r#type: i64,
+    pub kind: i64,
     /// For example `nanoseconds`.
     #[prost(int64, tag = "2")]
     pub unit: i64,

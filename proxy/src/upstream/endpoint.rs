@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Backoff, Client, Failure, Segments};
 use crate::pipeline::PushError;
+use crate::wire::{ingest, push};
 
 /// Which API of a backend a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +40,10 @@ pub struct EndpointSettings {
 pub struct Call {
     /// Which API it is for.
     pub api: Api,
-    /// The API's path.
-    pub path: &'static str,
     /// The query, without `?`.
     pub query: Option<String>,
-    /// Headers of the call; they win over the endpoint's.
-    pub headers: HeaderMap,
+    /// What the sender said of the body on `/ingest`; wins over the endpoint's headers.
+    pub content_types: Vec<HeaderValue>,
     /// The body.
     pub body: Segments,
 }
@@ -73,6 +72,9 @@ pub struct Endpoint {
     name: Arc<str>,
     base: Base,
     settings: EndpointSettings,
+    /// All headers of a push, and those of `/ingest` but for its Content-Type.
+    push_headers: HeaderMap,
+    ingest_headers: HeaderMap,
     client: Client,
 }
 
@@ -104,7 +106,15 @@ pub enum UrlError {
 impl Endpoint {
     /// An endpoint on this client.
     pub fn new(settings: EndpointSettings, client: Client) -> Result<Self, UrlError> {
-        Ok(Self { name: settings.url.as_str().into(), base: Base::parse(&settings.url)?, settings, client })
+        let mut ingest_headers = settings.headers.clone();
+        ingest_headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+        let mut push_headers = ingest_headers.clone();
+        push_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/proto"));
+        push_headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
+        let millis = u64::try_from(settings.remote_timeout.as_millis()).unwrap_or(u64::MAX);
+        push_headers.insert("connect-timeout-ms", HeaderValue::from(millis));
+        let (name, base) = (settings.url.as_str().into(), Base::parse(&settings.url)?);
+        Ok(Self { name, base, settings, push_headers, ingest_headers, client })
     }
 
     /// Whether an endpoint can have this URL.
@@ -158,16 +168,18 @@ impl Endpoint {
     fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
         let mut request = Request::new(call.body.clone());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.base.uri(call.path, call.query.as_deref())?;
-        let headers = request.headers_mut();
-        headers.clone_from(&self.settings.headers);
-        // Replaces headers of the same name.
-        headers.extend(call.headers.clone());
-        if call.api == Api::Push {
-            let millis = self.settings.remote_timeout.as_millis();
-            headers.insert("connect-timeout-ms", HeaderValue::from_str(&millis.to_string())?);
+        let (path, headers) = match call.api {
+            Api::Push => (push::PATH, &self.push_headers),
+            Api::Ingest => (ingest::PATH, &self.ingest_headers),
+        };
+        *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
+        *request.headers_mut() = headers.clone();
+        if let Some((first, rest)) = call.content_types.split_first() {
+            request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
+            for further in rest {
+                request.headers_mut().append(header::CONTENT_TYPE, further.clone());
+            }
         }
-        headers.entry(header::USER_AGENT).or_insert_with(|| HeaderValue::from_static(USER_AGENT));
         Ok(request)
     }
 }

@@ -28,40 +28,46 @@ pub fn format(query: &str) -> Option<Cow<'_, [u8]>> {
 /// The query for the backend: the parameters as they came, `name` replaced by these labels, sorted by key.
 pub fn query(received: &str, labels: &Labels) -> String {
     let name = ingest_name::write(labels);
-    let mut parameters: Vec<_> = pairs(received).filter(|(key, _)| key.as_ref() != b"name").collect();
-    parameters.push((Cow::Borrowed(b"name"), Cow::Borrowed(name.as_bytes())));
+    let mut parameters: Vec<_> = raw_pairs(received)
+        .map(|(key, value)| (unescape(key), Some(value)))
+        .filter(|(key, _)| key.as_ref() != b"name")
+        .collect();
+    parameters.push((Cow::Borrowed(b"name"), None));
     // Stable: the values of one key keep their order.
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
 
-    let mut query = String::with_capacity(received.len() + name.len() * 2);
+    // An escaped byte takes three.
+    let mut query = String::with_capacity(received.len() + 3 * name.len() + 8);
     for (key, value) in &parameters {
         if !query.is_empty() {
             query.push('&');
         }
         escape(&mut query, key);
         query.push('=');
-        escape(&mut query, value);
+        match value {
+            None => escape(&mut query, name.as_bytes()),
+            Some(value) if value.bytes().all(is_plain) => query.push_str(value),
+            Some(value) => escape(&mut query, &unescape(value)),
+        }
     }
     query
 }
 
 fn parameter<'a>(query: &'a str, name: &[u8]) -> Option<Cow<'a, [u8]>> {
-    pairs(query).find(|(key, _)| key.as_ref() == name).map(|(_, value)| value)
+    raw_pairs(query).find(|(key, _)| *unescape(key) == *name).map(|(_, value)| unescape(value))
 }
 
-fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (unescape(key), unescape(value))
-    })
+/// Keys and values, both as they stand in the query.
+fn raw_pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 fn unescape(text: &str) -> Cow<'_, [u8]> {
-    if text.contains('+') {
-        let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
-        return Cow::Owned(percent_decode(&spaced).collect());
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text.as_bytes());
     }
-    percent_decode(text.as_bytes()).into()
+    let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
 }
 
 fn escape(out: &mut String, bytes: &[u8]) {
@@ -71,4 +77,9 @@ fn escape(out: &mut String, bytes: &[u8]) {
         }
         out.extend(percent_encode(word, ESCAPED));
     }
+}
+
+/// Whether a byte stands for itself, escaped or not.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }

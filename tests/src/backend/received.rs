@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::jfr::Recording;
-use crate::pprof::Profile;
+use crate::pprof::{self, Profile};
 
 /// The two APIs through which profiles arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +78,9 @@ impl Decoded {
     #[must_use]
     pub fn from_pprof(profile: &Profile, raw: Bytes) -> Self {
         Self {
-            sample_types: profile.sample_type_names(),
-            functions: profile.sampled_functions(),
-            sample_labels: profile.sample_labels(),
+            sample_types: pprof::sample_type_names(profile),
+            functions: pprof::sampled_functions(profile),
+            sample_labels: pprof::sample_labels(profile),
             raw,
             id: String::new(),
         }

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use prost::Message;
 
-use super::messages::{Function, Label, Line, Location, Profile, Sample, ValueType};
 use crate::gzip;
+use profiler_core::pprof::{Function, Label, Line, Location, Profile, Sample, ValueType};
 
 /// Builds a profile whose references are right by construction: functions, their locations and all strings
 /// are entered once, when first named.

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use profiler_core::labels::Labels;
 use tokio::time::Instant;
 
 use super::labels;
@@ -50,18 +48,19 @@ impl Stage for WriteStage {
 impl WriteStage {
     async fn write(&self, profile: &Profile) -> ProfileOutcome {
         let began = Instant::now();
-        let (request, api) = match self.request(profile) {
-            Ok(request) => request,
+        let call = match self.call(profile) {
+            Ok(call) => call,
             Err(error) => {
                 tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, "profile refused");
                 return ProfileOutcome { error: Some(error), taken: Vec::new() };
             }
         };
+        let api = call.api;
         let outcome = match self.targets.as_slice() {
             [] => ProfileOutcome::default(),
-            [only] => only.send(request, &profile.body).await,
+            [only] => only.send(call, &profile.body).await,
             several => {
-                let sending = several.iter().map(|target| target.send(request.clone(), &profile.body));
+                let sending = several.iter().map(|target| target.send(call.clone(), &profile.body));
                 join(join_all(sending).await)
             }
         };
@@ -72,17 +71,20 @@ impl WriteStage {
         outcome
     }
 
-    fn request(&self, profile: &Profile) -> Result<(Call, Api), PushError> {
+    fn call(&self, profile: &Profile) -> Result<Call, PushError> {
         labels::validate(&profile.labels).map_err(|error| PushError::sender(error.to_string()))?;
         let too_large = |error: profiler_core::labels::LabelError| PushError::sender(error.to_string());
         Ok(match &profile.body {
             Body::Pprof(samples) => {
                 let labels = labels::for_push(&profile.labels, &self.external_labels).map_err(too_large)?;
-                (push_call(push::encode(&labels, samples)), Api::Push)
+                let body = push::encode(&labels, samples).into();
+                Call { api: Api::Push, query: None, content_types: Vec::new(), body }
             }
             Body::Ingest(received) => {
                 let labels = labels::for_ingest(&profile.labels, &self.external_labels).map_err(too_large)?;
-                (ingest_call(received, &labels), Api::Ingest)
+                let query = Some(ingest::query(&received.query, &labels));
+                let (content_types, body) = (received.content_types.clone(), received.bytes.clone().into());
+                Call { api: Api::Ingest, query, content_types, body }
             }
         })
     }
@@ -121,23 +123,6 @@ fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
         PushError { cause: causes.join("; ").into(), ..worst.clone() }
     });
     ProfileOutcome { error, taken: outcomes.into_iter().flat_map(|outcome| outcome.taken).collect() }
-}
-
-fn push_call(segments: Vec<bytes::Bytes>) -> Call {
-    let headers = HeaderMap::from_iter([
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/proto")),
-        (HeaderName::from_static("connect-protocol-version"), HeaderValue::from_static("1")),
-    ]);
-    Call { api: Api::Push, path: push::PATH, query: None, headers, body: segments.into() }
-}
-
-fn ingest_call(received: &crate::pipeline::IngestBody, labels: &Labels) -> Call {
-    let mut headers = HeaderMap::new();
-    for content_type in &received.content_types {
-        headers.append(header::CONTENT_TYPE, content_type.clone());
-    }
-    let query = Some(ingest::query(&received.query, labels));
-    Call { api: Api::Ingest, path: ingest::PATH, query, headers, body: received.bytes.clone().into() }
 }
 
 /// What the counters of profiles count.
