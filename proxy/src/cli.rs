@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::filters::{COMPILE_COMMAND, compile_stdin};
+use crate::filters::{COMPILE_COMMAND, compile_to_stdout};
 
 mod run;
 
@@ -24,9 +24,12 @@ enum Command {
     // Of a flag that is given twice the later counts, as with the reference: wrappers append theirs.
     #[command(args_override_self = true)]
     Run(Box<RunFlags>),
-    /// Compiles a filter from standard input to standard output; `run` calls it
+    /// Compiles a filter, from standard input or built in, to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
-    CompileFilter,
+    CompileFilter {
+        /// A built-in filter's name
+        builtin: Option<String>,
+    },
 }
 
 impl Cli {
@@ -34,7 +37,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(flags) => run::run(&flags),
-            Command::CompileFilter => match compile_stdin() {
+            Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(message) => run::fail(&format!("{message}\n")),
             },

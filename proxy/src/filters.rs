@@ -12,6 +12,6 @@ mod log_limit;
 
 pub use builtins::Builtins;
 pub use cache::VerdictCache;
-pub use compiler::{COMPILE_COMMAND, Compiler, compile_stdin};
+pub use compiler::{COMPILE_COMMAND, Compiler, Source, compile_to_stdout};
 pub use engine::{CompileError, CompiledFilter, Engine};
 pub use labels_filter::{ConfigureError, FilterError, FilterSettings, LabelsFilter, Verdict};

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flamegate::filters::{
-    Builtins, CompiledFilter, Compiler, ConfigureError, Engine, FilterSettings, LabelsFilter, Verdict,
+    Builtins, CompiledFilter, Compiler, ConfigureError, Engine, FilterSettings, LabelsFilter, Source, Verdict,
 };
 use profiler_core::labels::Labels;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ static COMPONENT: LazyLock<(Engine, CompiledFilter)> =
         None => Builtins::default().relabel().unwrap(),
         Some(path) => {
             let engine = Engine::new().unwrap();
-            let compiled = engine.compile(&Compiler::Here, &std::fs::read(path).unwrap()).unwrap();
+            let compiled = engine.compile(&Compiler::Here, Source::Bytes(&std::fs::read(path).unwrap())).unwrap();
             (engine, compiled)
         }
     });

@@ -206,6 +206,8 @@ fn flags(help: &str, ports: &Ports) -> Vec<String> {
         ("memberlist.advertise-port", ports.gossip.to_string()),
         ("self-profiling.disable-push", "true".to_owned()),
         ("usage-stats.enabled", "false".to_owned()),
+        // By default ("auto") queries go to the old storage until the first compaction, which a short run never sees.
+        ("enable-query-backend-from", "2020-01-01T00:00:00Z".to_owned()),
     ];
     let known = help.lines().filter_map(|line| line.trim_start().strip_prefix('-')?.split_whitespace().next());
     let mut flags = Vec::new();

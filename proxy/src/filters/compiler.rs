@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmtime::component::Component;
 
 use super::CompileError;
+use super::builtins::embedded;
 
 /// The argument that makes the binary a compiler.
 pub const COMPILE_COMMAND: &str = "compile-filter";
@@ -31,13 +32,32 @@ pub enum Compiler {
     Child(PathBuf),
 }
 
+/// A component to be compiled.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// The one that the binary holds under this name. A child reads its own copy, so that the pages of it stay out of
+    /// the memory of the process that serves.
+    Builtin(&'static str),
+}
+
+impl<'a> Source<'a> {
+    fn bytes(self) -> Result<&'a [u8], CompileError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Builtin(name) => embedded(name).ok_or_else(|| CompileError::Refused(no_such(name))),
+        }
+    }
+}
+
 impl Compiler {
     /// Compiles a component. A child is waited for: not to be called on a thread that serves.
-    pub(super) fn compile(&self, engine: &wasmtime::Engine, component: &[u8]) -> Result<Component, CompileError> {
+    pub(super) fn compile(&self, engine: &wasmtime::Engine, source: Source<'_>) -> Result<Component, CompileError> {
         match self {
-            Self::Here => Component::from_binary(engine, component).map_err(CompileError::Component),
+            Self::Here => Component::from_binary(engine, source.bytes()?).map_err(CompileError::Component),
             Self::Child(binary) => {
-                let compiled = tokio::runtime::Handle::current().block_on(ask(binary, component));
+                let compiled = tokio::runtime::Handle::current().block_on(ask(binary, source));
                 let code = compiled.map_err(CompileError::Child)?.map_err(CompileError::Refused)?;
                 // SAFETY: the bytes come through a pipe from a child that runs our own binary, which made them with
                 // `Engine::precompile_component`; nobody else can write to that pipe.
@@ -47,23 +67,35 @@ impl Compiler {
     }
 }
 
-/// What the child does: a component from standard input, machine code to standard output.
+/// What the child does: a component from standard input, or the built-in one of this name, and its machine code to
+/// standard output.
 ///
 /// # Errors
 /// With one the child says it on standard error and fails.
-pub fn compile_stdin() -> Result<(), String> {
+pub fn compile_to_stdout(builtin: Option<&str>) -> Result<(), String> {
     let text = |error: io::Error| error.to_string();
-    let mut component = Vec::new();
-    io::stdin().read_to_end(&mut component).map_err(text)?;
+    let mut read = Vec::new();
+    let component = match builtin {
+        Some(name) => embedded(name).ok_or_else(|| no_such(name))?,
+        None => {
+            io::stdin().read_to_end(&mut read).map_err(text)?;
+            &read
+        }
+    };
     let engine = wasmtime::Engine::new(&super::engine::config()).map_err(|error| format!("{error:#}"))?;
-    let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
+    let code = engine.precompile_component(component).map_err(|error| format!("{error:#}"))?;
     io::stdout().write_all(&code).map_err(text)
 }
 
 /// The outer error is the system's, the inner one the compiler's word.
-async fn ask(binary: &PathBuf, component: &[u8]) -> io::Result<Result<Vec<u8>, String>> {
+async fn ask(binary: &PathBuf, source: Source<'_>) -> io::Result<Result<Vec<u8>, String>> {
+    let (name, component): (Option<&str>, &[u8]) = match source {
+        Source::Bytes(bytes) => (None, bytes),
+        Source::Builtin(name) => (Some(name), &[]),
+    };
     let mut child = tokio::process::Command::new(binary)
         .arg(COMPILE_COMMAND)
+        .args(name)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -91,4 +123,8 @@ async fn ask(binary: &PathBuf, component: &[u8]) -> io::Result<Result<Vec<u8>, S
         return Ok(Ok(code));
     }
     Ok(Err(format!("{} ({status})", String::from_utf8_lossy(&said).trim_end())))
+}
+
+fn no_such(name: &str) -> String {
+    format!("no built-in filter is called {name:?}")
 }

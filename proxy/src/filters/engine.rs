@@ -8,8 +8,8 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::Compiler;
 use super::bindings::{LabelsFilter as Bindings, LabelsFilterPre};
+use super::compiler::{Compiler, Source};
 use super::labels_filter::HostState;
 
 /// How long an epoch lasts: a filter is interrupted at most this much after its deadline.
@@ -67,8 +67,8 @@ impl Engine {
     }
 
     /// Compiles a component, which takes a second for a megabyte.
-    pub fn compile(&self, compiler: &Compiler, component: &[u8]) -> Result<CompiledFilter, CompileError> {
-        let component = compiler.compile(&self.engine, component)?;
+    pub fn compile(&self, compiler: &Compiler, source: Source<'_>) -> Result<CompiledFilter, CompileError> {
+        let component = compiler.compile(&self.engine, source)?;
         let linked = self.linker.instantiate_pre(&component).map_err(CompileError::World)?;
         LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)
     }
@@ -97,6 +97,8 @@ pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        // A trap says what happened without it; the map from machine code to the module is half a megabyte.
+        .generate_address_map(false)
         .max_wasm_stack(STACK)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
