@@ -25,6 +25,8 @@ pub enum Api {
 pub struct EndpointSettings {
     /// As written; names the endpoint in metrics and messages.
     pub url: String,
+    /// The user's own name for it, for logs; may be empty.
+    pub alias: String,
     /// Sent with every request.
     pub headers: HeaderMap,
     /// The longest that one attempt may take.
@@ -127,6 +129,11 @@ impl Endpoint {
         &self.name
     }
 
+    /// The user's own name for it; may be empty.
+    pub fn alias(&self) -> &str {
+        &self.settings.alias
+    }
+
     /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt.
     pub async fn call(&self, call: Call, observe: impl Fn(Attempt)) -> Settled {
         let mut attempts = 0;
@@ -147,7 +154,8 @@ impl Endpoint {
                 let words = format!("failed to {verb} to endpoint {} ({attempts} retries)", self.name);
                 return Settled { attempts, result: Err(failure.error.context(words)) };
             }
-            tracing::debug!(endpoint = %self.name, attempts, err = %failure.error, "attempt failed, trying again");
+            let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
+            tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
             tokio::time::sleep(self.settings.backoff.delay(attempts)).await;
         }
     }

@@ -88,6 +88,7 @@ impl EndpointArguments {
     pub(super) fn build(&self, client: Client) -> Result<Endpoint, Invalid> {
         let settings = EndpointSettings {
             url: self.url.clone(),
+            alias: self.name.clone(),
             headers: self.request_headers()?,
             remote_timeout: self.remote_timeout,
             backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },

@@ -58,16 +58,13 @@ impl WriteStage {
         let api = call.api;
         let outcome = match self.targets.as_slice() {
             [] => ProfileOutcome::default(),
-            [only] => only.send(call, &profile.body).await,
+            [only] => only.send(call, profile).await,
             several => {
-                let sending = several.iter().map(|target| target.send(call.clone(), &profile.body));
+                let sending = several.iter().map(|target| target.send(call.clone(), profile));
                 join(join_all(sending).await)
             }
         };
         self.metrics.total.of(api).observe(began.elapsed().as_secs_f64());
-        if let Some(error) = &outcome.error {
-            tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, "profile not delivered");
-        }
         outcome
     }
 
@@ -91,7 +88,7 @@ impl WriteStage {
 }
 
 impl Target {
-    async fn send(&self, call: Call, body: &Body) -> ProfileOutcome {
+    async fn send(&self, call: Call, profile: &Profile) -> ProfileOutcome {
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();
         let settled = self.endpoint.call(call, |attempt| {
@@ -102,7 +99,7 @@ impl Target {
         });
         let settled = settled.await;
         metrics.endpoint.of(api).observe(began.elapsed().as_secs_f64());
-        let (bytes, profiles) = (body.byte_len() as u64, profiles(body));
+        let (bytes, profiles) = (profile.body.byte_len() as u64, profiles(&profile.body));
         let (sent, dropped) =
             ((&metrics.sent_bytes, &metrics.sent_profiles), (&metrics.dropped_bytes, &metrics.dropped_profiles));
         let (counted_bytes, counted_profiles) = if settled.result.is_ok() { sent } else { dropped };
@@ -110,7 +107,11 @@ impl Target {
         counted_profiles.add(profiles);
         match settled.result {
             Ok(()) => ProfileOutcome { error: None, taken: vec![self.endpoint.name().clone()] },
-            Err(error) => ProfileOutcome { error: Some(error), taken: Vec::new() },
+            Err(error) => {
+                let (endpoint, name, series) = (self.endpoint.name(), self.endpoint.alias(), &profile.labels);
+                tracing::warn!(%endpoint, name, %series, err = %error, "profile not delivered");
+                ProfileOutcome { error: Some(error), taken: Vec::new() }
+            }
         }
     }
 }
