@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{checks, clients, guests};
+use crate::{checks, clients, debian, guests};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,7 @@ const RINGS: [Ring; 4] = [Ring::Checks, Ring::Guests, Ring::Units, Ring::EndToEn
 
 /// Runs the rings one after the other and prints the minutes of each.
 pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> anyhow::Result<()> {
+    provide_build_tools()?;
     let mut minutes = Vec::new();
     for ring in RINGS.into_iter().filter(|ring| only.is_none_or(|only| only == *ring)) {
         println!("== {ring:?}");
@@ -41,6 +42,14 @@ pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> 
         println!("{took:6.1} min  {ring:?}");
     }
     Ok(())
+}
+
+/// What the dependencies' C parts are built with: zlib-ng, which Pingora brings, asks for cmake.
+fn provide_build_tools() -> anyhow::Result<()> {
+    let tools = [("cc", "gcc"), ("make", "make"), ("cmake", "cmake")];
+    let missing: Vec<&str> =
+        tools.iter().filter(|(tool, _)| debian::on_path(tool).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { debian::install(&missing) }
 }
 
 fn built_in_filters(root: &Path) -> anyhow::Result<()> {
