@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
-use crate::debian;
+use crate::{debian, steps};
 
 /// Runs the benchmark that `args` name, with the rest of `args` as its flags.
 ///
@@ -47,21 +47,14 @@ fn provide_nginx() -> anyhow::Result<()> {
     debian::install(&["nginx"]).context("without nginx, leave it out with --only bare,flamegate")?;
     // The package starts a server on port 80 that nobody has asked for.
     if Path::new("/run/systemd/system").is_dir() {
-        succeed(Command::new("systemctl").args(["disable", "--now", "nginx"]))?;
+        steps::run(Command::new("systemctl").args(["disable", "--now", "nginx"]))?;
     }
     Ok(())
 }
 
 fn cargo(root: &Path, args: &[&str], more: &[String]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    succeed(Command::new(cargo).current_dir(root).args(args).args(more))
-}
-
-fn succeed(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().display().to_string();
-    let status = command.status().with_context(|| format!("cannot start {program}"))?;
-    ensure!(status.success(), "{program} failed ({status})");
-    Ok(())
+    steps::run(Command::new(cargo).current_dir(root).args(args).args(more))
 }
 
 #[cfg(test)]

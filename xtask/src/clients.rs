@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::debian;
+use crate::{debian, steps};
 
 const JAVA_AGENT: &str = "io.pyroscope:agent:2.9.2";
 const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
@@ -163,9 +163,6 @@ impl Step {
     }
 
     fn run(mut self) -> Result<()> {
-        let line = format!("{:?}", self.0);
-        let status = self.0.status().with_context(|| format!("start {line}"))?;
-        ensure!(status.success(), "{line} ended with {status}");
-        Ok(())
+        steps::run(&mut self.0)
     }
 }
