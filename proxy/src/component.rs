@@ -18,8 +18,12 @@ use crate::filters::Builtins;
 use crate::pipeline::Receiver;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
+mod changes;
+mod health;
 mod listeners;
 
+pub use changes::{Changed, Changes};
+pub use health::{Health, HealthState};
 pub use listeners::{ClaimError, Listeners};
 
 /// A component that is configured and runs.
@@ -34,8 +38,21 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// send or count. `previous` is the one of the same id that runs now.
     fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid>;
 
-    /// What other components may refer to: an object.
-    fn exports(&self) -> Value;
+    /// What other components may refer to: an object. When it is another one by now, the component says so with
+    /// [`Context::changed`], and what refers to it is evaluated again.
+    fn exports(&self) -> Value {
+        Value::object::<&str>([])
+    }
+
+    /// How it is, where there is more to say than that it runs.
+    fn health(&self) -> Option<Health> {
+        None
+    }
+
+    /// What it shows of itself to whoever looks for a fault: an object.
+    fn debug_info(&self) -> Option<Value> {
+        None
+    }
 
     /// The address that it alone may listen on, where it listens.
     fn address(&self) -> Option<SocketAddr> {
@@ -62,20 +79,46 @@ pub struct Context<'a> {
     pub services: &'a Services,
 }
 
-/// What all components of a process share.
+impl Context<'_> {
+    /// The handle with which the component tells that its exports have changed.
+    pub fn changed(&self) -> Changed {
+        self.services.changes.of(&self.component)
+    }
+
+    /// The folder in which the component may keep files; nothing else does. It need not exist yet.
+    pub fn folder(&self) -> PathBuf {
+        let inside = self.component.component_path.trim_matches('/');
+        self.services.storage_path.join(inside).join(&*self.component.component_id)
+    }
+}
+
+/// What all components of a process share. Clones share it too.
+#[derive(Clone)]
 pub struct Services {
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The filters that are compiled in.
     pub builtins: Builtins,
     /// Addresses that are listened on.
-    pub listeners: Listeners,
-    /// Where components may keep files: each in a folder named after its id.
+    pub listeners: Arc<Listeners>,
+    /// Where components may keep files.
     pub storage_path: PathBuf,
+    /// Exports that change while components run.
+    pub changes: Arc<Changes>,
+}
+
+impl Services {
+    /// The same for components whose metrics nobody is to see.
+    pub fn with_hidden_metrics(&self) -> Self {
+        Self { metrics: Metrics::new(), ..self.clone() }
+    }
 }
 
 /// A component whose type is forgotten, for the graph.
 pub(crate) trait AnyComponent: Any + Send + Sync {
+    fn exports(&self) -> Value;
+    fn health(&self) -> Option<Health>;
+    fn debug_info(&self) -> Option<Value>;
     fn address(&self) -> Option<SocketAddr>;
     fn activate(&self);
     fn stop(&self) -> BoxFuture<'_, ()>;
@@ -83,6 +126,18 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
 }
 
 impl<C: Component> AnyComponent for C {
+    fn exports(&self) -> Value {
+        Component::exports(self)
+    }
+
+    fn health(&self) -> Option<Health> {
+        Component::health(self)
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        Component::debug_info(self)
+    }
+
     fn address(&self) -> Option<SocketAddr> {
         Component::address(self)
     }

@@ -1,6 +1,7 @@
 //! The components there are, one file each.
 
 use crate::graph::Kind;
+use crate::import::ImportString;
 
 mod receive_http;
 mod relabel;
@@ -10,5 +11,6 @@ pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use write::Write;
 
-/// Every kind of component, by name.
-pub const KINDS: &[Kind] = &[Kind::of::<ReceiveHttp>(), Kind::of::<Relabel>(), Kind::of::<Write>()];
+/// Every kind of block that becomes a component.
+pub const KINDS: &[Kind] =
+    &[Kind::import::<ImportString>(), Kind::of::<ReceiveHttp>(), Kind::of::<Relabel>(), Kind::of::<Write>()];

@@ -17,10 +17,12 @@ const MAX_FILE: u64 = 16 << 20;
 pub struct Sources {
     /// One, or all `*.alloy` of a folder.
     pub files: Vec<Source>,
+    /// The folder that they stand in.
+    pub folder: PathBuf,
 }
 
 /// A file that was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Its path, as diagnostics name it.
     pub name: String,
@@ -60,7 +62,8 @@ impl Sources {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let io = |error| ReadError::Io { path: path.to_owned(), error };
         if !std::fs::metadata(path).map_err(io)?.is_dir() {
-            return Ok(Self { files: vec![read(path)?] });
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            return Ok(Self { files: vec![read(path)?], folder });
         }
         let entries = std::fs::read_dir(path).map_err(io)?.collect::<io::Result<Vec<_>>>().map_err(io)?;
         let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
@@ -69,7 +72,8 @@ impl Sources {
         if paths.is_empty() {
             return Err(ReadError::Empty(path.to_owned()));
         }
-        Ok(Self { files: paths.iter().map(|path| read(path)).collect::<Result<_, _>>()? })
+        let files = paths.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+        Ok(Self { files, folder: path.to_owned() })
     }
 
     /// Parses every file; all errors of all files together.

@@ -2,39 +2,37 @@
 //!
 //! A graph is prepared as a whole, against the one that runs: what is unchanged is taken over, the rest is built, and
 //! nothing is observable until [`Prepared::commit`]. An error on the way leaves the running graph as it is.
+//!
+//! A module is a node with a graph inside; so is an import, and a `foreach` has one for each item.
 
-use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use alloy_syntax::{Diagnostic, Diagnostics, Scope, StdlibOptions, Value, ast};
+use alloy_syntax::{Diagnostic, Diagnostics, Value, ast};
 
-use crate::component::{AnyComponent, Services};
+use self::build::{Builder, Level, Occasion};
+use self::environment::Environment;
+use self::node::Node;
+use self::plan::Inside;
+use crate::component::{AnyComponent, HealthState, Services};
+use crate::config::{Source, Sources};
 use crate::telemetry::metrics::ComponentLabels;
 
+mod build;
 mod controller;
+mod diff;
+mod environment;
 mod kind;
+mod node;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 pub use controller::{Controller, LoadError};
-pub use kind::Kind;
-use plan::{Plan, PlannedNode};
-
-/// The running components, each after those that it refers to.
-#[derive(Clone, Default)]
-pub struct Graph {
-    nodes: Vec<Arc<Node>>,
-}
-
-/// A component that is built.
-struct Node {
-    labels: ComponentLabels,
-    kind: &'static str,
-    arguments: Box<dyn Any + Send + Sync>,
-    component: Arc<dyn AnyComponent>,
-    exports: Value,
-}
+pub use diff::Diff;
+pub use kind::{Kind, Role};
+pub use node::Graph;
 
 /// A graph that could be built and waits to take its place.
 pub struct Prepared {
@@ -42,6 +40,16 @@ pub struct Prepared {
     previous: Graph,
     /// What to tell the user besides.
     pub warnings: Diagnostics,
+    /// Texts that were imported.
+    pub imported: Vec<Source>,
+}
+
+/// Why a graph cannot be built.
+pub struct Refused {
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// Texts that were imported.
+    pub imported: Vec<Source>,
 }
 
 impl Graph {
@@ -50,128 +58,151 @@ impl Graph {
     /// # Errors
     /// Everything that is wrong with the files: first what can be said of their text, then of references, then of
     /// values. What was built is thrown away.
-    pub fn prepare(&self, files: &[ast::File], kinds: &[Kind], services: &Services) -> Result<Prepared, Diagnostics> {
-        let stdlib = Scope::stdlib(&StdlibOptions {
-            experimental: true,
-            version: concat!("v", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..StdlibOptions::default()
-        });
-        let plan = Plan::new(files, kinds, &stdlib)?;
-        let mut building = Building { previous: self, services, stdlib, exports: BTreeMap::new(), nodes: Vec::new() };
-        let mut warnings = Diagnostics::new();
-        let mut errors = Diagnostics::new();
-        let mut failed = Vec::new();
-        for planned in plan.nodes() {
-            // What refers to a component that failed cannot be judged: its own errors would only be echoes.
-            if planned.refers_to.iter().any(|id| failed.contains(&id)) {
-                failed.push(&planned.id);
-                continue;
-            }
-            match building.node(planned) {
-                Ok(more) => warnings.extend(more),
-                Err(more) => {
-                    failed.push(&planned.id);
-                    errors.extend(more);
-                }
+    pub fn prepare(&self, text: &Text, kinds: &'static [Kind], services: &Services) -> Result<Prepared, Refused> {
+        self.prepared(text, Builder::new(Occasion::Load, kinds), services)
+    }
+
+    /// Evaluates what refers to these components, whose exports are others by now. Where that fails a component goes on
+    /// with its last arguments, unhealthy.
+    ///
+    /// # Errors
+    /// What makes the whole of it impossible.
+    pub fn prepare_again(
+        &self,
+        text: &Text,
+        kinds: &'static [Kind],
+        services: &Services,
+        changed: &BTreeSet<ComponentLabels>,
+    ) -> Result<Prepared, Refused> {
+        self.prepared(text, Builder::new(Occasion::Changed(changed), kinds), services)
+    }
+
+    fn prepared(&self, text: &Text, mut builder: Builder<'_>, services: &Services) -> Result<Prepared, Refused> {
+        let module_path: Arc<str> = text.module_path.as_str().into();
+        let level = Level {
+            statements: text.files.iter().flat_map(|file| &file.body.statements).collect(),
+            inside: Inside::Root,
+            path: "/".into(),
+            scope: builder.stdlib.with("module_path", Value::from(&*module_path)),
+            outer: BTreeMap::new(),
+            environment: Arc::new(Environment { module_path, ..Environment::default() }),
+            services,
+            previous: Some(self),
+            all: false,
+        };
+        let built = builder.level(&level).and_then(|built| addresses_taken(&built.graph).map(|()| built.graph));
+        let Builder { warnings, sources: imported, .. } = builder;
+        match built {
+            Ok(graph) => Ok(Prepared { graph, previous: self.clone(), warnings, imported }),
+            Err(mut diagnostics) => {
+                diagnostics.extend(warnings);
+                Err(Refused { diagnostics, imported })
             }
         }
-        if errors.has_errors() {
-            errors.extend(warnings);
-            return Err(errors);
-        }
-        Ok(Prepared { graph: Graph { nodes: building.nodes }, previous: self.clone(), warnings })
     }
 
     /// Ends every component, sources first: what they were given is passed on before what follows them ends.
     pub async fn stop(&self) {
-        for node in self.nodes.iter().rev() {
-            node.component.stop().await;
+        for (_, component) in self.components().iter().rev() {
+            component.stop().await;
         }
     }
 
-    fn listening(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        let address = |node: &Arc<Node>| Some((node.labels.component_id.clone(), node.component.address()?));
-        self.nodes.iter().filter_map(address).collect()
+    /// The paths of the components that are not as they should be, those inside of others after these.
+    pub fn unhealthy(&self) -> Vec<String> {
+        let unhealthy = |node: &&Arc<Node>| node.health().state > HealthState::Unknown;
+        self.deep().into_iter().filter(unhealthy).map(|node| node.labels.to_string()).collect()
     }
 
-    fn node(&self, id: &str) -> Option<&Arc<Node>> {
-        self.nodes.iter().find(|node| &*node.labels.component_id == id)
+    fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
+        let components = self.components().into_iter();
+        components.filter_map(|(labels, component)| Some((labels.clone(), component.address()?))).collect()
     }
 
-    fn runs(&self, node: &Arc<Node>) -> bool {
-        self.nodes.iter().any(|other| Arc::ptr_eq(other, node))
+    /// Everything that runs, wherever it stands, each after those that it refers to.
+    fn components(&self) -> Vec<(&ComponentLabels, &Arc<dyn AnyComponent>)> {
+        self.deep().into_iter().filter_map(|node| Some((&node.labels, &node.running()?.component))).collect()
+    }
+}
+
+/// A configuration that was read and parsed.
+pub struct Text {
+    /// Its files.
+    pub files: Vec<ast::File>,
+    /// The folder that they stand in.
+    pub module_path: String,
+}
+
+impl Text {
+    /// Parses every file.
+    ///
+    /// # Errors
+    /// All errors of all files.
+    pub fn parse(sources: &Sources) -> Result<Self, Diagnostics> {
+        Ok(Self { files: sources.parse()?, module_path: sources.folder.display().to_string() })
     }
 }
 
 impl Prepared {
+    /// What is another thing than before.
+    pub fn diff(&self) -> Diff {
+        Diff::between(&self.previous, &self.graph)
+    }
+
     /// Puts the new graph in its place, sinks before sources. What is no longer wanted still runs: it is to be ended.
     pub fn commit(self) -> (Graph, Retired) {
         let Self { graph, previous, .. } = self;
-        for node in graph.nodes.iter().filter(|node| !previous.runs(node)) {
-            node.component.activate();
+        let running = addresses_of(&previous);
+        for (_, component) in graph.components() {
+            if !running.contains(&address_of(component)) {
+                component.activate();
+            }
         }
-        let nodes = previous.nodes.into_iter().filter(|node| !graph.runs(node)).collect();
-        (graph, Retired(Graph { nodes }))
+        let kept = addresses_of(&graph);
+        let retired = previous.components().into_iter().filter(|(_, component)| !kept.contains(&address_of(component)));
+        let retired = retired.map(|(labels, component)| (labels.clone(), component.clone())).collect();
+        (graph, Retired(retired))
     }
 }
 
 /// Components that were replaced or removed.
-pub struct Retired(Graph);
+pub struct Retired(Vec<(ComponentLabels, Arc<dyn AnyComponent>)>);
 
 impl Retired {
-    /// Ends them; returns when what they had begun is finished.
+    /// Ends them, sources first; returns when what they had begun is finished.
     pub async fn stop(&self) {
-        self.0.stop().await;
+        for (_, component) in self.0.iter().rev() {
+            component.stop().await;
+        }
     }
 
-    /// Removes the series of those whose id no longer runs.
+    /// Removes what is left of those whose id no longer runs.
     pub fn forget(&self, running: &Graph) {
-        for node in self.0.nodes.iter().filter(|node| running.node(&node.labels.component_id).is_none()) {
-            node.component.forget();
+        let running: HashSet<&ComponentLabels> = running.components().into_iter().map(|(labels, _)| labels).collect();
+        for (_, component) in self.0.iter().filter(|(labels, _)| !running.contains(labels)) {
+            component.forget();
         }
     }
 }
 
-struct Building<'a> {
-    previous: &'a Graph,
-    services: &'a Services,
-    stdlib: Scope,
-    /// The exports of what is built, as a tree of their ids' parts.
-    exports: BTreeMap<String, Value>,
-    nodes: Vec<Arc<Node>>,
+/// Tells one component from another.
+fn address_of(component: &Arc<dyn AnyComponent>) -> *const () {
+    Arc::as_ptr(component).cast()
 }
 
-impl Building<'_> {
-    fn node(&mut self, planned: &PlannedNode<'_>) -> Result<Diagnostics, Diagnostics> {
-        let scope = self.stdlib.extend(self.exports.clone());
-        let labels = ComponentLabels::top_level(planned.id.as_str().into());
-        let previous = self.previous.node(&planned.id).filter(|node| node.kind == planned.kind.name);
-        let (node, warnings) = (planned.kind.evaluate)(planned.block, &scope, labels, self.services, previous)?;
-        if let Some(taken) = self.address_taken(&node) {
-            let message = format!("listens on the same address as {taken}");
-            return Err(Diagnostic::error(&planned.block.file, planned.block.header, message).into());
+fn addresses_of(graph: &Graph) -> HashSet<*const ()> {
+    graph.components().into_iter().map(|(_, component)| address_of(component)).collect()
+}
+
+/// Refuses two components on one address.
+fn addresses_taken(graph: &Graph) -> Result<(), Diagnostics> {
+    let mut taken: HashMap<SocketAddr, &ComponentLabels> = HashMap::new();
+    for node in graph.deep() {
+        let Some(address) = node.running().and_then(|running| running.component.address()) else { continue };
+        if let Some(first) = taken.insert(address, &node.labels) {
+            let message = format!("listens on the same address as {}", first.component_id);
+            return Err(Diagnostic::error(&node.block.file, node.block.header, message).into());
         }
-        insert(&mut self.exports, &planned.path, &node.exports);
-        self.nodes.push(node);
-        Ok(warnings)
     }
-
-    fn address_taken(&self, node: &Node) -> Option<Arc<str>> {
-        let address: SocketAddr = node.component.address()?;
-        let other = self.nodes.iter().find(|other| other.component.address() == Some(address))?;
-        Some(other.labels.component_id.clone())
-    }
-}
-
-/// Puts a value into a tree of objects, under a path of names.
-fn insert(tree: &mut BTreeMap<String, Value>, path: &[String], value: &Value) {
-    let Some((first, rest)) = path.split_first() else { return };
-    if rest.is_empty() {
-        tree.insert(first.clone(), value.clone());
-        return;
-    }
-    let below = tree.get(first).and_then(Value::fields);
-    let mut below = below.map_or_else(BTreeMap::new, |fields| (*fields).clone());
-    insert(&mut below, rest, value);
-    tree.insert(first.clone(), Value::object(below));
+    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod components;
 pub mod config;
 pub mod filters;
 pub mod graph;
+pub mod import;
 pub mod ingest;
 pub mod pipeline;
 pub mod telemetry;

@@ -38,15 +38,18 @@ async fn ready(State(controller): State<Arc<Controller>>) -> Response {
     }
 }
 
-/// A component that cannot be built is refused when the configuration is loaded, so that all that run are healthy.
-async fn healthy() -> &'static str {
-    "All Flamegate components are healthy.\n"
+async fn healthy(State(controller): State<Arc<Controller>>) -> Response {
+    let unhealthy = controller.graph().await.unhealthy();
+    if unhealthy.is_empty() {
+        return (StatusCode::OK, "All Flamegate components are healthy.\n").into_response();
+    }
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("unhealthy components: {}\n", unhealthy.join(", "))).into_response()
 }
 
 async fn reload(State(controller): State<Arc<Controller>>) -> Response {
     match controller.load().await {
-        Ok(()) => {
-            tracing::info!("config reloaded");
+        Ok(diff) => {
+            tracing::info!(%diff, "config reloaded");
             (StatusCode::OK, "config reloaded\n").into_response()
         }
         Err(error) => {

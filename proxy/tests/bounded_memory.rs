@@ -129,7 +129,8 @@ async fn flamegate(backend: SocketAddr) -> SocketAddr {
     let services = Services {
         metrics: Metrics::new(),
         builtins: Builtins::default(),
-        listeners: Listeners::default(),
+        listeners: Arc::default(),
+        changes: Arc::default(),
         storage_path: folder.path().to_owned(),
     };
     let controller = Box::leak(Box::new(Controller::new(path, Arc::new(services))));

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::component::{Listeners, Services};
+use crate::component::Services;
 use crate::filters::{Builtins, Compiler};
 use crate::graph::Controller;
 use crate::telemetry::logs;
@@ -66,10 +66,14 @@ async fn serve(flags: &RunFlags) -> Result<(), String> {
     let color = std::io::stderr().is_terminal();
     controller.load().await.map_err(|error| error.render(color))?;
     tracing::info!("now serving");
+    let following = tokio::spawn({
+        let controller = controller.clone();
+        async move { controller.follow_changes().await }
+    });
     loop {
         match signals.next().await {
             Told::Reload => match controller.load().await {
-                Ok(()) => tracing::info!("config reloaded"),
+                Ok(diff) => tracing::info!(%diff, "config reloaded"),
                 Err(error) => tracing::error!(err = %error, "failed to reload config"),
             },
             Told::Stop(name) => {
@@ -78,6 +82,7 @@ async fn serve(flags: &RunFlags) -> Result<(), String> {
             }
         }
     }
+    following.abort();
     controller.stop().await;
     stopping.send_replace(true);
     let ended = serving.await;
@@ -88,8 +93,9 @@ fn services(flags: &RunFlags) -> Services {
     Services {
         metrics: Metrics::new(),
         builtins: Builtins::new(Compiler::Child("/proc/self/exe".into())),
-        listeners: Listeners::default(),
+        listeners: Arc::default(),
         storage_path: flags.storage_path.clone(),
+        changes: Arc::default(),
     }
 }
 

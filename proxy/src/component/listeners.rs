@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::ingest::{BindError, Listener, ListenerAddress};
+use crate::telemetry::metrics::ComponentLabels;
 
 /// All listeners of the process, by address. They belong to the components; here they are only found.
 #[derive(Default)]
@@ -13,7 +14,7 @@ pub struct Listeners(Mutex<HashMap<Key, Weak<Listener>>>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     address: ListenerAddress,
-    component: Option<Arc<str>>,
+    component: Option<ComponentLabels>,
 }
 
 /// Why a component cannot have an address.
@@ -23,7 +24,7 @@ pub struct ClaimError(#[from] BindError);
 
 impl Listeners {
     /// The listener of an address: the one that is bound already, whoever has it now, or a new one.
-    pub fn claim(&self, address: &ListenerAddress, component: &Arc<str>) -> Result<Arc<Listener>, ClaimError> {
+    pub fn claim(&self, address: &ListenerAddress, component: &ComponentLabels) -> Result<Arc<Listener>, ClaimError> {
         let component = (address.port == 0).then(|| component.clone());
         let key = Key { address: address.clone(), component };
         let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_syntax::{Arguments, Invalid, TextValue, Value};
+use alloy_syntax::{Arguments, Invalid, TextValue};
 use bytesize::ByteSize;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -134,7 +134,7 @@ impl Component for ReceiveHttp {
         let Context { component, services } = context;
         let http = &arguments.http;
         let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
-        let listener = services.listeners.claim(&address, &component.component_id);
+        let listener = services.listeners.claim(&address, component);
         let listener = listener.map_err(|error| Invalid::block(error.to_string()))?;
 
         let inflight_bytes = arguments.max_inflight_bytes.bytes();
@@ -160,10 +160,6 @@ impl Component for ReceiveHttp {
             metrics,
             shutdown_timeout: arguments.graceful_shutdown_timeout,
         })
-    }
-
-    fn exports(&self) -> Value {
-        Value::object::<&str>([])
     }
 
     fn address(&self) -> Option<SocketAddr> {

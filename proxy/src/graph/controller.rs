@@ -1,4 +1,4 @@
-//! The configuration of a process: loaded once, reloaded when asked to.
+//! The configuration of a process: loaded once, reloaded when asked to, evaluated again when exports change.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,17 +8,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use alloy_syntax::Diagnostics;
 use tokio::sync::Mutex;
 
-use super::Graph;
+use super::{Diff, Graph, Prepared, Refused, Text};
 use crate::component::Services;
 use crate::components::KINDS;
 use crate::config::{ReadError, Source, Sources};
+use crate::telemetry::metrics::ComponentLabels;
 
 /// Loads configurations, one after the other.
 pub struct Controller {
     path: PathBuf,
     services: Arc<Services>,
-    running: Arc<Mutex<Graph>>,
+    loaded: Arc<Mutex<Loaded>>,
     ready: AtomicBool,
+}
+
+/// What runs, and of which text it was made.
+#[derive(Default)]
+struct Loaded {
+    graph: Graph,
+    text: Option<Arc<Text>>,
+    sources: Vec<Source>,
 }
 
 /// Why a configuration was not loaded. The one that runs stays.
@@ -48,50 +57,89 @@ impl LoadError {
             other => format!("{other}\n"),
         }
     }
+
+    fn refused(refused: Refused, mut sources: Vec<Source>) -> Self {
+        sources.extend(refused.imported);
+        Self::Invalid { diagnostics: refused.diagnostics, sources }
+    }
 }
 
 impl Controller {
     /// For the file or folder at this path. Nothing is loaded yet.
     pub fn new(path: PathBuf, services: Arc<Services>) -> Self {
-        Self { path, services, running: Arc::default(), ready: AtomicBool::new(false) }
+        Self { path, services, loaded: Arc::default(), ready: AtomicBool::new(false) }
     }
 
     /// Reads the path and puts what it says in place of what runs.
     ///
     /// # Errors
     /// With any error nothing changes.
-    pub async fn load(&self) -> Result<(), LoadError> {
+    pub async fn load(&self) -> Result<Diff, LoadError> {
         // One load at a time, from the first byte read to the last component in its place.
-        let mut running = self.running.lock().await;
-        let (path, services, previous) = (self.path.clone(), self.services.clone(), running.clone());
+        let mut loaded = self.loaded.lock().await;
+        let (path, services, previous) = (self.path.clone(), self.services.clone(), loaded.graph.clone());
         // Reading files and compiling filters may take seconds: not on a thread that serves.
         let prepared = tokio::task::spawn_blocking(move || {
             let sources = Sources::read(&path)?;
-            let files = sources.parse();
-            let prepared = files.and_then(|files| previous.prepare(&files, KINDS, &services));
-            prepared
-                .map(|prepared| (prepared, sources.files.clone()))
-                .map_err(|diagnostics| LoadError::Invalid { diagnostics, sources: sources.files })
+            let text = Text::parse(&sources);
+            let sources = sources.files;
+            let text = match text {
+                Ok(text) => text,
+                Err(diagnostics) => return Err(LoadError::Invalid { diagnostics, sources }),
+            };
+            match previous.prepare(&text, KINDS, &services) {
+                Ok(prepared) => Ok((prepared, text, sources)),
+                Err(refused) => Err(LoadError::refused(refused, sources)),
+            }
         });
-        let loaded = match prepared.await {
-            Ok(loaded) => loaded,
-            Err(aborted) => Err(aborted.into()),
-        };
-        self.services.metrics.config().loaded(loaded.is_ok());
-        let (prepared, sources) = loaded?;
+        let prepared = prepared.await.map_err(LoadError::from).and_then(|prepared| prepared);
+        self.services.metrics.config().loaded(prepared.is_ok());
+        let (prepared, text, sources) = prepared?;
+        (loaded.text, loaded.sources) = (Some(Arc::new(text)), sources);
+        let diff = self.commit(prepared, &mut loaded);
+        self.ready.store(true, Ordering::Release);
+        Ok(diff)
+    }
+
+    /// Evaluates again what refers to exports that have changed, each time that some have, for as long as it is polled.
+    pub async fn follow_changes(&self) {
+        loop {
+            self.services.changes.wait().await;
+            let mut loaded = self.loaded.lock().await;
+            let changed = self.services.changes.take();
+            let Some(text) = loaded.text.clone().filter(|_| !changed.is_empty()) else { continue };
+            let (services, previous) = (self.services.clone(), loaded.graph.clone());
+            let prepared =
+                tokio::task::spawn_blocking(move || previous.prepare_again(&text, KINDS, &services, &changed));
+            match prepared.await {
+                Ok(Ok(prepared)) => {
+                    let diff = self.commit(prepared, &mut loaded);
+                    tracing::info!(%diff, "exports changed");
+                }
+                Ok(Err(refused)) => {
+                    let error = LoadError::refused(refused, loaded.sources.clone());
+                    tracing::error!(err = %error, "exports changed, and what refers to them cannot be evaluated");
+                }
+                Err(aborted) => tracing::error!(err = %aborted, "evaluating changed exports broke off"),
+            }
+        }
+    }
+
+    fn commit(&self, prepared: Prepared, loaded: &mut Loaded) -> Diff {
         if !prepared.warnings.is_empty() {
+            let sources = [loaded.sources.as_slice(), &prepared.imported].concat();
             tracing::warn!("{}", crate::config::render(&prepared.warnings, &sources, false).trim_end());
         }
+        let diff = prepared.diff();
         let (graph, retired) = prepared.commit();
-        *running = graph;
-        let now_running = self.running.clone();
+        loaded.graph = graph;
+        let now_loaded = self.loaded.clone();
         tokio::spawn(async move {
             retired.stop().await;
             // Under the lock: a component of the same id may have come back meanwhile, and goes on with the series.
-            retired.forget(&*now_running.lock().await);
+            retired.forget(&now_loaded.lock().await.graph);
         });
-        self.ready.store(true, Ordering::Release);
-        Ok(())
+        diff
     }
 
     /// Whether a configuration is in place.
@@ -100,14 +148,19 @@ impl Controller {
     }
 
     /// The components that listen, and where they really do.
-    pub async fn listening(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        self.running.lock().await.listening()
+    pub async fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
+        self.loaded.lock().await.graph.listening()
+    }
+
+    /// What runs.
+    pub async fn graph(&self) -> Graph {
+        self.loaded.lock().await.graph.clone()
     }
 
     /// Ends every component.
     pub async fn stop(&self) {
         self.ready.store(false, Ordering::Release);
-        self.running.lock().await.stop().await;
+        self.loaded.lock().await.graph.stop().await;
     }
 
     /// What all components share.

@@ -110,12 +110,22 @@ impl Metrics {
 }
 
 /// Whose series it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ComponentLabels {
     /// For example `pyroscope.write.default`.
     pub component_id: Arc<str>,
     /// The module it stands in; `/` for none.
     pub component_path: Arc<str>,
+}
+
+impl fmt::Display for ComponentLabels {
+    /// As one path, without a slash before what stands in no module.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.component_path.trim_matches('/') {
+            "" => f.write_str(&self.component_id),
+            path => write!(f, "{path}/{}", self.component_id),
+        }
+    }
 }
 
 impl ComponentLabels {

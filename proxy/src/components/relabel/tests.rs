@@ -9,7 +9,7 @@ use profiler_core::labels::Labels;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::component::{Listeners, Services};
+use crate::component::Services;
 use crate::filters::Builtins;
 use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
 
@@ -38,7 +38,8 @@ impl Bench {
         let services = Services {
             metrics: Metrics::new(),
             builtins: BUILTINS.clone(),
-            listeners: Listeners::default(),
+            listeners: Arc::default(),
+            changes: Arc::default(),
             storage_path: std::env::temp_dir(),
         };
         Self { services, sink: Arc::default() }
