@@ -67,7 +67,7 @@ impl Expr {
         scope.lookup(name).cloned().ok_or_else(|| Fault::At {
             span: self.span,
             message: format!("identifier \"{name}\" does not exist"),
-            help: did_you_mean(name, scope.names()),
+            help: did_you_mean(name, scope.each_name()),
         })
     }
 }

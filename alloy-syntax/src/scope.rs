@@ -48,10 +48,15 @@ impl Scope {
 
     /// All names, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.layers().flat_map(|layer| layer.names.keys().map(String::as_str)).collect();
+        let mut names: Vec<&str> = self.each_name().collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// All names, in no order; one that hides another comes twice.
+    pub(crate) fn each_name(&self) -> impl Iterator<Item = &str> {
+        self.layers().flat_map(|layer| layer.names.keys().map(String::as_str))
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {

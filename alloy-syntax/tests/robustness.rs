@@ -7,7 +7,7 @@
     reason = "what a test's own functions cannot do fails the test"
 )]
 
-use alloy_syntax::{Scope, StdlibOptions, format_source, parse_expression, parse_file, parse_file_bytes};
+use alloy_syntax::{Scope, StdlibOptions, Value, format_source, parse_expression, parse_file, parse_file_bytes};
 
 /// What opens and what closes, repeated without a bound.
 const NESTED: [(&str, &str); 9] = [
@@ -138,4 +138,26 @@ fn text_at_random_never_panics() {
             let _ = expression.evaluate(&scope);
         }
     }
+}
+
+/// The table of a distance between two names has as many cells as the product of their lengths.
+#[test]
+fn a_suggestion_is_not_sought_for_a_name_of_any_length() {
+    let (meant, written) = (format!("a{}", "x".repeat(200_000)), format!("b{}", "x".repeat(200_000)));
+    let scope = Scope::empty().with(meant, Value::Null);
+    let error = parse_expression("", &written).unwrap().evaluate(&scope).unwrap_err();
+    assert_eq!(error.help, None);
+}
+
+/// Each error of a file would otherwise be compared with each of its names.
+#[test]
+fn a_suggestion_is_not_sought_among_any_number_of_names() {
+    let names = |count: usize| (0..count).map(|number| (format!("component_{number:05}"), Value::Null));
+    let help = |scope: &Scope, name: &str| parse_expression("", name).unwrap().evaluate(scope).unwrap_err().help;
+    let many = Scope::empty().extend(names(20_000));
+    for _ in 0..20_000 {
+        assert_eq!(help(&many, "komponent_00007"), None);
+    }
+    let few = Scope::empty().extend(names(100));
+    assert_eq!(help(&few, "komponent_00007").as_deref(), Some("did you mean \"component_00007\"?"));
 }
