@@ -9,6 +9,7 @@ use crate::value::{CallArguments, CallError, Function, Value};
 mod arrays;
 mod base64;
 mod choice;
+mod deprecated;
 mod files;
 pub(crate) mod go_format;
 mod go_text;
@@ -19,6 +20,8 @@ mod strings;
 mod system;
 mod url;
 mod yaml;
+
+pub use deprecated::{deprecated_for, deprecation_warnings};
 
 /// How the standard library is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,36 +54,11 @@ impl Default for StdlibOptions {
 /// Functions that need a lower stability level.
 const EXPERIMENTAL: [&str; 2] = ["array.combine_maps", "array.group_by"];
 
-/// Old names of functions, and the new ones.
-const DEPRECATED: [(&str, &str); 16] = [
-    ("env", "sys.env"),
-    ("nonsensitive", "convert.nonsensitive"),
-    ("concat", "array.concat"),
-    ("json_decode", "encoding.from_json"),
-    ("yaml_decode", "encoding.from_yaml"),
-    ("base64_decode", "encoding.from_base64"),
-    ("format", "string.format"),
-    ("join", "string.join"),
-    ("replace", "string.replace"),
-    ("split", "string.split"),
-    ("to_lower", "string.to_lower"),
-    ("to_upper", "string.to_upper"),
-    ("trim", "string.trim"),
-    ("trim_prefix", "string.trim_prefix"),
-    ("trim_suffix", "string.trim_suffix"),
-    ("trim_space", "string.trim_space"),
-];
-
 /// Whether a name is one of the standard library's, so that no component should have it.
 pub fn is_stdlib_name(name: &str) -> bool {
     const NAMES: [&str; 9] =
         ["array", "coalesce", "constants", "convert", "encoding", "file", "json_path", "string", "sys"];
     NAMES.contains(&name) || deprecated_for(name).is_some()
-}
-
-/// What to use in the place of an old name; `None` if the name is not an old one.
-pub fn deprecated_for(name: &str) -> Option<&'static str> {
-    DEPRECATED.iter().find(|(old, _)| *old == name).map(|&(_, new)| new)
 }
 
 /// Whether a function, by its full name, is experimental.
@@ -101,7 +79,7 @@ pub(crate) fn names(options: &StdlibOptions) -> Vec<(String, Value)> {
         ("coalesce".to_owned(), Function::tracing("coalesce", choice::coalesce).into()),
         ("json_path".to_owned(), Body::Plain(json_path::json_path).named("json_path")),
     ];
-    let old_names: Vec<_> = DEPRECATED
+    let old_names: Vec<_> = deprecated::RENAMED
         .iter()
         .filter_map(|(old, new)| {
             let (namespace, function) = new.split_once('.')?;

@@ -7,8 +7,8 @@
     reason = "what a test's own functions cannot do fails the test"
 )]
 
-use alloy_syntax::stdlib::{deprecated_for, is_experimental, is_stdlib_name};
-use alloy_syntax::{Scope, StdlibOptions, Value, parse_expression};
+use alloy_syntax::stdlib::{deprecated_for, deprecation_warnings, is_experimental, is_stdlib_name};
+use alloy_syntax::{Scope, Severity, StdlibOptions, Value, parse_expression, parse_file};
 
 fn evaluate(source: &str) -> Result<Value, String> {
     let scope = Scope::stdlib(&StdlibOptions { experimental: true, ..StdlibOptions::default() });
@@ -167,4 +167,37 @@ fn the_names_are_known() {
     assert_eq!(deprecated_for("sys"), None);
     let constants = scope.lookup("constants").unwrap().fields().unwrap();
     assert_eq!(constants.keys().map(String::as_str).collect::<Vec<_>>(), ["arch", "hostname", "os", "version"]);
+}
+
+#[test]
+fn old_names_are_warned_of() {
+    let source = r#"a "b" {
+  path = sys.env("trim")
+  user = env("USER") + string.trim(x.format)
+  list = [{ name = split("a,b", ",")[0] }, (trim_space)(" ")]
+  inner {
+    deeper { text = to_upper(join(["a"], "-")) }
+  }
+}"#;
+    let warnings = deprecation_warnings(&parse_file("f", source).unwrap());
+    assert!(warnings.iter().all(|warning| warning.severity == Severity::Warning));
+    assert!(warnings.0[0].message.starts_with("this stdlib function is deprecated"));
+    let found: Vec<_> = warnings
+        .iter()
+        .map(|warning| {
+            let span = warning.span.unwrap();
+            let text = &source[span.start.offset..span.end.offset];
+            (span.start.line, text, warning.help.as_deref().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (3, "env", "write sys.env instead"),
+            (4, "split", "write string.split instead"),
+            (4, "trim_space", "write string.trim_space instead"),
+            (6, "to_upper", "write string.to_upper instead"),
+            (6, "join", "write string.join instead"),
+        ]
+    );
 }
