@@ -1,4 +1,4 @@
-//! Turns values into Rust types.
+//! Turns values into Rust types, and these into values again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub trait DecodeValue: Sized {
     /// What is wrong with the value, or with which part of it.
     fn decode_value(value: &Value) -> Result<Self, DecodeError>;
 
+    /// The value that decodes into the same again. A secret stays one.
+    fn encode_value(&self) -> Value;
+
     /// The type's name in documentation: `string`, `list(string)`, `duration`, …
     fn type_name() -> String;
 }
@@ -42,6 +45,9 @@ pub trait TextValue: Sized {
     /// What is wrong with the text; the message is shown behind it.
     fn parse_text(text: &str) -> Result<Self, String>;
 
+    /// The text that makes the same again.
+    fn to_text(&self) -> String;
+
     /// The type's name in documentation.
     fn type_name() -> String {
         "string".to_owned()
@@ -54,6 +60,10 @@ impl<T: TextValue> DecodeValue for T {
             return Err(DecodeError::expected("string", value));
         }
         T::parse_text(&String::decode_value(value)?).map_err(DecodeError::new)
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::from(self.to_text())
     }
 
     fn type_name() -> String {

@@ -34,9 +34,11 @@ extern crate self as alloy_syntax;
 pub mod ast;
 pub mod decode;
 mod diagnostic;
+pub mod encode;
 mod evaluate;
 mod format;
 mod identifier;
+pub mod json;
 mod parser;
 mod position;
 mod quote;
@@ -54,6 +56,7 @@ pub use decode::{
     decode_block_with_warnings, decode_capsule, decode_file,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use encode::EncodedStatement;
 pub use format::{format_expression, format_file, format_source};
 pub use identifier::{is_valid_identifier, sanitize_identifier};
 pub use parser::{parse_expression, parse_file, parse_file_bytes};

@@ -1,4 +1,6 @@
-//! What a block may hold, for documentation and completion.
+//! What a block may hold and what a component exports, for documentation and completion.
+
+use crate::decode::DecodeValue;
 
 /// What may stand in a block.
 #[derive(Debug, Clone, Default)]
@@ -26,10 +28,18 @@ pub struct AttributeSchema {
     pub type_name: String,
     /// Whether it must be given.
     pub required: bool,
-    /// The Rust expression that makes its default, if it has one of its own.
-    pub default: Option<&'static str>,
+    /// What it is where it is not given, as it would be written; none if it must be given, or is then nothing.
+    pub default: Option<String>,
     /// What it is for.
     pub doc: &'static str,
+}
+
+impl AttributeSchema {
+    /// The text of a default.
+    pub fn default_text<T: DecodeValue>(default: &T) -> Option<String> {
+        let value = default.encode_value();
+        (!value.is_null()).then(|| format!("{value:?}"))
+    }
 }
 
 /// One block.
@@ -41,8 +51,21 @@ pub struct BlockSchema {
     pub required: bool,
     /// Whether it may be given more than once.
     pub repeated: bool,
+    /// Whether each must have a label.
+    pub labelled: bool,
     /// What it is for.
     pub doc: &'static str,
     /// What may stand in it; made on demand, as a block may hold itself.
     pub schema: fn() -> Schema,
+}
+
+/// One field of what a component exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Export {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type: `receiver`, `list(map(string))`, …
+    pub type_name: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::identifier::is_valid_identifier;
+use crate::quote::{quote, quote_bytes};
+
 mod capsule;
 mod equality;
 mod function;
@@ -143,23 +146,33 @@ impl Value {
 }
 
 impl fmt::Debug for Value {
-    /// As in the language; a capsule shows its type alone.
+    /// As in the language; a function and a capsule show what they are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Uint(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value:?}"),
-            Self::String(text) => f.write_str(&crate::quote::quote(text)),
-            Self::NonUtf8(bytes) => f.write_str(&crate::quote::quote_bytes(bytes)),
+            Self::String(text) => f.write_str(&quote(text)),
+            Self::NonUtf8(bytes) => f.write_str(&quote_bytes(bytes)),
             Self::Bytes(bytes) => write!(f, "bytes({})", bytes.len()),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Array(elements) => f.debug_list().entries(elements.iter()).finish(),
-            Self::Object(fields) => f.debug_map().entries(fields.iter()).finish(),
+            Self::Object(fields) => write_fields(f, fields),
             Self::Function(function) => write!(f, "{function:?}"),
             Self::Capsule(capsule) => write!(f, "{capsule:?}"),
         }
     }
+}
+
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &BTreeMap<String, Value>) -> fmt::Result {
+    f.write_str("{")?;
+    for (index, (name, value)) in fields.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        let quoted = (!is_valid_identifier(name)).then(|| quote(name));
+        write!(f, "{comma}{} = {value:?}", quoted.as_deref().unwrap_or(name))?;
+    }
+    f.write_str("}")
 }
 
 impl From<bool> for Value {

@@ -83,6 +83,13 @@ impl TextValue for Mode {
             _ => Err("must be \"fast\" or \"slow\"".to_owned()),
         }
     }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Fast => "fast".to_owned(),
+            Self::Slow => "slow".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, DecodeValue)]
@@ -299,25 +306,34 @@ fn the_schema_says_what_the_struct_says() {
     let attributes: Vec<_> = schema
         .attributes
         .iter()
-        .map(|attribute| (attribute.name, attribute.type_name.as_str(), attribute.required, attribute.default))
+        .map(|attribute| {
+            (attribute.name, attribute.type_name.as_str(), attribute.required, attribute.default.as_deref())
+        })
         .collect();
     assert_eq!(
         attributes,
         [
-            ("external_labels", "map(string)", false, None),
-            ("mode", "string", false, Some("Mode::Fast")),
-            ("targets", "list(object)", false, None),
+            ("external_labels", "map(string)", false, Some("{}")),
+            ("mode", "string", false, Some("\"fast\"")),
+            ("targets", "list(object)", false, Some("[]")),
         ]
     );
-    let blocks: Vec<_> = schema.blocks.iter().map(|block| (block.name, block.required, block.repeated)).collect();
+    let blocks: Vec<_> =
+        schema.blocks.iter().map(|block| (block.name, block.required, block.repeated, block.labelled)).collect();
     assert_eq!(
         blocks,
-        [("endpoint", true, true), ("profile.cpu", false, false), ("tls", false, false), ("rule", false, true),]
+        [
+            ("endpoint", true, true, true),
+            ("profile.cpu", false, false, false),
+            ("tls", false, false, false),
+            ("rule", false, true, true),
+        ]
     );
     assert_eq!(schema.blocks[0].doc, "Where to.\nMore than one line.");
     let endpoint = (schema.blocks[0].schema)();
     assert!(endpoint.labelled);
-    assert_eq!(endpoint.attributes[1].default, Some("Duration::from_secs(10)"));
+    assert_eq!(endpoint.attributes[1].default, Some("\"10s\"".to_owned()));
     assert_eq!(endpoint.attributes[2].type_name, "secret");
+    assert_eq!(endpoint.attributes[2].default, None, "not given, it is nothing");
     assert_eq!(schema.unsupported, ["proxy", "queue.disk"]);
 }

@@ -164,11 +164,19 @@ impl CapsuleValue for Receiver {
         let other: &dyn Any = other;
         other.downcast_ref::<Self>().is_some_and(|other| self == other)
     }
+
+    fn display(&self) -> Option<String> {
+        Some(format!("{self:?}"))
+    }
 }
 
 impl DecodeValue for Receiver {
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         Ok(decode_capsule::<Self>(value, "pyroscope.Appendable")?.as_ref().clone())
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::capsule(self.clone())
     }
 
     fn type_name() -> String {

@@ -31,11 +31,18 @@ pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
             }
         }
     });
+    let label = match input.fields.iter().find(|field| field.kind == Kind::Label) {
+        Some(Field { member, .. }) => quote! { ::core::option::Option::Some(self.#member.as_str()) },
+        None => quote! { ::core::option::Option::None },
+    };
+    let encoded = input.fields.iter().map(encode_field);
     let attribute_schemas = of_kind(input, Kind::Attribute).map(attribute_schema);
     let block_schemas = of_kind(input, Kind::Block).map(block_schema);
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::alloy_syntax::decode::Arguments for #name #type_generics #where_clause {
+            const LABELLED: bool = #labelled;
+
             fn decode_body(
                 body: &::alloy_syntax::ast::Body,
                 context: &::alloy_syntax::decode::BodyContext<'_>,
@@ -57,6 +64,17 @@ pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
                 let value = #construct;
                 #validate
                 ::core::result::Result::Ok(value)
+            }
+
+            fn encode_body(&self) -> ::std::vec::Vec<::alloy_syntax::EncodedStatement> {
+                #[allow(unused_mut, reason = "a struct may have no fields")]
+                let mut encoder = ::alloy_syntax::encode::BodyEncoder::new();
+                #(#encoded)*
+                encoder.finish()
+            }
+
+            fn label(&self) -> ::core::option::Option<&str> {
+                #label
             }
 
             fn schema() -> ::alloy_syntax::Schema {
@@ -90,10 +108,13 @@ pub(crate) fn decode_value(input: &Struct) -> Result<TokenStream> {
             Absent::Optional => {
                 quote! { let #variable = decoder.field_or::<#ty>(#name, ::core::default::Default::default)?; }
             }
-            Absent::Default { value, .. } => {
+            Absent::Default(value) => {
                 quote! { let #variable = decoder.field_or::<#ty>(#name, || #value)?; }
             }
         }
+    });
+    let encoded = input.fields.iter().map(|Field { member, name, .. }| {
+        quote! { (#name, ::alloy_syntax::decode::DecodeValue::encode_value(&self.#member)) }
     });
     let construct = construct(input);
     let validate = input.validate.as_ref().map(|path| {
@@ -120,6 +141,11 @@ pub(crate) fn decode_value(input: &Struct) -> Result<TokenStream> {
                 ::core::result::Result::Ok(value)
             }
 
+            fn encode_value(&self) -> ::alloy_syntax::Value {
+                let fields: [(&str, ::alloy_syntax::Value); _] = [#(#encoded),*];
+                ::alloy_syntax::Value::object(fields)
+            }
+
             fn type_name() -> ::std::string::String {
                 ::std::string::String::from("object")
             }
@@ -135,22 +161,46 @@ fn decode_field(field: &Field) -> TokenStream {
         (Kind::Attribute, Absent::Optional) => {
             quote! { decoder.attribute_or::<#ty>(#name, ::core::default::Default::default) }
         }
-        (Kind::Attribute, Absent::Default { value, .. }) => {
+        (Kind::Attribute, Absent::Default(value)) => {
             quote! { decoder.attribute_or::<#ty>(#name, || #value) }
         }
         (Kind::Block, Absent::Error) => quote! { decoder.required_block::<#ty>(#name) },
         (Kind::Block, Absent::Optional) => quote! { decoder.optional_block::<#ty>(#name) },
-        (Kind::Block, Absent::Default { value, .. }) => quote! { decoder.block_or::<#ty>(#name, || #value) },
+        (Kind::Block, Absent::Default(value)) => quote! { decoder.block_or::<#ty>(#name, || #value) },
     };
     quote! { let #variable = #decoded; }
+}
+
+fn encode_field(field: &Field) -> TokenStream {
+    let (member, ty, name) = (&field.member, &field.ty, &field.name);
+    match (field.kind, &field.absent) {
+        (Kind::Label, _) => TokenStream::new(),
+        (Kind::Attribute, Absent::Error) => quote! { encoder.required::<#ty>(#name, &self.#member); },
+        (Kind::Attribute, Absent::Optional) => {
+            quote! { encoder.attribute_or::<#ty>(#name, &self.#member, ::core::default::Default::default); }
+        }
+        (Kind::Attribute, Absent::Default(value)) => {
+            quote! { encoder.attribute_or::<#ty>(#name, &self.#member, || #value); }
+        }
+        (Kind::Block, Absent::Error) => quote! { encoder.required_block::<#ty>(#name, &self.#member); },
+        (Kind::Block, Absent::Optional) => quote! { encoder.optional_block::<#ty>(#name, &self.#member); },
+        (Kind::Block, Absent::Default(value)) => {
+            quote! { encoder.block_or::<#ty>(#name, &self.#member, || #value); }
+        }
+    }
 }
 
 fn attribute_schema(field: &Field) -> TokenStream {
     let (ty, name, doc) = (&field.ty, &field.name, &field.doc);
     let required = matches!(field.absent, Absent::Error);
     let default = match &field.absent {
-        Absent::Default { text, .. } => quote! { ::core::option::Option::Some(#text) },
-        _ => quote! { ::core::option::Option::None },
+        Absent::Error => quote! { ::core::option::Option::None },
+        Absent::Optional => {
+            quote! {
+                ::alloy_syntax::schema::AttributeSchema::default_text::<#ty>(&::core::default::Default::default())
+            }
+        }
+        Absent::Default(value) => quote! { ::alloy_syntax::schema::AttributeSchema::default_text::<#ty>(&#value) },
     };
     quote! {
         ::alloy_syntax::schema::AttributeSchema {
@@ -171,6 +221,7 @@ fn block_schema(field: &Field) -> TokenStream {
             name: #name,
             required: #required,
             repeated: <#ty as ::alloy_syntax::decode::BlockField>::REPEATED,
+            labelled: <#ty as ::alloy_syntax::decode::BlockField>::LABELLED,
             doc: #doc,
             schema: <#ty as ::alloy_syntax::decode::BlockField>::block_schema,
         }

@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 pub(crate) enum Absent {
     Error,
     Optional,
-    Default { value: Box<Expr>, text: String },
+    Default(Box<Expr>),
 }
 
 impl Struct {
@@ -119,10 +119,7 @@ impl Field {
             Some(_) if optional => {
                 return Err(Error::new(field.span(), "`optional` and `default` exclude each other"));
             }
-            Some(value) => {
-                let text = crate::source::as_written(quote::quote!(#value));
-                Absent::Default { value: Box::new(value), text }
-            }
+            Some(value) => Absent::Default(Box::new(value)),
             None if optional => Absent::Optional,
             None => Absent::Error,
         };

@@ -7,9 +7,8 @@ use syn::{DeriveInput, parse_macro_input};
 
 mod expand;
 mod input;
-mod source;
 
-/// Makes a struct of a block.
+/// Makes a struct of a block, and the block's body of the struct.
 ///
 /// On a field:
 /// - `#[alloy(attr)]`: an attribute that must be there; `#[alloy(attr, default = EXPR)]`: one with a default;
@@ -31,7 +30,7 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
     expand_or_error(&input, expand::arguments)
 }
 
-/// Makes a struct of an object: `#[alloy(attr)]`, `default = EXPR`, `optional` and `name = "other"` on its
+/// Makes a struct of an object, and the object of the struct: `#[alloy(attr)]`, `default = EXPR`, `optional` and `name = "other"` on its
 /// fields and `validate` on the struct mean what they mean for `Arguments`.
 #[proc_macro_derive(DecodeValue, attributes(alloy))]
 pub fn derive_decode_value(input: TokenStream) -> TokenStream {

@@ -1,16 +1,20 @@
-//! Turns blocks into structs.
+//! Turns blocks into structs, and these into bodies again.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::ast::{Block, Body, File};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::encode::EncodedStatement;
 use crate::position::Span;
 use crate::schema::Schema;
 use crate::scope::Scope;
 
 /// A struct that a block decodes into; derive it.
 pub trait Arguments: Sized {
+    /// Whether the block must have a label.
+    const LABELLED: bool;
+
     /// Makes one of a block's body.
     ///
     /// # Errors
@@ -18,13 +22,29 @@ pub trait Arguments: Sized {
     /// Everything that is wrong with the body.
     fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
 
+    /// The body again, without what need not be given and is as if it had not been.
+    fn encode_body(&self) -> Vec<EncodedStatement>;
+
+    /// The block's label, if the struct has a field for it.
+    fn label(&self) -> Option<&str>;
+
     /// What may stand in the block.
     fn schema() -> Schema;
 }
 
 impl<T: Arguments> Arguments for Box<T> {
+    const LABELLED: bool = T::LABELLED;
+
     fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
         T::decode_body(body, context).map(Self::new)
+    }
+
+    fn encode_body(&self) -> Vec<EncodedStatement> {
+        T::encode_body(self)
+    }
+
+    fn label(&self) -> Option<&str> {
+        T::label(self)
     }
 
     fn schema() -> Schema {

@@ -1,10 +1,11 @@
-//! Fields that blocks decode into: one, at most one, any number, or by label.
+//! Fields that blocks decode into, and become again: one, at most one, any number, or by label.
 
 use std::collections::BTreeMap;
 
 use super::{Arguments, BodyContext};
 use crate::ast::{Block, Body};
 use crate::diagnostic::Diagnostics;
+use crate::encode::EncodedStatement;
 use crate::schema::Schema;
 
 /// A field's type that takes the blocks of one name: `T`, `Option<T>`, `Vec<T>` or `BTreeMap<String, T>`
@@ -12,6 +13,8 @@ use crate::schema::Schema;
 pub trait BlockField: Sized {
     /// Whether it takes more than one block.
     const REPEATED: bool;
+    /// Whether each block must have a label.
+    const LABELLED: bool;
 
     /// Makes one of the blocks of the name.
     ///
@@ -20,18 +23,33 @@ pub trait BlockField: Sized {
     /// Everything that is wrong with them, or that there are too many.
     fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
 
+    /// The blocks again.
+    fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement>;
+
+    /// Whether it is what no block at all would make of an optional field.
+    fn is_absent(&self) -> bool;
+
     /// What may stand in one of them.
     fn block_schema() -> Schema;
 }
 
 impl<T: Arguments> BlockField for T {
     const REPEATED: bool = false;
+    const LABELLED: bool = T::LABELLED;
 
     fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
         match only(name, blocks, context)? {
             Some(block) => T::decode_body(&block.body, &context.nested(block)),
             None => T::decode_body(&Body::default(), &context.absent()),
         }
+    }
+
+    fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {
+        vec![encoded(name, self.label(), self)]
+    }
+
+    fn is_absent(&self) -> bool {
+        self.encode_body().is_empty()
     }
 
     fn block_schema() -> Schema {
@@ -41,9 +59,18 @@ impl<T: Arguments> BlockField for T {
 
 impl<T: Arguments> BlockField for Option<T> {
     const REPEATED: bool = false;
+    const LABELLED: bool = T::LABELLED;
 
     fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
         only(name, blocks, context)?.map(|block| T::decode_body(&block.body, &context.nested(block))).transpose()
+    }
+
+    fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {
+        self.iter().map(|block| encoded(name, block.label(), block)).collect()
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
     }
 
     fn block_schema() -> Schema {
@@ -53,6 +80,7 @@ impl<T: Arguments> BlockField for Option<T> {
 
 impl<T: Arguments> BlockField for Vec<T> {
     const REPEATED: bool = true;
+    const LABELLED: bool = T::LABELLED;
 
     fn decode_blocks(_name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
         let mut decoded = Self::with_capacity(blocks.len());
@@ -66,6 +94,14 @@ impl<T: Arguments> BlockField for Vec<T> {
         if errors.is_empty() { Ok(decoded) } else { Err(errors) }
     }
 
+    fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {
+        self.iter().map(|block| encoded(name, block.label(), block)).collect()
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+
     fn block_schema() -> Schema {
         T::schema()
     }
@@ -73,6 +109,7 @@ impl<T: Arguments> BlockField for Vec<T> {
 
 impl<T: Arguments> BlockField for BTreeMap<String, T> {
     const REPEATED: bool = true;
+    const LABELLED: bool = true;
 
     fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
         let mut decoded = Self::new();
@@ -100,9 +137,21 @@ impl<T: Arguments> BlockField for BTreeMap<String, T> {
         if errors.is_empty() { Ok(decoded) } else { Err(errors) }
     }
 
+    fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {
+        self.iter().map(|(label, block)| encoded(name, Some(label), block)).collect()
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+
     fn block_schema() -> Schema {
         T::schema()
     }
+}
+
+fn encoded<T: Arguments>(name: &str, label: Option<&str>, block: &T) -> EncodedStatement {
+    EncodedStatement::Block { name: name.to_owned(), label: label.map(str::to_owned), body: block.encode_body() }
 }
 
 fn only<'a>(name: &str, blocks: &[&'a Block], context: &BodyContext<'_>) -> Result<Option<&'a Block>, Diagnostics> {

@@ -10,6 +10,10 @@ impl<T: DecodeValue> DecodeValue for Option<T> {
         if value.is_null() { Ok(None) } else { T::decode_value(value).map(Some) }
     }
 
+    fn encode_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::encode_value)
+    }
+
     fn type_name() -> String {
         T::type_name()
     }
@@ -26,6 +30,10 @@ impl<T: DecodeValue> DecodeValue for Vec<T> {
             .enumerate()
             .map(|(index, element)| T::decode_value(element).map_err(|error| error.in_element(index)))
             .collect()
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::array(self.iter().map(T::encode_value))
     }
 
     fn type_name() -> String {
@@ -46,6 +54,10 @@ impl<T: DecodeValue> DecodeValue for BTreeMap<String, T> {
                 Err(error) => Err(error.in_field(name)),
             })
             .collect()
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::object(self.iter().map(|(name, field)| (name, field.encode_value())))
     }
 
     fn type_name() -> String {

@@ -38,6 +38,11 @@ impl GoDuration {
     pub fn to_std(self) -> Option<Duration> {
         u64::try_from(self.nanoseconds).ok().map(Duration::from_nanos)
     }
+
+    /// The duration; what is longer than 292 years becomes the longest that there is.
+    pub fn saturating_from(duration: Duration) -> Self {
+        Self { nanoseconds: i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX) }
+    }
 }
 
 impl FromStr for GoDuration {
@@ -180,6 +185,10 @@ impl DecodeValue for GoDuration {
         text.parse().map_err(|error: ParseDurationError| DecodeError::new(error.to_string()))
     }
 
+    fn encode_value(&self) -> Value {
+        Value::from(self.to_string())
+    }
+
     fn type_name() -> String {
         "duration".to_owned()
     }
@@ -189,6 +198,10 @@ impl DecodeValue for Duration {
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         let duration = GoDuration::decode_value(value)?;
         duration.to_std().ok_or_else(|| DecodeError::new("must not be negative: give a duration of 0s or more"))
+    }
+
+    fn encode_value(&self) -> Value {
+        GoDuration::saturating_from(*self).encode_value()
     }
 
     fn type_name() -> String {

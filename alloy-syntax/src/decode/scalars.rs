@@ -11,6 +11,10 @@ impl DecodeValue for Value {
         Ok(value.clone())
     }
 
+    fn encode_value(&self) -> Value {
+        self.clone()
+    }
+
     fn type_name() -> String {
         "any".to_owned()
     }
@@ -23,6 +27,10 @@ impl DecodeValue for bool {
             Value::Bool(value) => Ok(*value),
             other => Err(DecodeError::expected("bool", other)),
         }
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::Bool(*self)
     }
 
     fn type_name() -> String {
@@ -47,6 +55,10 @@ impl DecodeValue for String {
         }
     }
 
+    fn encode_value(&self) -> Value {
+        Value::string(self)
+    }
+
     fn type_name() -> String {
         "string".to_owned()
     }
@@ -60,6 +72,10 @@ impl DecodeValue for Arc<str> {
         }
     }
 
+    fn encode_value(&self) -> Value {
+        Value::String(Self::clone(self))
+    }
+
     fn type_name() -> String {
         String::type_name()
     }
@@ -67,7 +83,7 @@ impl DecodeValue for Arc<str> {
 
 /// Numbers that do not fit wrap around, as in the reference; the fraction of a float is cut off.
 macro_rules! decode_integer {
-    ($name:literal, $convert:ident: $($integer:ty),+) => {$(
+    ($name:literal, $convert:ident, $wide:ty: $($integer:ty),+) => {$(
         impl DecodeValue for $integer {
             #[allow(
                 clippy::cast_possible_truncation,
@@ -78,6 +94,11 @@ macro_rules! decode_integer {
                 Ok(number(value)?.$convert() as Self)
             }
 
+            #[allow(clippy::cast_lossless, reason = "the same code serves types that have no `From` for it")]
+            fn encode_value(&self) -> Value {
+                Value::from(*self as $wide)
+            }
+
             fn type_name() -> String {
                 $name.to_owned()
             }
@@ -85,12 +106,16 @@ macro_rules! decode_integer {
     )+};
 }
 
-decode_integer!("int", to_int: i8, i16, i32, i64, isize);
-decode_integer!("uint", to_uint: u8, u16, u32, u64, usize);
+decode_integer!("int", to_int, i64: i8, i16, i32, i64, isize);
+decode_integer!("uint", to_uint, u64: u8, u16, u32, u64, usize);
 
 impl DecodeValue for f64 {
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         Ok(number(value)?.to_float())
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::Float(*self)
     }
 
     fn type_name() -> String {
@@ -102,6 +127,10 @@ impl DecodeValue for f32 {
     #[allow(clippy::cast_possible_truncation, reason = "the nearest number of less precision is wanted")]
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         Ok(number(value)?.to_float() as Self)
+    }
+
+    fn encode_value(&self) -> Value {
+        Value::Float(f64::from(*self))
     }
 
     fn type_name() -> String {

@@ -19,6 +19,10 @@ impl DecodeValue for Secret {
         }
     }
 
+    fn encode_value(&self) -> Value {
+        self.clone().into()
+    }
+
     fn type_name() -> String {
         "secret".to_owned()
     }
@@ -38,6 +42,10 @@ impl DecodeValue for OptionalSecret {
             }
             other => Err(DecodeError::expected("capsule", other)),
         }
+    }
+
+    fn encode_value(&self) -> Value {
+        self.clone().into()
     }
 
     fn type_name() -> String {

@@ -20,6 +20,11 @@ pub trait CapsuleValue: Any + Send + Sync {
     fn to_object(&self) -> Option<Value> {
         None
     }
+
+    /// What to show of it to a person, if there is more to show than its type. Never what a secret hides.
+    fn display(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A value of which the language only knows the type. A clone is the same object.
@@ -45,6 +50,11 @@ impl Capsule {
     /// The object as which its fields can be read, if there is one.
     pub fn to_object(&self) -> Option<Value> {
         self.0.to_object()
+    }
+
+    /// What to show of it to a person, if there is more to show than its type.
+    pub fn display(&self) -> Option<String> {
+        self.0.display()
     }
 
     /// What is in it, if it is a `T`.

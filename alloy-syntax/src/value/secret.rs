@@ -38,6 +38,10 @@ impl CapsuleValue for Secret {
         let other: &dyn Any = other;
         other.downcast_ref::<Self>() == Some(self)
     }
+
+    fn display(&self) -> Option<String> {
+        Some(self.to_string())
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -95,6 +99,11 @@ impl CapsuleValue for OptionalSecret {
     fn equals(&self, other: &dyn CapsuleValue) -> bool {
         let other: &dyn Any = other;
         other.downcast_ref::<Self>() == Some(self)
+    }
+
+    /// In quotes, which tell a text from `(secret)`.
+    fn display(&self) -> Option<String> {
+        Some(format!("{self:?}"))
     }
 }
 

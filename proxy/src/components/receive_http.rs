@@ -103,6 +103,15 @@ impl TextValue for Size {
         }
         Ok(Self(size))
     }
+
+    /// In the largest unit that divides it: what is shown is exact, and can be read again.
+    fn to_text(&self) -> String {
+        let bytes = self.0.as_u64();
+        let units = [("GiB", bytesize::GIB), ("MiB", bytesize::MIB), ("KiB", bytesize::KIB)];
+        let whole = units.into_iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
+        let (name, unit) = whole.unwrap_or(("B", 1));
+        format!("{}{name}", bytes / unit)
+    }
 }
 
 impl Size {
@@ -179,5 +188,27 @@ impl Component for ReceiveHttp {
 
     fn forget(&self) {
         self.metrics.forget(&self.component);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_as_they_can_be_read() {
+        let cases = [
+            ("64MiB", "64MiB"),
+            ("1024 KiB", "1MiB"),
+            ("3GiB", "3GiB"),
+            ("1500", "1500B"),
+            ("1.5KiB", "1536B"),
+            ("2kB", "2000B"),
+        ];
+        for (written, shown) in cases {
+            let size = Size::parse_text(written).unwrap();
+            assert_eq!(size.to_text(), shown);
+            assert_eq!(Size::parse_text(shown), Ok(size));
+        }
     }
 }

@@ -40,6 +40,10 @@ impl TextValue for RuleAction {
     fn parse_text(text: &str) -> Result<Self, String> {
         text.parse().map(Self).map_err(|error: flamegate_relabel::UnknownAction| error.to_string())
     }
+
+    fn to_text(&self) -> String {
+        self.0.name().to_owned()
+    }
 }
 
 impl RuleArguments {

@@ -45,12 +45,16 @@ impl Bench {
         Self { services, sink: Arc::default() }
     }
 
-    fn build(&self, block: &str, previous: Option<&Relabel>) -> Relabel {
+    fn arguments(&self, block: &str) -> RelabelArguments {
         let file = parse_file("test.alloy", block).unwrap();
         let receiver = Receiver::new("sink".into(), self.sink.clone());
         let scope = Scope::stdlib(&StdlibOptions::default()).with("sink", Value::Capsule(Capsule::new(receiver)));
         let block: &ast::Block = file.body.blocks().next().unwrap();
-        let arguments: RelabelArguments = decode_block(block, &scope).unwrap();
+        decode_block(block, &scope).unwrap()
+    }
+
+    fn build(&self, block: &str, previous: Option<&Relabel>) -> Relabel {
+        let arguments = self.arguments(block);
         let context = Context { component: ComponentLabels::top_level("relabel".into()), services: &self.services };
         let relabel = Relabel::build(&arguments, &context, previous).unwrap();
         relabel.activate();
@@ -124,6 +128,27 @@ fn deviation(id: &str, name: &str) -> Option<u64> {
     })?;
     let ours = found["ours"].as_str().unwrap().split(' ');
     ours.filter_map(|count| count.split_once('=')).find(|(counted, _)| *counted == name)?.1.parse().ok()
+}
+
+#[test]
+fn arguments_are_shown_as_the_reference_shows_them() {
+    let rules =
+        serde_json::json!([{ "target_label": "env", "source_labels": ["a"], "action": "lowercase", "regex": "(.*)" }]);
+    let arguments = Bench::new().arguments(&block(&rules, 10));
+    let wanted = serde_json::json!([
+        {"name": "forward_to", "type": "attr", "value": {"type": "array", "value": [
+            {"type": "capsule", "value": "sink.receiver"},
+        ]}},
+        {"name": "max_cache_size", "type": "attr", "value": {"type": "number", "value": 10}},
+        {"name": "rule", "type": "block", "body": [
+            {"name": "source_labels", "type": "attr", "value": {"type": "array", "value": [
+                {"type": "string", "value": "a"},
+            ]}},
+            {"name": "target_label", "type": "attr", "value": {"type": "string", "value": "env"}},
+            {"name": "action", "type": "attr", "value": {"type": "string", "value": "lowercase"}},
+        ]},
+    ]);
+    assert_eq!(alloy_syntax::json::body(&arguments.encode_body()), wanted);
 }
 
 #[tokio::test]
