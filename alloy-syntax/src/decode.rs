@@ -14,7 +14,10 @@ mod object_decoder;
 mod scalars;
 mod secrets;
 
-pub use arguments::{Arguments, BodyContext, Decoded, Invalid, decode_block, decode_block_with_warnings, decode_file};
+pub use arguments::{
+    Arguments, BodyContext, Checked, Decoded, Invalid, check_block, decode_block, decode_block_with_warnings,
+    decode_file,
+};
 pub use block_field::BlockField;
 pub use body_decoder::{BodyDecoder, Known};
 pub use duration::{GoDuration, ParseDurationError};

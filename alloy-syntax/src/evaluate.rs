@@ -1,7 +1,7 @@
 //! Turns expressions into values.
 
 use crate::ast::{Expr, ExprKind, Field, Ident};
-use crate::decode::DecodeValue;
+use crate::decode::{DecodeValue, Step};
 use crate::diagnostic::Diagnostic;
 use crate::scope::Scope;
 use crate::suggest::did_you_mean;
@@ -24,7 +24,7 @@ impl Expr {
     /// # Errors
     ///
     /// The first thing found wrong, from left to right. It has no place where a `null` is to blame, as the
-    /// reference has it.
+    /// reference has it. What is made of an [unknown](Value::unknown) value is unknown, and no error.
     #[allow(clippy::result_large_err, reason = "an error ends the evaluation: its size is paid once")]
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, Diagnostic> {
         self.evaluate_traced(scope).map(|traced| traced.value).map_err(|fault| fault.into_diagnostic(&self.file))
@@ -34,12 +34,21 @@ impl Expr {
     ///
     /// # Errors
     ///
-    /// The first thing found wrong, with its place.
+    /// The first thing found wrong, with its place; or that the value is [unknown](Value::unknown).
     #[allow(clippy::result_large_err, reason = "an error ends the evaluation: its size is paid once")]
     pub fn decode<T: DecodeValue>(&self, scope: &Scope) -> Result<T, Diagnostic> {
-        self.evaluate_traced(scope)
-            .and_then(|traced| T::decode_value(&traced.value).map_err(|error| Fault::decode(&traced.trace, &error)))
-            .map_err(|fault| fault.into_diagnostic_at(self))
+        self.decode_traced(scope).map_err(|fault| fault.into_diagnostic_at(self))
+    }
+
+    pub(crate) fn decode_traced<T: DecodeValue>(&self, scope: &Scope) -> Result<T, Fault<'_>> {
+        let Traced { value, trace } = self.evaluate_traced(scope)?;
+        match T::decode_value(&value) {
+            // A type that takes any value takes an unknown one too.
+            Ok(_) if value.holds_unknown() => Err(Fault::Unknown),
+            Ok(decoded) => Ok(decoded),
+            Err(error) if part(&value, error.path()).holds_unknown() => Err(Fault::Unknown),
+            Err(error) => Err(Fault::decode(&trace, &error)),
+        }
     }
 
     /// The value and which piece of the text made which part of it. Each kind of expression has a function of
@@ -53,9 +62,7 @@ impl Expr {
             ExprKind::Access { value, name } => access(&value.evaluate_traced(scope)?, name)?,
             ExprKind::Index { value, index, .. } => index_into(value, index, scope)?,
             ExprKind::Call { function, arguments, .. } => call(function, arguments, scope)?,
-            ExprKind::Unary { operator, value } => {
-                Traced::untraced(operator::unary(*operator, &value.evaluate_traced(scope)?)?)
-            }
+            ExprKind::Unary { operator, value } => unary(*operator, value, scope)?,
             ExprKind::Binary { left, operator, right, .. } => binary(left, *operator, right, scope)?,
             ExprKind::Paren(inner) => inner.evaluate_traced(scope)?,
         };
@@ -88,13 +95,41 @@ fn object<'e>(fields: &'e [Field], scope: &Scope) -> Result<Traced<'e>, Fault<'e
     Ok(Traced::object(all))
 }
 
+fn unary<'e>(operator: TokenKind, operand: &'e Expr, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
+    let operand = operand.evaluate_traced(scope)?;
+    if operand.value.is_unknown() {
+        return Ok(Traced::unknown());
+    }
+    operator::unary(operator, &operand).map(Traced::untraced)
+}
+
 fn binary<'e>(left: &'e Expr, operator: TokenKind, right: &'e Expr, scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
     let left = left.evaluate_traced(scope)?;
     let right = right.evaluate_traced(scope)?;
+    if left.value.holds_unknown() || right.value.holds_unknown() {
+        return Ok(Traced::unknown());
+    }
     operator::binary(&left, operator, &right).map(Traced::untraced)
 }
 
+/// The part of a value at which an error is, as far as the way there leads through arrays and objects.
+fn part(value: &Value, path: &[Step]) -> Value {
+    let mut at = value.clone();
+    for step in path {
+        let below = match step {
+            Step::Element(index) => at.elements().and_then(|elements| elements.get(*index).cloned()),
+            Step::Field(name) => at.fields().and_then(|fields| fields.get(name).cloned()),
+        };
+        let Some(below) = below else { break };
+        at = below;
+    }
+    at
+}
+
 fn access<'e>(object: &Traced<'e>, name: &Ident) -> Result<Traced<'e>, Fault<'e>> {
+    if object.value.is_unknown() {
+        return Ok(Traced::unknown());
+    }
     let Some(fields) = object.value.fields() else {
         let kind = object.value.kind();
         let message = if matches!(object.value, Value::Capsule(_)) {
@@ -121,6 +156,9 @@ fn index_into<'e>(container: &'e Expr, index: &'e Expr, scope: &Scope) -> Result
 }
 
 fn part_of<'e>(container: &Traced<'e>, index: &Traced<'e>) -> Result<Traced<'e>, Fault<'e>> {
+    if container.value.is_unknown() || index.value.is_unknown() {
+        return Ok(Traced::unknown());
+    }
     if let Some(elements) = container.value.elements() {
         let number = Number::of(&index.value)
             .ok_or_else(|| Fault::of(&index.trace, format!("should be number, got {}", index.value.kind())))?;
@@ -149,10 +187,16 @@ fn part_of<'e>(container: &Traced<'e>, index: &Traced<'e>) -> Result<Traced<'e>,
 
 fn call<'e>(function: &'e Expr, arguments: &'e [Expr], scope: &Scope) -> Result<Traced<'e>, Fault<'e>> {
     let callee = function.evaluate_traced(scope)?;
+    if callee.value.is_unknown() {
+        return evaluate_all(arguments, scope).map(|_| Traced::unknown());
+    }
     let Value::Function(body) = &callee.value else {
         return Err(Fault::of(&callee.trace, format!("should be function, got {}", callee.value.kind())));
     };
     let arguments = evaluate_all(arguments, scope)?;
+    if arguments.iter().any(|argument| argument.value.holds_unknown()) {
+        return Ok(Traced::unknown());
+    }
     body.call_traced(&arguments).map_err(|error| match error {
         CallError::Function(message) => Fault::of(&callee.trace, message),
         CallError::Call(message) => Fault::Nowhere(message),

@@ -1,8 +1,9 @@
 //! Alloy's configuration language: scan, parse, format, evaluate, decode.
 //!
 //! [`parse_file`] makes a tree of a text, [`Expr::evaluate`](ast::Expr::evaluate) a [`Value`] of an
-//! expression in a [`Scope`], and [`decode_block`] a struct with `#[derive(Arguments)]` of a block. The
-//! crate knows no component: their names and their exports come in through the scope.
+//! expression in a [`Scope`], and [`decode_block`] a struct with `#[derive(Arguments)]` of a block, which
+//! [`Arguments::encode_body`] turns into values again and [`json`] shows. [`check_block`] decodes as far as it can
+//! be told while not every value is known. The crate knows no component: their names and their exports come in through the scope.
 //!
 //! ```
 //! use std::time::Duration;
@@ -52,7 +53,7 @@ mod value;
 
 pub use alloy_syntax_derive::{Arguments, DecodeValue};
 pub use decode::{
-    Arguments, DecodeError, DecodeValue, Decoded, GoDuration, Invalid, TextValue, decode_block,
+    Arguments, Checked, DecodeError, DecodeValue, Decoded, GoDuration, Invalid, TextValue, check_block, decode_block,
     decode_block_with_warnings, decode_capsule, decode_file,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -12,6 +12,7 @@ mod equality;
 mod function;
 pub(crate) mod number;
 mod secret;
+mod unknown;
 
 pub use capsule::{Capsule, CapsuleValue};
 pub use function::{CallError, Function};

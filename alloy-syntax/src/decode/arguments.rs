@@ -19,7 +19,8 @@ pub trait Arguments: Sized {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the body.
+    /// Everything that is wrong with the body; nothing at all where a value is [unknown](crate::Value::unknown)
+    /// and the rest is right.
     fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
 
     /// The body again, without what need not be given and is as if it had not been.
@@ -115,6 +116,18 @@ pub struct Decoded<T> {
     pub warnings: Diagnostics,
 }
 
+/// What was found of a block in which nothing is wrong.
+#[derive(Debug, Clone)]
+pub enum Checked<T> {
+    /// Everything in it is known.
+    Known(Decoded<T>),
+    /// Something in it is [unknown](crate::Value::unknown).
+    Unknown {
+        /// What there is to say besides.
+        warnings: Diagnostics,
+    },
+}
+
 /// Decodes a block. Its label is left to the caller, unless `T` has a field for it.
 ///
 /// # Errors
@@ -129,7 +142,8 @@ pub fn decode_block<T: Arguments>(block: &Block, scope: &Scope) -> Result<T, Dia
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the block; warnings are among it.
+/// Everything that is wrong with the block; warnings are among it. If nothing is wrong and a value is
+/// [unknown](crate::Value::unknown), no error is among it: [`check_block`] tells the two apart.
 pub fn decode_block_with_warnings<T: Arguments>(block: &Block, scope: &Scope) -> Result<Decoded<T>, Diagnostics> {
     let warnings = RefCell::default();
     let context = BodyContext {
@@ -142,6 +156,21 @@ pub fn decode_block_with_warnings<T: Arguments>(block: &Block, scope: &Scope) ->
     };
     let result = T::decode_body(&block.body, &context);
     finish(result, warnings)
+}
+
+/// Decodes a block as far as it can be told with a scope in which values may be
+/// [unknown](crate::Value::unknown). What holds such a value is taken to be right, and everything else is
+/// decoded as ever; a `validate` function is asked only where nothing is unknown.
+///
+/// # Errors
+///
+/// Everything that is wrong with the block; warnings are among it.
+pub fn check_block<T: Arguments>(block: &Block, scope: &Scope) -> Result<Checked<T>, Diagnostics> {
+    match decode_block_with_warnings(block, scope) {
+        Ok(decoded) => Ok(Checked::Known(decoded)),
+        Err(errors) if errors.has_errors() => Err(errors),
+        Err(warnings) => Ok(Checked::Unknown { warnings }),
+    }
 }
 
 /// Decodes a whole file as the body of one block.

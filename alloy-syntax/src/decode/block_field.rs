@@ -20,7 +20,8 @@ pub trait BlockField: Sized {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them, or that there are too many.
+    /// Everything that is wrong with them, or that there are too many; nothing at all where a value is
+    /// [unknown](crate::Value::unknown) and the rest is right.
     fn decode_blocks(name: &str, blocks: &[&Block], context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
 
     /// The blocks again.
@@ -91,7 +92,8 @@ impl<T: Arguments> BlockField for Vec<T> {
                 Err(more) => errors.extend(more),
             }
         }
-        if errors.is_empty() { Ok(decoded) } else { Err(errors) }
+        // A block with an unknown value has no errors, and is not here either.
+        if decoded.len() == blocks.len() { Ok(decoded) } else { Err(errors) }
     }
 
     fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {
@@ -134,7 +136,7 @@ impl<T: Arguments> BlockField for BTreeMap<String, T> {
                 Err(more) => errors.extend(more),
             }
         }
-        if errors.is_empty() { Ok(decoded) } else { Err(errors) }
+        if decoded.len() == blocks.len() { Ok(decoded) } else { Err(errors) }
     }
 
     fn encode_blocks(&self, name: &str) -> Vec<EncodedStatement> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{BlockField, BodyContext, DecodeValue, Invalid};
 use crate::ast::{Attribute, Block, Body, Statement};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::evaluate::Fault;
 use crate::position::Span;
 use crate::suggest::did_you_mean;
 
@@ -22,20 +23,22 @@ pub struct Known {
 }
 
 /// Takes a body apart: sorts its statements by name, then hands out one field after the other, and collects
-/// everything that is wrong. A field that is `None` has an error recorded.
+/// everything that is wrong. A field that is `None` has an error recorded, or is not known.
 #[derive(Debug)]
 pub struct BodyDecoder<'a> {
     context: &'a BodyContext<'a>,
     attributes: BTreeMap<&'a str, &'a Attribute>,
     blocks: BTreeMap<String, Vec<&'a Block>>,
     errors: Diagnostics,
+    /// Whether a field could not be made of a value that is not known.
+    unknown: bool,
 }
 
 impl<'a> BodyDecoder<'a> {
     /// Sorts the statements, and refuses those that do not belong there.
     pub fn new(body: &'a Body, context: &'a BodyContext<'a>, known: &Known) -> Self {
-        let mut decoder =
-            Self { context, attributes: BTreeMap::new(), blocks: BTreeMap::new(), errors: Diagnostics::new() };
+        let (attributes, blocks, errors) = (BTreeMap::new(), BTreeMap::new(), Diagnostics::new());
+        let mut decoder = Self { context, attributes, blocks, errors, unknown: false };
         for statement in &body.statements {
             match statement {
                 Statement::Attribute(attribute) => decoder.sort_attribute(attribute, known),
@@ -106,9 +109,9 @@ impl<'a> BodyDecoder<'a> {
         }
     }
 
-    /// Whether something was wrong so far.
+    /// Whether something was wrong so far, or not known.
     pub fn failed(&self) -> bool {
-        !self.errors.is_empty()
+        self.unknown || !self.errors.is_empty()
     }
 
     /// Everything that was wrong.
@@ -164,12 +167,22 @@ impl<'a> BodyDecoder<'a> {
     }
 
     fn decode_attribute<T: DecodeValue>(&mut self, attribute: &'a Attribute) -> Option<T> {
-        attribute.value.decode(self.context.scope).map_err(|error| self.errors.push(error)).ok()
+        match attribute.value.decode_traced(self.context.scope) {
+            Ok(value) => return Some(value),
+            Err(Fault::Unknown) => self.unknown = true,
+            Err(fault) => self.errors.push(fault.into_diagnostic_at(&attribute.value)),
+        }
+        None
     }
 
     fn decode_blocks<T: BlockField>(&mut self, name: &'static str) -> Option<T> {
         let blocks = self.blocks.get(name).map(Vec::as_slice).unwrap_or_default();
-        T::decode_blocks(name, blocks, self.context).map_err(|errors| self.errors.extend(errors)).ok()
+        match T::decode_blocks(name, blocks, self.context) {
+            Ok(decoded) => return Some(decoded),
+            Err(errors) if errors.is_empty() => self.unknown = true,
+            Err(errors) => self.errors.extend(errors),
+        }
+        None
     }
 
     fn error(&mut self, span: Span, message: String) {

@@ -9,6 +9,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::format::format_expression;
 use crate::position::Span;
 
+const UNKNOWN: &str = "is not known before the components run";
+
 #[derive(Debug)]
 pub(crate) enum Fault<'e> {
     /// A value is to blame: the message starts with its text.
@@ -23,6 +25,8 @@ pub(crate) enum Fault<'e> {
     At { span: Span, message: String, help: Option<String> },
     /// No place is to blame.
     Nowhere(String),
+    /// Nothing is wrong, and the value is not known.
+    Unknown,
 }
 
 impl<'e> Fault<'e> {
@@ -55,6 +59,7 @@ impl<'e> Fault<'e> {
             Self::Value { source: None, path, message } => (None, format!("{path} {message}"), None),
             Self::At { span, message, help } => (Some(span), message, help),
             Self::Nowhere(message) => (None, message, None),
+            Self::Unknown => (None, UNKNOWN.to_owned(), None),
         };
         Diagnostic { severity: Severity::Error, file: Arc::clone(file), span, message, help }
     }
@@ -64,6 +69,7 @@ impl<'e> Fault<'e> {
         let fault = match self {
             Self::Value { source: None, path, message } => Self::Value { source: Some(value), path, message },
             Self::Nowhere(message) => Self::At { span: value.span, message, help: None },
+            Self::Unknown => Self::Value { source: Some(value), path: String::new(), message: UNKNOWN.to_owned() },
             placed => placed,
         };
         fault.into_diagnostic(&value.file)

@@ -36,6 +36,10 @@ impl<'e> Traced<'e> {
         Self { value, trace: Trace::default() }
     }
 
+    pub(crate) fn unknown() -> Self {
+        Self::untraced(Value::unknown())
+    }
+
     pub(crate) fn array(elements: Vec<Traced<'e>>) -> Self {
         let traces = elements.iter().map(|element| element.trace.clone()).collect();
         let value = Value::array(elements.into_iter().map(|element| element.value));
