@@ -6,9 +6,16 @@ use clap::{Parser, Subcommand};
 
 use crate::filters::{COMPILE_COMMAND, compile_to_stdout};
 
+mod components;
+mod fmt;
+mod output;
 mod run;
+mod validate;
 
+pub use components::ComponentsFlags;
+pub use fmt::FmtFlags;
 pub use run::RunFlags;
+pub use validate::ValidateFlags;
 
 /// Edge proxy for continuous profiles.
 #[derive(Debug, Parser)]
@@ -24,6 +31,13 @@ enum Command {
     // Of a flag that is given twice the later counts, as with the reference: wrappers append theirs.
     #[command(args_override_self = true)]
     Run(Box<RunFlags>),
+    /// Formats a configuration file
+    #[command(visible_alias = "format")]
+    Fmt(FmtFlags),
+    /// Says what is wrong with a configuration, without starting anything
+    Validate(ValidateFlags),
+    /// Says what may stand in a configuration: blocks, their arguments, defaults and exports
+    Components(ComponentsFlags),
     /// Compiles a filter, from standard input or built in, to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileFilter {
@@ -37,10 +51,18 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(flags) => run::run(&flags),
+            Command::Fmt(flags) => fmt::run(&flags),
+            Command::Validate(flags) => validate::run(&flags),
+            Command::Components(flags) => components::run(&flags),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(message) => run::fail(&format!("{message}\n")),
+                Err(message) => fail(&format!("{message}\n")),
             },
         }
     }
+}
+
+fn fail(message: &str) -> ExitCode {
+    output::complain(message);
+    ExitCode::FAILURE
 }

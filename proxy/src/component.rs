@@ -10,26 +10,42 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, CapsuleValue, DecodeError, DecodeValue, Invalid, Value, decode_capsule};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::filters::Builtins;
-use crate::pipeline::Receiver;
+use crate::pipeline::{Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod changes;
 mod health;
 mod listeners;
+mod live_debugging;
 
 pub use changes::{Changed, Changes};
 pub use health::{Health, HealthState};
 pub use listeners::{ClaimError, Listeners};
+pub use live_debugging::LiveDebugging;
+
+/// The type of an export to which profiles can be sent.
+pub const RECEIVER: &str = "receiver";
+
+/// The export of everything that takes profiles.
+pub const RECEIVER_EXPORT: Export =
+    Export { name: "receiver", type_name: RECEIVER, doc: "Takes profiles: for forward_to of other components." };
 
 /// A component that is configured and runs.
 pub trait Component: Sized + Send + Sync + 'static {
     /// The block's name, for example `pyroscope.relabel`.
     const NAME: &'static str;
+
+    /// What it is for, in one line.
+    const SUMMARY: &'static str;
+
+    /// What it exports.
+    const EXPORTS: &'static [Export] = &[];
 
     /// What may stand in the block. Equal arguments mean that nothing has to be built again.
     type Arguments: Arguments + PartialEq + Send + Sync + 'static;
@@ -51,6 +67,11 @@ pub trait Component: Sized + Send + Sync + 'static {
 
     /// What it shows of itself to whoever looks for a fault: an object.
     fn debug_info(&self) -> Option<Value> {
+        None
+    }
+
+    /// What it has sent on, where it sends.
+    fn flow(&self) -> Option<Flow> {
         None
     }
 
@@ -105,9 +126,23 @@ pub struct Services {
     pub storage_path: PathBuf,
     /// Exports that change while components run.
     pub changes: Arc<Changes>,
+    /// Whether what passes may be looked at.
+    pub live_debugging: Arc<LiveDebugging>,
 }
 
 impl Services {
+    /// The services of a process that keeps its files there.
+    pub fn new(storage_path: PathBuf, builtins: Builtins) -> Self {
+        Self {
+            metrics: Metrics::new(),
+            builtins,
+            listeners: Arc::default(),
+            storage_path,
+            changes: Arc::default(),
+            live_debugging: Arc::default(),
+        }
+    }
+
     /// The same for components whose metrics nobody is to see.
     pub fn with_hidden_metrics(&self) -> Self {
         Self { metrics: Metrics::new(), ..self.clone() }
@@ -119,6 +154,7 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
     fn exports(&self) -> Value;
     fn health(&self) -> Option<Health>;
     fn debug_info(&self) -> Option<Value>;
+    fn flow(&self) -> Option<Flow>;
     fn address(&self) -> Option<SocketAddr>;
     fn activate(&self);
     fn stop(&self) -> BoxFuture<'_, ()>;
@@ -136,6 +172,10 @@ impl<C: Component> AnyComponent for C {
 
     fn debug_info(&self) -> Option<Value> {
         Component::debug_info(self)
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        Component::flow(self)
     }
 
     fn address(&self) -> Option<SocketAddr> {
@@ -180,6 +220,6 @@ impl DecodeValue for Receiver {
     }
 
     fn type_name() -> String {
-        "receiver".to_owned()
+        RECEIVER.to_owned()
     }
 }

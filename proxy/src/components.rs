@@ -1,5 +1,6 @@
 //! The components there are, one file each.
 
+use crate::config_blocks::LiveDebuggingBlock;
 use crate::graph::Kind;
 use crate::import::ImportString;
 
@@ -12,5 +13,10 @@ pub use relabel::Relabel;
 pub use write::Write;
 
 /// Every kind of block that becomes a component.
-pub const KINDS: &[Kind] =
-    &[Kind::import::<ImportString>(), Kind::of::<ReceiveHttp>(), Kind::of::<Relabel>(), Kind::of::<Write>()];
+pub const KINDS: &[Kind] = &[
+    Kind::import::<ImportString>(),
+    Kind::settings::<LiveDebuggingBlock>(),
+    Kind::of::<ReceiveHttp>(),
+    Kind::of::<Relabel>(),
+    Kind::of::<Write>(),
+];

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use alloy_syntax::{Diagnostics, ast, parse_file};
 
+mod json;
 mod render;
 
+pub use json::json;
 pub use render::render;
-
-/// Most bytes of one file.
-const MAX_FILE: u64 = 16 << 20;
 
 /// The files of one configuration, in the order of their names.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ pub enum ReadError {
     #[error("{}: the folder holds no *.alloy file", .0.display())]
     Empty(PathBuf),
     /// Not a configuration.
-    #[error("{}: larger than {MAX_FILE} bytes", .0.display())]
+    #[error("{}: larger than {} bytes", .0.display(), Source::MOST_BYTES)]
     TooLarge(PathBuf),
     /// Not text.
     #[error("{}: not UTF-8: {error}", path.display())]
@@ -63,7 +62,7 @@ impl Sources {
         let io = |error| ReadError::Io { path: path.to_owned(), error };
         if !std::fs::metadata(path).map_err(io)?.is_dir() {
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-            return Ok(Self { files: vec![read(path)?], folder });
+            return Ok(Self { files: vec![Source::read(path)?], folder });
         }
         let entries = std::fs::read_dir(path).map_err(io)?.collect::<io::Result<Vec<_>>>().map_err(io)?;
         let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
@@ -72,7 +71,7 @@ impl Sources {
         if paths.is_empty() {
             return Err(ReadError::Empty(path.to_owned()));
         }
-        let files = paths.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+        let files = paths.iter().map(|path| Source::read(path)).collect::<Result<_, _>>()?;
         Ok(Self { files, folder: path.to_owned() })
     }
 
@@ -90,13 +89,19 @@ impl Sources {
     }
 }
 
-fn read(path: &Path) -> Result<Source, ReadError> {
-    let io = |error| ReadError::Io { path: path.to_owned(), error };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(ReadError::TooLarge(path.to_owned()));
+impl Source {
+    /// Most bytes of one file.
+    pub const MOST_BYTES: u64 = 16 << 20;
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let io = |error| ReadError::Io { path: path.to_owned(), error };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path).map_err(io)?.take(Self::MOST_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > Self::MOST_BYTES {
+            return Err(ReadError::TooLarge(path.to_owned()));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| ReadError::NotText { path: path.to_owned(), error })?;
+        Ok(Self { name: path.display().to_string(), text })
     }
-    let text = String::from_utf8(bytes).map_err(|error| ReadError::NotText { path: path.to_owned(), error })?;
-    Ok(Source { name: path.display().to_string(), text })
 }

@@ -21,6 +21,7 @@ use crate::telemetry::metrics::ComponentLabels;
 
 mod build;
 mod controller;
+mod detail;
 mod diff;
 mod environment;
 mod kind;
@@ -30,6 +31,7 @@ mod plan;
 mod tests;
 
 pub use controller::{Controller, LoadError};
+pub use detail::Detail;
 pub use diff::Diff;
 pub use kind::{Kind, Role};
 pub use node::Graph;
@@ -75,6 +77,15 @@ impl Graph {
         changed: &BTreeSet<ComponentLabels>,
     ) -> Result<Prepared, Refused> {
         self.prepared(text, Builder::new(Occasion::Changed(changed), kinds), services)
+    }
+
+    /// Looks at what these files describe, and builds nothing of it: neither is anything opened, bound or fetched, nor is
+    /// known what components will export.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn check(text: &Text, kinds: &'static [Kind], services: &Services) -> Result<Prepared, Refused> {
+        Self::default().prepared(text, Builder::new(Occasion::Check, kinds), services)
     }
 
     fn prepared(&self, text: &Text, mut builder: Builder<'_>, services: &Services) -> Result<Prepared, Refused> {

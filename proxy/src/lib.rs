@@ -6,6 +6,7 @@ pub mod cli;
 pub mod component;
 pub mod components;
 pub mod config;
+pub mod config_blocks;
 pub mod filters;
 pub mod graph;
 pub mod import;

@@ -15,7 +15,7 @@ mod fanout;
 mod memory;
 mod outcome;
 
-pub use fanout::{Fanout, Receiver};
+pub use fanout::{Fanout, Flow, Receiver};
 pub use memory::{Budget, Share};
 pub use outcome::{Code, Fault, Outcome, ProfileOutcome, PushError, Retry};
 

@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 
 use crate::graph::Controller;
 
+mod api;
+
 /// Serves until `stopping` is done; requests in flight finish.
 pub async fn serve(
     listener: TcpListener,
@@ -27,6 +29,7 @@ fn router(controller: Arc<Controller>) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/-/reload", get(reload_by_get).post(reload))
         .route("/metrics", get(metrics))
+        .nest("/api/v0/web", api::router())
         .with_state(controller)
 }
 
@@ -39,7 +42,7 @@ async fn ready(State(controller): State<Arc<Controller>>) -> Response {
 }
 
 async fn healthy(State(controller): State<Arc<Controller>>) -> Response {
-    let unhealthy = controller.graph().await.unhealthy();
+    let unhealthy = controller.graph().unhealthy();
     if unhealthy.is_empty() {
         return (StatusCode::OK, "All Flamegate components are healthy.\n").into_response();
     }
@@ -65,7 +68,7 @@ async fn reload_by_get() -> Response {
 }
 
 async fn metrics(State(controller): State<Arc<Controller>>) -> Response {
-    match controller.services().metrics.text() {
+    match controller.metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

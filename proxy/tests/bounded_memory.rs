@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flamegate::component::{Listeners, Services};
+use flamegate::component::Services;
 use flamegate::filters::Builtins;
 use flamegate::graph::Controller;
-use flamegate::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -126,16 +125,10 @@ async fn flamegate(backend: SocketAddr) -> SocketAddr {
         "#
     );
     std::fs::write(&path, config).unwrap();
-    let services = Services {
-        metrics: Metrics::new(),
-        builtins: Builtins::default(),
-        listeners: Arc::default(),
-        changes: Arc::default(),
-        storage_path: folder.path().to_owned(),
-    };
+    let services = Services::new(folder.path().to_owned(), Builtins::default());
     let controller = Box::leak(Box::new(Controller::new(path, Arc::new(services))));
     controller.load().await.unwrap();
-    controller.listening().await.first().unwrap().1
+    controller.listening().first().unwrap().1
 }
 
 /// Resident memory of this process, in bytes.

@@ -14,11 +14,11 @@ use crate::component::Services;
 use crate::filters::{Builtins, Compiler};
 use crate::graph::Controller;
 use crate::telemetry::logs;
-use crate::telemetry::metrics::Metrics;
 use crate::web;
 
 mod reference_flags;
 
+use super::fail;
 use reference_flags::ReferenceFlags;
 
 /// Flags of `run`.
@@ -90,13 +90,7 @@ async fn serve(flags: &RunFlags) -> Result<(), String> {
 }
 
 fn services(flags: &RunFlags) -> Services {
-    Services {
-        metrics: Metrics::new(),
-        builtins: Builtins::new(Compiler::Child("/proc/self/exe".into())),
-        listeners: Arc::default(),
-        storage_path: flags.storage_path.clone(),
-        changes: Arc::default(),
-    }
+    Services::new(flags.storage_path.clone(), Builtins::new(Compiler::Child("/proc/self/exe".into())))
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {
@@ -138,11 +132,4 @@ impl Signals {
             _ = self.interrupt.recv() => Told::Stop("SIGINT"),
         }
     }
-}
-
-pub(super) fn fail(message: &str) -> ExitCode {
-    use std::io::Write;
-    // Where standard error is closed there is no one to tell.
-    let _told = std::io::stderr().write_all(message.as_bytes());
-    ExitCode::FAILURE
 }

@@ -1,7 +1,8 @@
 //! Exports that change while a component runs.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -10,7 +11,7 @@ use crate::telemetry::metrics::ComponentLabels;
 /// The components whose exports have changed since they were last looked at. At most as many as run.
 #[derive(Default)]
 pub struct Changes {
-    components: Mutex<BTreeSet<ComponentLabels>>,
+    components: Mutex<BTreeMap<ComponentLabels, Instant>>,
     told: Notify,
 }
 
@@ -32,18 +33,25 @@ impl Changes {
         self.told.notified().await;
     }
 
-    /// What has changed, which is then known.
-    pub(crate) fn take(&self) -> BTreeSet<ComponentLabels> {
-        std::mem::take(&mut *self.components.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What has changed and when first, which is then known.
+    pub(crate) fn take(&self) -> BTreeMap<ComponentLabels, Instant> {
+        std::mem::take(&mut *self.locked())
+    }
+
+    /// How many have changed.
+    pub(crate) fn len(&self) -> usize {
+        self.locked().len()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<ComponentLabels, Instant>> {
+        self.components.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Changed {
     /// What refers to the component's exports is to be evaluated again.
     pub fn tell(&self) {
-        let mut components = self.changes.components.lock().unwrap_or_else(PoisonError::into_inner);
-        components.insert(self.component.clone());
-        drop(components);
+        self.changes.locked().entry(self.component.clone()).or_insert_with(Instant::now);
         self.changes.told.notify_one();
     }
 }

@@ -45,13 +45,20 @@ impl Health {
     }
 }
 
-impl fmt::Display for HealthState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl HealthState {
+    /// The reference's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Healthy => "healthy",
             Self::Unknown => "unknown",
             Self::Unhealthy => "unhealthy",
             Self::Exited => "exited",
-        })
+        }
+    }
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

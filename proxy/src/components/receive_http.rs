@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use self::app::ReceiveApp;
 use crate::component::{Component, Context};
 use crate::ingest::{App, Limits, Listener, ListenerAddress};
-use crate::pipeline::{Budget, Fanout, Receiver};
+use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod app;
@@ -125,6 +125,7 @@ pub struct ReceiveHttp {
     listener: Arc<Listener>,
     memory: Budget,
     inflight_bytes: usize,
+    forward_to: Fanout,
     app: Arc<dyn App>,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
@@ -133,6 +134,7 @@ pub struct ReceiveHttp {
 
 impl Component for ReceiveHttp {
     const NAME: &'static str = "pyroscope.receive_http";
+    const SUMMARY: &'static str = "Takes profiles from SDKs, on /ingest and on the push API.";
     type Arguments = ReceiveHttpArguments;
 
     fn build(
@@ -159,16 +161,21 @@ impl Component for ReceiveHttp {
         };
         let metrics = services.metrics.clone();
         let forward_to = Fanout::new(arguments.forward_to.clone());
-        let app = ReceiveApp::new(component, forward_to, limits, metrics.receive_http(component));
+        let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component));
         Ok(Self {
             listener,
             memory,
             inflight_bytes,
+            forward_to,
             app: Arc::new(app),
             component: component.clone(),
             metrics,
             shutdown_timeout: arguments.graceful_shutdown_timeout,
         })
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        Some(self.forward_to.flow())
     }
 
     fn address(&self) -> Option<SocketAddr> {

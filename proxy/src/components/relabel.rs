@@ -4,13 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::rule::{RuleArguments, Rules};
 use self::stage::RelabelStage;
-use crate::component::{Component, Context};
+use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::filters::{FilterSettings, LabelsFilter, VerdictCache};
-use crate::pipeline::{Fanout, Receiver};
+use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod rule;
@@ -58,6 +59,11 @@ pub struct Relabel {
 
 impl Component for Relabel {
     const NAME: &'static str = "pyroscope.relabel";
+    const SUMMARY: &'static str = "Rewrites and filters the labels of profiles by rules, in the sandbox.";
+    const EXPORTS: &'static [Export] = &[
+        RECEIVER_EXPORT,
+        Export { name: "rules", type_name: "rules", doc: "The rules: for other components that relabel." },
+    ];
     type Arguments = RelabelArguments;
 
     fn build(arguments: &RelabelArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
@@ -82,11 +88,15 @@ impl Component for Relabel {
     }
 
     fn exports(&self) -> Value {
-        let receiver = Receiver::new(self.component.component_id.clone(), self.stage.clone());
+        let receiver = Receiver::new(self.component.to_string().into(), self.stage.clone());
         Value::object([
             ("receiver", Value::Capsule(Capsule::new(receiver))),
             ("rules", Value::Capsule(Capsule::new(self.rules.clone()))),
         ])
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        Some(self.stage.forward_to.flow())
     }
 
     fn activate(&self) {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::endpoint::EndpointArguments;
 use self::stage::{Target, WriteStage};
-use crate::component::{Component, Context};
+use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::upstream::Client;
@@ -38,6 +39,8 @@ pub struct Write {
 
 impl Component for Write {
     const NAME: &'static str = "pyroscope.write";
+    const SUMMARY: &'static str = "Sends profiles to Pyroscope backends, each with its own retries.";
+    const EXPORTS: &'static [Export] = &[RECEIVER_EXPORT];
     type Arguments = WriteArguments;
 
     fn build(arguments: &WriteArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
@@ -64,7 +67,7 @@ impl Component for Write {
     }
 
     fn exports(&self) -> Value {
-        let receiver = Receiver::new(self.component.component_id.clone(), self.stage.clone());
+        let receiver = Receiver::new(self.component.to_string().into(), self.stage.clone());
         Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
     }
 

@@ -1,9 +1,10 @@
 //! Evaluates the nodes of a text, one after the other, against those that run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use alloy_syntax::{Arguments, Diagnostics, Scope, StdlibOptions, Value, ast, decode_block};
+use alloy_syntax::{Arguments, Checked, Diagnostics, Scope, StdlibOptions, Value, ast, check_block};
 
 use super::environment::Environment;
 use super::node::{Graph, Node, Part, Running, evaluated};
@@ -25,6 +26,8 @@ pub(super) enum Occasion<'a> {
     /// These components export other values than before: what refers to them is evaluated. What cannot be goes on as
     /// it is, unhealthy.
     Changed(&'a BTreeSet<ComponentLabels>),
+    /// A text is looked at. Nothing is built; what components will export is not known, and nothing is fetched.
+    Check,
 }
 
 /// What one evaluation needs and gathers.
@@ -39,6 +42,8 @@ pub(super) struct Builder<'a> {
     within: Vec<Arc<ast::Block>>,
     /// How many imports lie around what is evaluated.
     imports: usize,
+    /// The declares that something is made of.
+    used: HashSet<*const ast::Block>,
 }
 
 /// A text to evaluate.
@@ -95,7 +100,7 @@ impl<'a> Builder<'a> {
             ..StdlibOptions::default()
         });
         let (warnings, sources, within) = (Diagnostics::new(), Vec::new(), Vec::new());
-        Self { occasion, kinds, stdlib, warnings, sources, within, imports: 0 }
+        Self { occasion, kinds, stdlib, warnings, sources, within, imports: 0, used: HashSet::new() }
     }
 
     /// Evaluates a text. What is wrong inside a module says in which.
@@ -153,7 +158,8 @@ impl<'a> Builder<'a> {
                     let tree = tree(planned, level, &graph);
                     let scope = level.scope.extend(tree.clone());
                     let environment = &environment;
-                    self.node(Making {
+                    let began = Instant::now();
+                    let node = self.node(Making {
                         planned,
                         labels,
                         around: tree,
@@ -162,7 +168,10 @@ impl<'a> Builder<'a> {
                         environment,
                         previous,
                         all: around,
-                    })
+                    });
+                    let controller = level.services.metrics.controller();
+                    controller.evaluated(&level.path, &planned.id, began.elapsed());
+                    node
                 }
             };
             match (node, previous, self.occasion) {
@@ -182,6 +191,9 @@ impl<'a> Builder<'a> {
                 }
                 (Err(errors), _, _) => progress.fail(planned, errors),
             }
+        }
+        if self.looks_only() {
+            progress.errors.extend(self.unused(&environment, level));
         }
         if progress.errors.has_errors() {
             return Err(progress.errors);
@@ -203,7 +215,8 @@ impl<'a> Builder<'a> {
 
     fn node(&mut self, making: Making<'_>) -> Result<Arc<Node>, Diagnostics> {
         let (part, exports) = match making.planned.what {
-            What::Kind(kind) if kind.role == Role::Import => self.import(kind, &making)?,
+            What::Kind(kind) if self.looks_only() && kind.role != Role::Import => self.check(kind, &making)?,
+            What::Kind(kind) if kind.role.is_import() => self.import(kind, &making)?,
             What::Kind(kind) => {
                 let running = self.run(kind, &making)?;
                 let exports = running.component.exports();
@@ -216,6 +229,16 @@ impl<'a> Builder<'a> {
         let name = planned.block.full_name().into();
         let (block, refers_to) = (planned.block.clone(), planned.refers_to.clone());
         Ok(Arc::new(Node { labels, name, block, refers_to, exports, part, evaluation: evaluated() }))
+    }
+
+    fn looks_only(&self) -> bool {
+        matches!(self.occasion, Occasion::Check)
+    }
+
+    /// Looks at a block without building anything.
+    fn check(&mut self, kind: &Kind, making: &Making<'_>) -> Result<(Part, Value), Diagnostics> {
+        self.warnings.extend((kind.check)(&making.planned.block, &making.scope)?);
+        Ok((Part::Checked, kind.unbuilt_exports()))
     }
 
     /// Decodes a block and builds its component, or keeps the one that runs.
@@ -249,7 +272,7 @@ impl Progress {
 fn bring(environment: &mut Arc<Environment>, node: &Node, planned: &Planned) {
     let library = match &node.part {
         Part::Import { library, .. } => Some(library.clone()),
-        Part::Checked if matches!(planned.what, What::Kind(kind) if kind.role == Role::Import) => None,
+        Part::Checked if matches!(planned.what, What::Kind(kind) if kind.role.is_import()) => None,
         _ => return,
     };
     let namespace = planned.block.label_text().unwrap_or_default().to_owned();
@@ -265,7 +288,10 @@ fn bring(environment: &mut Arc<Environment>, node: &Node, planned: &Planned) {
 }
 
 fn export(planned: &Planned, scope: &Scope) -> Result<Value, Diagnostics> {
-    decode_block::<ExportArguments>(&planned.block, scope).map(|decoded| decoded.value)
+    Ok(match check_block::<ExportArguments>(&planned.block, scope)? {
+        Checked::Known(decoded) => decoded.value.value,
+        Checked::Unknown { .. } => Value::unknown(),
+    })
 }
 
 /// The nodes that a node refers to, and those around its level.

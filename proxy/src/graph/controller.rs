@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_syntax::Diagnostics;
-use tokio::sync::Mutex;
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, watch};
 
 use super::{Diff, Graph, Prepared, Refused, Text};
 use crate::component::Services;
@@ -18,8 +19,19 @@ use crate::telemetry::metrics::ComponentLabels;
 pub struct Controller {
     path: PathBuf,
     services: Arc<Services>,
+    /// Held while something is loaded.
     loaded: Arc<Mutex<Loaded>>,
-    ready: AtomicBool,
+    /// The graph of it, for those who only look.
+    running: ArcSwap<Graph>,
+    stage: watch::Sender<Stage>,
+}
+
+/// How far the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Ready,
+    Stopping,
 }
 
 /// What runs, and of which text it was made.
@@ -67,7 +79,13 @@ impl LoadError {
 impl Controller {
     /// For the file or folder at this path. Nothing is loaded yet.
     pub fn new(path: PathBuf, services: Arc<Services>) -> Self {
-        Self { path, services, loaded: Arc::default(), ready: AtomicBool::new(false) }
+        Self {
+            path,
+            services,
+            loaded: Arc::default(),
+            running: ArcSwap::default(),
+            stage: watch::Sender::new(Stage::Starting),
+        }
     }
 
     /// Reads the path and puts what it says in place of what runs.
@@ -92,12 +110,15 @@ impl Controller {
                 Err(refused) => Err(LoadError::refused(refused, sources)),
             }
         });
+        self.services.metrics.controller().evaluating(true);
         let prepared = prepared.await.map_err(LoadError::from).and_then(|prepared| prepared);
+        self.services.metrics.controller().evaluating(false);
         self.services.metrics.config().loaded(prepared.is_ok());
         let (prepared, text, sources) = prepared?;
+        self.services.metrics.config().identify(digest(&sources));
         (loaded.text, loaded.sources) = (Some(Arc::new(text)), sources);
         let diff = self.commit(prepared, &mut loaded);
-        self.ready.store(true, Ordering::Release);
+        self.stage.send_replace(Stage::Ready);
         Ok(diff)
     }
 
@@ -106,12 +127,19 @@ impl Controller {
         loop {
             self.services.changes.wait().await;
             let mut loaded = self.loaded.lock().await;
-            let changed = self.services.changes.take();
-            let Some(text) = loaded.text.clone().filter(|_| !changed.is_empty()) else { continue };
+            let changes = self.services.changes.take();
+            let Some(text) = loaded.text.clone().filter(|_| !changes.is_empty()) else { continue };
+            for (component, since) in &changes {
+                self.services.metrics.controller().followed(&component.component_path, since.elapsed());
+            }
+            let changed = changes.into_keys().collect();
             let (services, previous) = (self.services.clone(), loaded.graph.clone());
             let prepared =
                 tokio::task::spawn_blocking(move || previous.prepare_again(&text, KINDS, &services, &changed));
-            match prepared.await {
+            self.services.metrics.controller().evaluating(true);
+            let prepared = prepared.await;
+            self.services.metrics.controller().evaluating(false);
+            match prepared {
                 Ok(Ok(prepared)) => {
                     let diff = self.commit(prepared, &mut loaded);
                     tracing::info!(%diff, "exports changed");
@@ -131,7 +159,9 @@ impl Controller {
             tracing::warn!("{}", crate::config::render(&prepared.warnings, &sources, false).trim_end());
         }
         let diff = prepared.diff();
+        self.services.metrics.controller().connections(prepared.graph.all_edges());
         let (graph, retired) = prepared.commit();
+        self.running.store(Arc::new(graph.clone()));
         loaded.graph = graph;
         let now_loaded = self.loaded.clone();
         tokio::spawn(async move {
@@ -144,22 +174,36 @@ impl Controller {
 
     /// Whether a configuration is in place.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        *self.stage.borrow() == Stage::Ready
+    }
+
+    /// The metrics, those of the graph as it is now.
+    pub fn metrics(&self) -> Result<String, std::fmt::Error> {
+        let Services { metrics, changes, .. } = &*self.services;
+        metrics.controller().queued(changes.len());
+        metrics.controller().running(self.graph().health_counts());
+        metrics.text()
+    }
+
+    /// Returns when the process ends.
+    pub async fn stopping(&self) {
+        // An error says that the controller is gone, which is as good.
+        let _stopping = self.stage.subscribe().wait_for(|stage| *stage == Stage::Stopping).await.is_ok();
     }
 
     /// The components that listen, and where they really do.
-    pub async fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
-        self.loaded.lock().await.graph.listening()
+    pub fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
+        self.running.load().listening()
     }
 
     /// What runs.
-    pub async fn graph(&self) -> Graph {
-        self.loaded.lock().await.graph.clone()
+    pub fn graph(&self) -> Arc<Graph> {
+        self.running.load_full()
     }
 
     /// Ends every component.
     pub async fn stop(&self) {
-        self.ready.store(false, Ordering::Release);
+        self.stage.send_replace(Stage::Stopping);
         self.loaded.lock().await.graph.stop().await;
     }
 
@@ -167,4 +211,10 @@ impl Controller {
     pub fn services(&self) -> &Services {
         &self.services
     }
+}
+
+/// The digest of all files, in hexadecimal.
+fn digest(sources: &[Source]) -> String {
+    let digest = sources.iter().fold(Sha256::new(), |digest, source| digest.chain_update(&source.text)).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

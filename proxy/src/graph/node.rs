@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use alloy_syntax::{Diagnostics, Value, ast};
+use alloy_syntax::{Arguments, Diagnostics, EncodedStatement, Value, ast};
 
 use super::environment::Environment;
 use crate::component::{AnyComponent, Health};
@@ -58,8 +58,20 @@ pub(super) enum Part {
 /// A component that is built, and what it was built with.
 #[derive(Clone)]
 pub(super) struct Running {
-    pub arguments: Arc<dyn Any + Send + Sync>,
+    pub arguments: Arc<dyn AnyArguments>,
     pub component: Arc<dyn AnyComponent>,
+}
+
+/// Arguments whose type is forgotten.
+pub(super) trait AnyArguments: Any + Send + Sync {
+    /// What stands in the block, with values for expressions.
+    fn encode_body(&self) -> Vec<EncodedStatement>;
+}
+
+impl<A: Arguments + Send + Sync + 'static> AnyArguments for A {
+    fn encode_body(&self) -> Vec<EncodedStatement> {
+        Arguments::encode_body(self)
+    }
 }
 
 impl Graph {

@@ -111,7 +111,7 @@ impl Names {
             let (name, Some(label)) = (block.full_name(), block.label_text()) else { continue };
             if name == "declare" {
                 names.declares.entry(label.to_owned()).or_insert_with(|| Arc::new((*block).clone()));
-            } else if kinds.iter().any(|kind| kind.name == name && kind.role == Role::Import) {
+            } else if kinds.iter().any(|kind| kind.name == name && kind.role.is_import()) {
                 names.imports.insert(label.to_owned(), format!("{name}.{label}").into());
             }
         }
@@ -192,7 +192,7 @@ impl Planning<'_, '_> {
             "foreach" => What::Foreach,
             _ => self.kind(block, &name)?,
         };
-        let imports = matches!(what, What::Kind(kind) if kind.role == Role::Import);
+        let imports = matches!(what, What::Kind(kind) if kind.role.is_import());
         if inside == Inside::Library && !imports {
             return Err(error(format!("only declare and import blocks are allowed in a module, got {name}")));
         }

@@ -4,13 +4,13 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Invalid, parse_file};
 
 use super::*;
 use crate::component::{Changed, Component, Context};
 use crate::filters::Builtins;
 use crate::import::ImportString;
-use crate::telemetry::metrics::Metrics;
 
 /// Exports what it is given, until told to export something else.
 struct Source {
@@ -26,6 +26,8 @@ struct SourceArguments {
 
 impl Component for Source {
     const NAME: &'static str = "test.source";
+    const SUMMARY: &'static str = "Exports a value.";
+    const EXPORTS: &'static [Export] = &[Export { name: "value", type_name: "any", doc: "The value." }];
     type Arguments = SourceArguments;
 
     fn build(arguments: &SourceArguments, context: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {
@@ -49,6 +51,8 @@ struct SinkArguments {
 
 impl Component for Sink {
     const NAME: &'static str = "test.sink";
+    const SUMMARY: &'static str = "Takes a number.";
+    const EXPORTS: &'static [Export] = &[Export { name: "doubled", type_name: "number", doc: "Twice the number." }];
     type Arguments = SinkArguments;
 
     fn build(arguments: &SinkArguments, _: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {
@@ -73,13 +77,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let services = Services {
-            metrics: Metrics::new(),
-            builtins: Builtins::default(),
-            listeners: Arc::default(),
-            storage_path: "unused".into(),
-            changes: Arc::default(),
-        };
+        let services = Services::new("unused".into(), Builtins::default());
         Self { services, graph: Graph::default(), text: text("") }
     }
 
@@ -99,7 +97,7 @@ impl Bench {
 
     /// Evaluates what has changed.
     fn follow(&mut self) -> Result<String, Vec<String>> {
-        let changed = self.services.changes.take();
+        let changed = self.services.changes.take().into_keys().collect();
         let prepared = self.graph.prepare_again(&self.text, KINDS, &self.services, &changed);
         prepared.map(|prepared| self.commit(prepared)).map_err(|refused| messages(&refused))
     }
@@ -117,7 +115,7 @@ impl Bench {
     }
 
     /// Lets a source export something else.
-    fn set(&self, source: &str, value: Value) {
+    fn set(&self, source: &str, value: &Value) {
         self.with(source, |source: &Source| {
             *source.exports.lock().unwrap() = value.clone();
             source.changed.tell();
@@ -286,7 +284,7 @@ fn changed_exports_reach_those_that_refer_to_them() {
     );
     let mut bench = Bench::of(&config);
     assert_eq!(bench.number("test.sink.after"), 11);
-    bench.set("test.source.s", Value::from(0_i64));
+    bench.set("test.source.s", &Value::from(0_i64));
     let diff = bench.follow().unwrap();
     // 1 / 2 was 0 before: what has not changed is not built again, and what does not refer to it is not looked at.
     assert_eq!(
@@ -302,14 +300,14 @@ fn what_cannot_take_a_changed_export_goes_on_as_it_is() {
     let config = "test.source \"s\" { value = 1 }\ntest.sink \"a\" { number = test.source.s.value }\ntest.sink \"b\" { number = test.sink.a.doubled }";
     let mut bench = Bench::of(config);
     for bad in [Value::from("x"), Value::from(-1_i64)] {
-        bench.set("test.source.s", bad);
+        bench.set("test.source.s", &bad);
         assert_eq!(bench.follow().unwrap(), "=test.sink.a =test.sink.b =test.source.s");
         assert_eq!([bench.number("test.sink.a"), bench.number("test.sink.b")], [1, 2]);
         assert_eq!(bench.graph.unhealthy(), ["test.sink.a"]);
     }
     // A reload finds the same fault, and refuses.
     assert_eq!(bench.load(config).unwrap_err(), ["test:2:26: must not be negative"]);
-    bench.set("test.source.s", Value::from(2_i64));
+    bench.set("test.source.s", &Value::from(2_i64));
     assert_eq!(bench.follow().unwrap(), "=test.source.s ~test.sink.a ~test.sink.b");
     assert_eq!(bench.graph.unhealthy(), [""; 0]);
     assert_eq!(bench.number("test.sink.b"), 4);
@@ -330,11 +328,11 @@ fn a_module_from_a_string_that_changes() {
         ["test:4:1: cannot find the definition of component name \"lib.times\""]
     );
     bench.load("test.source \"text\" { }").unwrap();
-    bench.set("test.source.text", module(3));
+    bench.set("test.source.text", &module(3));
     bench.load(config).unwrap();
     assert_eq!(bench.number("lib.times.x/test.sink.s"), 6);
 
-    bench.set("test.source.text", module(4));
+    bench.set("test.source.text", &module(4));
     let diff = bench.follow().unwrap();
     assert_eq!(diff, "=test.sink.other =test.source.text ~import.string.lib ~lib.times.x/test.sink.s");
     assert_eq!(bench.number("lib.times.x/test.sink.s"), 8);
@@ -346,12 +344,12 @@ fn a_module_from_a_string_that_changes() {
         ("declare \"times\" {\n argument \"m\" { }\n}", &["lib.times.x"]),
         ("declare \"times\" {\n argument \"n\" { }\n test.sink \"t\" { number = \"x\" }\n}", &["lib.times.x"]),
     ] {
-        bench.set("test.source.text", Value::from(broken));
+        bench.set("test.source.text", &Value::from(broken));
         bench.follow().unwrap();
         assert_eq!(bench.graph.unhealthy(), unhealthy, "{broken}");
         assert_eq!(bench.number("lib.times.x/test.sink.s"), 8, "{broken}");
     }
-    bench.set("test.source.text", module(5));
+    bench.set("test.source.text", &module(5));
     bench.follow().unwrap();
     assert_eq!(bench.graph.unhealthy(), [""; 0]);
     assert_eq!(bench.number("lib.times.x/test.sink.s"), 10);
@@ -421,7 +419,7 @@ fn foreach_builds_for_each_item() {
          -foreach.f/foreach_a_1_1/add.x/test.sink.sum -foreach.f/foreach_a_1_1/test.sink.n \
          -foreach.f/foreach_b_2/add.x/test.sink.sum -foreach.f/foreach_b_2/test.sink.n"
     );
-    bench.set("test.source.n", Value::from(200_i64));
+    bench.set("test.source.n", &Value::from(200_i64));
     bench.follow().unwrap();
     assert_eq!(bench.number("foreach.f/foreach_c_1/test.sink.n"), 204);
 

@@ -19,6 +19,7 @@ pub struct ImportString(Imported);
 
 impl Component for ImportString {
     const NAME: &'static str = "import.string";
+    const SUMMARY: &'static str = "Brings custom components from a string, mostly another component's export.";
     type Arguments = ImportStringArguments;
 
     fn build(arguments: &ImportStringArguments, context: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {

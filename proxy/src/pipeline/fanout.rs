@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 
-use super::{Batch, Outcome, Stage};
+use super::{Batch, Outcome, PushError, Stage};
 
-/// What a component exports as `receiver`: the stage behind it, and whose it is.
+/// What a component exports as `receiver`: the stage behind it, and the path of the component whose it is.
 #[derive(Clone)]
 pub struct Receiver {
     component: Arc<str>,
@@ -15,12 +17,17 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The receiver of the component with this id.
+    /// The receiver of the component with this path.
     pub fn new(component: Arc<str>, stage: Arc<dyn Stage>) -> Self {
         Self { component, stage }
     }
 
-    /// Id of the component that takes what is sent here.
+    /// In the place of one whose component is not built, where a configuration is only looked at.
+    pub(crate) fn unbuilt() -> Self {
+        Self { component: "".into(), stage: Arc::new(Unbuilt) }
+    }
+
+    /// Path of the component that takes what is sent here.
     pub fn component(&self) -> &str {
         &self.component
     }
@@ -40,22 +47,46 @@ impl fmt::Debug for Receiver {
 }
 
 /// The receivers of one component, called side by side: a slow one delays the answer and none of the others.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// A clone counts with it.
+#[derive(Debug, Clone, Default)]
 pub struct Fanout {
     receivers: Vec<Receiver>,
+    profiles: Arc<AtomicU64>,
+}
+
+/// What goes from one component to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// Paths of the components that take it, each all of it.
+    pub to: Vec<Arc<str>>,
+    /// Profiles sent since the component was built.
+    pub profiles: u64,
 }
 
 impl Fanout {
     /// In the order of `forward_to`. None at all is allowed: what is sent is then discarded.
     pub fn new(receivers: Vec<Receiver>) -> Self {
-        Self { receivers }
+        Self { receivers, profiles: Arc::default() }
+    }
+
+    /// What has gone this way by now.
+    pub fn flow(&self) -> Flow {
+        let to = self.receivers.iter().map(|receiver| receiver.component.clone()).collect();
+        Flow { to, profiles: self.profiles.load(Ordering::Relaxed) }
+    }
+
+    fn count(&self, batch: &Batch) {
+        self.profiles.fetch_add(batch.profiles.len() as u64, Ordering::Relaxed);
     }
 
     /// Sends the batch to every receiver and joins what they answer.
     pub async fn push(&self, batch: Batch) -> Outcome {
         match self.receivers.as_slice() {
             [] => Outcome::accepted(batch.profiles.len()),
-            [only] => only.stage.push(batch).await,
+            [only] => {
+                self.count(&batch);
+                only.stage.push(batch).await
+            }
             _ => {
                 let mut outcomes = self.push_each(batch).await.into_iter();
                 let mut joined = outcomes.next().unwrap_or_default();
@@ -67,9 +98,20 @@ impl Fanout {
 
     /// Sends the batch to every receiver; one outcome for each, in their order.
     pub async fn push_each(&self, batch: Batch) -> Vec<Outcome> {
+        self.count(&batch);
         match self.receivers.as_slice() {
             [only] => vec![only.stage.push(batch).await],
             several => join_all(several.iter().map(|receiver| receiver.stage.push(batch.clone()))).await,
         }
+    }
+}
+
+/// Takes nothing: nothing is sent where nothing runs.
+struct Unbuilt;
+
+impl Stage for Unbuilt {
+    fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
+        let profiles = batch.profiles.len();
+        async move { Outcome::failed(profiles, &PushError::internal("the component is not built".to_owned())) }.boxed()
     }
 }

@@ -16,12 +16,14 @@ pub use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
+mod controller;
 mod fanout;
 mod process;
 pub mod receive_http;
 mod relabel;
 mod write;
 
+pub use controller::{ControllerMetrics, ModuleLabels};
 pub use fanout::FanoutMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
@@ -40,6 +42,7 @@ pub struct Metrics {
     write: write::Families,
     process: ProcessMetrics,
     config: ConfigMetrics,
+    controller: ControllerMetrics,
 }
 
 impl Metrics {
@@ -53,6 +56,7 @@ impl Metrics {
             write: write::Families::register(&mut registry),
             process: ProcessMetrics::register(&mut registry),
             config: ConfigMetrics::register(&mut registry),
+            controller: ControllerMetrics::register(&mut registry),
             registry,
         })
     }
@@ -101,6 +105,11 @@ impl Metrics {
         self.relabel.forget(component);
         self.write.forget(component, None);
         self.receive_http.forget(component);
+    }
+
+    /// The series of the graph.
+    pub fn controller(&self) -> &ControllerMetrics {
+        &self.controller
     }
 
     /// The series of loading the configuration.

@@ -35,13 +35,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let services = Services {
-            metrics: Metrics::new(),
-            builtins: BUILTINS.clone(),
-            listeners: Arc::default(),
-            changes: Arc::default(),
-            storage_path: std::env::temp_dir(),
-        };
+        let services = Services::new(std::env::temp_dir(), BUILTINS.clone());
         Self { services, sink: Arc::default() }
     }
 

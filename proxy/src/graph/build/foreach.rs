@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use alloy_syntax::{Arguments, Diagnostic, Diagnostics, Invalid, Value, ast, decode_block, is_valid_identifier};
+use alloy_syntax::{
+    Arguments, Checked, Diagnostic, Diagnostics, Invalid, Scope, Value, ast, check_block, is_valid_identifier,
+};
 use sha2::{Digest, Sha256};
 
 use super::{Builder, Level, Making};
@@ -33,6 +35,19 @@ struct ForeachArguments {
 }
 
 impl ForeachArguments {
+    /// One item of which nothing is known.
+    fn unknown(block: &ast::Block, scope: &Scope) -> Self {
+        let var = block.body.attributes().find(|attribute| attribute.name.name == "var");
+        let var = var.and_then(|attribute| attribute.value.decode(scope).ok()).unwrap_or_default();
+        Self {
+            collection: vec![Value::unknown()],
+            var,
+            id: String::new(),
+            hash_string_id: false,
+            enable_metrics: false,
+        }
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         if is_valid_identifier(&self.var) {
             return Ok(());
@@ -45,7 +60,10 @@ impl Builder<'_> {
     /// Evaluates the template for each item.
     pub(super) fn foreach(&mut self, making: &Making<'_>) -> Result<Part, Diagnostics> {
         let (template, rest) = split(&making.planned.block)?;
-        let arguments: ForeachArguments = decode_block(&rest, &making.scope)?;
+        let arguments = match check_block::<ForeachArguments>(&rest, &making.scope)? {
+            Checked::Known(decoded) => decoded.value,
+            Checked::Unknown { .. } => ForeachArguments::unknown(&rest, &making.scope),
+        };
         let hidden = (!arguments.enable_metrics).then(|| making.level.services.with_hidden_metrics());
         let previous: BTreeMap<&str, &Graph> = match making.previous.map(|node| &node.part) {
             Some(Part::Foreach { inner }) => inner.iter().map(|(id, graph)| (&**id, graph)).collect(),

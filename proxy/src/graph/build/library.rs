@@ -21,6 +21,9 @@ impl Builder<'_> {
     pub(super) fn import(&mut self, kind: &Kind, making: &Making<'_>) -> Result<(Part, Value), Diagnostics> {
         let block = &making.planned.block;
         let error = |message: String| Diagnostics::from(Diagnostic::error(&block.file, block.header, message));
+        if self.looks_only() && !(kind.is_known)(block, &making.scope)? {
+            return Ok((Part::Checked, Value::unknown()));
+        }
         let source = self.run(kind, making)?;
         let exports = source.component.exports();
         let Some(imported) = Imported::of(&exports) else { return Err(error("nothing was imported".to_owned())) };

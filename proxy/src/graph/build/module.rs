@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use alloy_syntax::{Arguments, Diagnostic, Diagnostics, Value, ast, decode_block};
 
-use super::{Builder, Level, Making};
-use crate::graph::environment::{Definition, Unfound};
-use crate::graph::node::{Part, inner_path};
+use super::{Builder, Built, Level, Making};
+use crate::component::Services;
+use crate::graph::environment::{Definition, Environment, Unfound};
+use crate::graph::node::{Graph, Part, inner_path};
 use crate::graph::plan::Inside;
 
 /// An `argument` block of a declare.
@@ -25,6 +26,14 @@ struct ArgumentArguments {
     comment: String,
 }
 
+/// Where the body of a declare is made use of.
+struct Surrounded<'a> {
+    path: Arc<str>,
+    services: &'a Services,
+    previous: Option<&'a Graph>,
+    all: bool,
+}
+
 impl Builder<'_> {
     /// Evaluates a custom component: what is inside of it, and what that exports.
     pub(super) fn module(&mut self, making: &Making<'_>) -> Result<(Part, Value), Diagnostics> {
@@ -36,8 +45,15 @@ impl Builder<'_> {
                 let name = block.full_name();
                 return Err(error(format!("cannot find the definition of component name {name:?}")));
             }
-            Err(Unfound::Unread) => return Ok((Part::Checked, Value::Null)),
+            // What is inside cannot be told; what is given must make sense all the same.
+            Err(Unfound::Unread) => {
+                for attribute in block.body.attributes() {
+                    attribute.value.evaluate(&making.scope)?;
+                }
+                return Ok((Part::Checked, Value::unknown()));
+            }
         };
+        self.used.insert(Arc::as_ptr(&definition.block));
         if self.within.iter().any(|outer| Arc::ptr_eq(outer, &definition.block)) {
             return Err(error(format!("component {:?} is made of itself", block.full_name())));
         }
@@ -47,28 +63,67 @@ impl Builder<'_> {
             _ => None,
         });
         let changed = previous.is_none_or(|(before, _)| **before != *arguments);
+        let built = self.body(
+            &definition,
+            &arguments,
+            Surrounded {
+                path: inner_path(&making.labels),
+                services: making.level.services,
+                previous: previous.map(|(_, inner)| inner),
+                all: making.all || changed,
+            },
+        );
+        let inner = built?.graph;
+        let exports = inner.exports.clone();
+        Ok((Part::Module { arguments: arguments.into(), inner }, exports))
+    }
+
+    /// Evaluates the body of a declare.
+    fn body(
+        &mut self,
+        definition: &Definition,
+        arguments: &[(String, Value)],
+        around: Surrounded<'_>,
+    ) -> Result<Built, Diagnostics> {
         let values = arguments.iter().map(|(name, value)| {
             let exported = Value::object([("value", value.clone())]);
             (name.clone(), exported)
         });
         let module_path = Value::from(&*definition.environment.module_path);
+        let Surrounded { path, services, previous, all } = around;
         let level = Level {
             statements: definition.block.body.statements.iter().collect(),
             inside: Inside::Declare,
-            path: inner_path(&making.labels),
+            path,
             scope: self.stdlib.extend([("module_path", module_path), ("argument", Value::object(values))]),
             outer: BTreeMap::new(),
             environment: definition.environment.clone(),
-            services: making.level.services,
-            previous: previous.map(|(_, inner)| inner),
-            all: making.all || changed,
+            services,
+            previous,
+            all,
         };
         self.within.push(definition.block.clone());
         let built = self.level(&level);
         self.within.pop();
-        let inner = built?.graph;
-        let exports = inner.exports.clone();
-        Ok((Part::Module { arguments: arguments.into(), inner }, exports))
+        built
+    }
+
+    /// Looks at the declares that nothing is made of, as if something was.
+    pub(super) fn unused(&mut self, environment: &Arc<Environment>, level: &Level<'_>) -> Diagnostics {
+        let mut errors = Diagnostics::new();
+        for (name, block) in &environment.declares {
+            if !self.used.insert(Arc::as_ptr(block)) {
+                continue;
+            }
+            let declared = block.body.blocks().filter(|block| block.full_name() == "argument");
+            let arguments: Vec<(String, Value)> =
+                declared.filter_map(|block| Some((block.label_text()?.to_owned(), Value::unknown()))).collect();
+            let definition = Definition { block: block.clone(), environment: environment.clone() };
+            let path = format!("{}/declare.{name}", level.path.trim_end_matches('/')).into();
+            let around = Surrounded { path, services: level.services, previous: None, all: true };
+            errors.extend(self.body(&definition, &arguments, around).err().into_iter().flatten());
+        }
+        errors
     }
 
     /// The value of each argument that is declared, in order of the declarations.

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use super::{Counter, IntGauge};
 
-type FloatGauge = Gauge<f64, AtomicU64>;
+pub(super) type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// `alloy_resources_process_*` and `alloy_build_info`.
 #[derive(Debug, Clone)]
@@ -26,6 +26,13 @@ pub struct ConfigMetrics {
     successful: IntGauge,
     success_time: FloatGauge,
     failures: Counter,
+    hash: Family<HashLabels, IntGauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HashLabels {
+    sha256: String,
+    cluster_name: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,8 +79,14 @@ impl ProcessMetrics {
 
 impl ConfigMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics =
-            Self { successful: IntGauge::default(), success_time: FloatGauge::default(), failures: Counter::default() };
+        let metrics = Self {
+            successful: IntGauge::default(),
+            success_time: FloatGauge::default(),
+            failures: Counter::default(),
+            hash: Family::default(),
+        };
+        let name = "alloy_config_hash";
+        registry.register(name, "1 for the digest of the configuration that was loaded", metrics.hash.clone());
         let name = "alloy_config_last_load_successful";
         registry.register(name, "1 if the last load of the configuration went well", metrics.successful.clone());
         let name = "alloy_config_last_load_success_timestamp_seconds";
@@ -81,6 +94,12 @@ impl ConfigMetrics {
         let name = "alloy_config_load_failures_total";
         registry.register(name, "Loads that failed", metrics.failures.clone());
         metrics
+    }
+
+    /// The digest of what was loaded, in hexadecimal.
+    pub fn identify(&self, sha256: String) {
+        self.hash.clear();
+        self.hash.get_or_create_owned(&HashLabels { sha256, cluster_name: "" }).set(1);
     }
 
     /// A configuration was loaded, or refused.
