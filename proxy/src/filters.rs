@@ -7,8 +7,8 @@ mod builtins;
 mod cache;
 mod compiler;
 mod engine;
+mod guest_log;
 mod labels_filter;
-mod log_limit;
 
 pub use builtins::Builtins;
 pub use cache::VerdictCache;

@@ -12,6 +12,7 @@ use self::stage::RelabelStage;
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::filters::{FilterSettings, LabelsFilter, VerdictCache};
 use crate::pipeline::{Fanout, Flow, Receiver};
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod rule;
@@ -82,6 +83,7 @@ impl Component for Relabel {
             forward_to: Fanout::new(arguments.forward_to.clone()),
             metrics: services.metrics.relabel(component),
             fanout: services.metrics.fanout(component),
+            failures: LogLimit::default(),
         };
         let (component, metrics) = (component.clone(), services.metrics.clone());
         Ok(Self { stage: Arc::new(stage), rules, cache_size, component, metrics })

@@ -10,6 +10,7 @@ use self::endpoint::EndpointArguments;
 use self::stage::{Target, WriteStage};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::upstream::Client;
 
@@ -55,13 +56,14 @@ impl Component for Write {
         for endpoint in &arguments.endpoints {
             let endpoint = endpoint.build(client.clone())?;
             let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, metrics });
+            targets.push(Target { endpoint, metrics, failures: LogLimit::default() });
         }
         let stage = WriteStage {
             component: component.component_id.clone(),
             external_labels: arguments.external_labels.clone(),
             targets,
             metrics: metrics.write(component),
+            refusals: LogLimit::default(),
         };
         Ok(Self { stage: Arc::new(stage), client, component: component.clone(), metrics: metrics.clone() })
     }

@@ -10,7 +10,7 @@ use super::bindings::LabelsFilter as Bindings;
 use super::bindings::exports::flamegate::filter::filter_labels::Verdict as GuestVerdict;
 use super::bindings::flamegate::filter::{log, types};
 use super::engine::{CompiledFilter, EPOCH, Engine};
-use super::log_limit::LogLimit;
+use super::guest_log::GuestLog;
 
 /// What becomes of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub struct LabelsFilter {
     engine: Engine,
     component: CompiledFilter,
     settings: FilterSettings,
+    log: Arc<GuestLog>,
     /// Configured instances that wait for work. Calls never await, so there are at most as many as worker threads.
     idle: Mutex<Vec<Instance>>,
 }
@@ -88,15 +89,15 @@ struct Instance {
 /// What the host keeps for an instance.
 pub(super) struct HostState {
     limits: StoreLimits,
-    log: LogLimit,
-    filter: Arc<str>,
+    log: Arc<GuestLog>,
 }
 
 impl LabelsFilter {
     /// Tries the configuration on a first instance.
     pub fn new(engine: &Engine, component: &CompiledFilter, settings: FilterSettings) -> Result<Self, ConfigureError> {
         let (engine, component) = (engine.clone(), component.clone());
-        let filter = Self { engine, component, settings, idle: Mutex::default() };
+        let log = GuestLog::new(settings.name.clone());
+        let filter = Self { engine, component, settings, log, idle: Mutex::default() };
         let first = filter.instance()?;
         filter.give_back(first);
         Ok(filter)
@@ -129,8 +130,7 @@ impl LabelsFilter {
     fn instance(&self) -> Result<Instance, ConfigureError> {
         let state = HostState {
             limits: StoreLimitsBuilder::new().memory_size(self.settings.memory_limit).build(),
-            log: LogLimit::default(),
-            filter: self.settings.name.clone(),
+            log: self.log.clone(),
         };
         let mut store = Store::new(self.engine.inner(), state);
         store.limiter(|state| &mut state.limits);
@@ -160,7 +160,6 @@ impl Instance {
         timeout: Duration,
         call: impl FnOnce(&Bindings, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, FilterError> {
-        self.store.data_mut().log.begin();
         self.store.set_epoch_deadline(epochs(timeout));
         let _running = engine.running();
         call(&self.exports, &mut self.store).map_err(|error| trap(&error, timeout))
@@ -206,6 +205,6 @@ impl types::Host for HostState {}
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
-        self.log.write(&self.filter, level, &message);
+        self.log.write(level, &message);
     }
 }

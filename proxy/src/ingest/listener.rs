@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::session::Session;
 use super::{App, Limits, preface};
+use crate::telemetry::LogLimit;
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,6 +106,7 @@ impl Listener {
     async fn accept(self: Arc<Self>, bound: TcpListener) {
         let mut stop = self.stop.subscribe();
         let mut connections = JoinSet::new();
+        let failures = LogLimit::default();
         while !*stop.borrow() {
             while connections.try_join_next().is_some() {}
             let full = self.limit().is_some_and(|limit| connections.len() >= limit);
@@ -117,7 +119,10 @@ impl Listener {
                         connections.spawn(self.clone().connection(stream));
                     }
                     Err(error) => {
-                        tracing::warn!(addr = %self.local, err = %error, "a connection could not be accepted");
+                        if let Some(line) = failures.admit() {
+                            let left_out = line.left_out;
+                            tracing::warn!(addr = %self.local, err = %error, left_out, "a connection could not be accepted");
+                        }
                         tokio::time::sleep(ACCEPT_AGAIN).await;
                     }
                 },

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::listener::CurrentApp;
 use super::{Answered, App, Head, Limits, Refusal, Reply, Request, Route, body};
+use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
 /// reset that closing over unread bytes causes.
@@ -27,6 +28,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// The reference's default for `max_concurrent_streams`.
 const STREAMS: u32 = 100;
+/// Of lines about panics.
+static PANICS: LogLimit = LogLimit::new();
 
 /// What Pingora calls for each request of one connection.
 pub(super) struct Session {
@@ -74,7 +77,9 @@ impl Exchange<'_> {
         let reply = match tokio::time::timeout(patience, &mut work).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => {
-                tracing::error!(route = route.0, "a request ended in a panic");
+                if let Some(line) = PANICS.admit() {
+                    tracing::error!(route = route.0, left_out = line.left_out, "a request ended in a panic");
+                }
                 Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
             }
             Err(_) => {

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use super::{ingest_route, push_route};
 use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
 use crate::pipeline::{Fanout, Origin, PushError, Retry, Share};
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
 use crate::wire::{ingest, push};
@@ -24,6 +25,8 @@ pub(super) struct ReceiveApp {
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
     pub(super) metrics: ReceiveHttpMetrics,
+    /// Of lines about names that cannot be read.
+    pub(super) unreadable_names: LogLimit,
     /// The series of the usual case, so that it need not be looked up.
     ingest: RouteSeries,
     push: RouteSeries,
@@ -61,7 +64,8 @@ impl ReceiveApp {
     ) -> Self {
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
-        Self { component_id: component.component_id.clone(), forward_to, limits, metrics, ingest, push }
+        let (component_id, unreadable_names) = (component.component_id.clone(), LogLimit::default());
+        Self { component_id, forward_to, limits, metrics, unreadable_names, ingest, push }
     }
 
     fn series(&self, route: Route) -> &RouteSeries {

@@ -53,7 +53,9 @@ fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, ingest_name::NameErro
     match parsed {
         Err(error @ ingest_name::NameError::Labels(_)) => Err(error),
         Err(error) => {
-            tracing::warn!(component_id = %app.component_id, name = %String::from_utf8_lossy(&name), err = %error, "the name of a profile cannot be read");
+            if let Some(line) = app.unreadable_names.admit() {
+                tracing::warn!(component_id = %app.component_id, name = %String::from_utf8_lossy(&name), err = %error, left_out = line.left_out, "the name of a profile cannot be read");
+            }
             Ok(Labels::empty())
         }
         Ok(labels) => Ok(labels),

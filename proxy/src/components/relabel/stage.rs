@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::filters::{FilterError, LabelsFilter, Verdict, VerdictCache};
 use crate::pipeline::{Batch, Body, Fanout, Outcome, ProfileOutcome, PushError, Stage};
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{FanoutMetrics, RelabelMetrics};
 
 pub(super) struct RelabelStage {
@@ -17,6 +18,8 @@ pub(super) struct RelabelStage {
     pub forward_to: Fanout,
     pub metrics: RelabelMetrics,
     pub fanout: FanoutMetrics,
+    /// Of lines about profiles that cannot be relabelled.
+    pub failures: LogLimit,
 }
 
 impl Stage for RelabelStage {
@@ -41,7 +44,9 @@ impl RelabelStage {
                 Ok(Verdict::Unchanged) => {}
                 Ok(Verdict::Replace(labels)) => profile.labels = labels,
                 Err(error) => {
-                    tracing::error!(component_id = %self.filter.settings().name, series = %profile.labels, err = %error, "relabelling failed");
+                    if let Some(line) = self.failures.admit() {
+                        tracing::error!(component_id = %self.filter.settings().name, series = %profile.labels, err = %error, left_out = line.left_out, "relabelling failed");
+                    }
                     slot.error = Some(PushError::internal(format!("relabelling failed: {error}")));
                     continue;
                 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::labels;
 use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage};
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::upstream::{Api, Call, Endpoint};
 use crate::wire::{ingest, push};
@@ -22,11 +23,15 @@ pub(super) struct WriteStage {
     pub external_labels: BTreeMap<String, String>,
     pub targets: Vec<Target>,
     pub metrics: WriteMetrics,
+    /// Of lines about profiles that no endpoint is asked to take.
+    pub refusals: LogLimit,
 }
 
 pub(super) struct Target {
     pub endpoint: Endpoint,
     pub metrics: EndpointMetrics,
+    /// Of lines about profiles that this endpoint did not take.
+    pub failures: LogLimit,
 }
 
 impl Stage for WriteStage {
@@ -51,7 +56,9 @@ impl WriteStage {
         let call = match self.call(profile) {
             Ok(call) => call,
             Err(error) => {
-                tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, "profile refused");
+                if let Some(line) = self.refusals.admit() {
+                    tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "profile refused");
+                }
                 return ProfileOutcome { error: Some(error), taken: Vec::new() };
             }
         };
@@ -108,8 +115,10 @@ impl Target {
         match settled.result {
             Ok(()) => ProfileOutcome { error: None, taken: vec![self.endpoint.name().clone()] },
             Err(error) => {
-                let (endpoint, name, series) = (self.endpoint.name(), self.endpoint.alias(), &profile.labels);
-                tracing::warn!(%endpoint, name, %series, err = %error, "profile not delivered");
+                if let Some(line) = self.failures.admit() {
+                    let (endpoint, name, series) = (self.endpoint.name(), self.endpoint.alias(), &profile.labels);
+                    tracing::warn!(%endpoint, name, %series, err = %error, left_out = line.left_out, "profile not delivered");
+                }
                 ProfileOutcome { error: Some(error), taken: Vec::new() }
             }
         }
