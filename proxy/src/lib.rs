@@ -13,6 +13,7 @@ pub mod import;
 pub mod ingest;
 pub mod pipeline;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 pub mod web;
 pub mod wire;

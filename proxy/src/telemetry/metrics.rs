@@ -21,6 +21,7 @@ mod fanout;
 mod process;
 pub mod receive_http;
 mod relabel;
+mod tls;
 mod write;
 
 pub use controller::{ControllerMetrics, ModuleLabels};
@@ -28,6 +29,7 @@ pub use fanout::FanoutMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::RelabelMetrics;
+pub use tls::TlsMetrics;
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
 
 /// The buckets of Prometheus' client libraries, in seconds.
@@ -40,6 +42,7 @@ pub struct Metrics {
     receive_http: receive_http::Families,
     relabel: relabel::Families,
     write: write::Families,
+    tls: tls::Families,
     process: ProcessMetrics,
     config: ConfigMetrics,
     controller: ControllerMetrics,
@@ -54,6 +57,7 @@ impl Metrics {
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
+            tls: tls::Families::register(&mut registry),
             process: ProcessMetrics::register(&mut registry),
             config: ConfigMetrics::register(&mut registry),
             controller: ControllerMetrics::register(&mut registry),
@@ -94,6 +98,11 @@ impl Metrics {
         self.write.endpoint(component, endpoint)
     }
 
+    /// The series of a listener that speaks TLS: the admin listener or that of a component, by its id.
+    pub fn tls(&self, listener: &Arc<str>) -> TlsMetrics {
+        self.tls.of(listener)
+    }
+
     /// Removes the series of an endpoint that is no more.
     pub fn forget_endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) {
         self.write.forget(component, Some(endpoint));
@@ -105,6 +114,7 @@ impl Metrics {
         self.relabel.forget(component);
         self.write.forget(component, None);
         self.receive_http.forget(component);
+        self.tls.forget(&component.component_id);
     }
 
     /// The series of the graph.
