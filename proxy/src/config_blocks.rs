@@ -1,5 +1,9 @@
 //! Configuration blocks: what stands beside the components and says how the process itself behaves.
 
+mod http;
 mod livedebugging;
+mod logging;
 
+pub use http::{AuthArguments, BasicArguments, FilterArguments, HttpBlock};
 pub use livedebugging::LiveDebuggingBlock;
+pub use logging::{LogDestination, LogFormat, LogLevel, LoggingBlock};

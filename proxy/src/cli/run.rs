@@ -11,9 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::component::Services;
+use crate::config_blocks::LoggingBlock;
 use crate::filters::{Builtins, Compiler};
 use crate::graph::Controller;
-use crate::telemetry::logs;
+use crate::telemetry::logs::{self, Logs};
 use crate::web;
 
 mod reference_flags;
@@ -38,21 +39,23 @@ pub struct RunFlags {
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(flags: &RunFlags) -> ExitCode {
-    logs::install();
+    let logs = logs::install();
     // The first provider stays; nothing else here installs one.
     let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     flags.reference.warn();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the runtime cannot start: {error}\n")),
+    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve(flags, &logs)),
+        Err(error) => Err(format!("the runtime cannot start: {error}\n")),
     };
-    match runtime.block_on(serve(flags)) {
+    // What was logged before a configuration said how.
+    logs.release();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message),
     }
 }
 
-async fn serve(flags: &RunFlags) -> Result<(), String> {
+async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| format!("signals cannot be watched: {error}\n"))?;
     let controller = Arc::new(Controller::new(flags.path.clone(), Arc::new(services(flags))));
     let admin = bind(&flags.listen_addr).await?;
@@ -65,6 +68,7 @@ async fn serve(flags: &RunFlags) -> Result<(), String> {
 
     let color = std::io::stderr().is_terminal();
     controller.load().await.map_err(|error| error.render(color))?;
+    logs.apply(&LoggingBlock::default());
     tracing::info!("now serving");
     let following = tokio::spawn({
         let controller = controller.clone();
