@@ -20,6 +20,7 @@ mod session;
 
 pub use decompress::{DecompressError, gunzip};
 pub use listener::{BindError, Listener, ListenerAddress};
+pub(crate) use preface::is_http2;
 
 /// What is behind a listener.
 pub trait App: Send + Sync + 'static {

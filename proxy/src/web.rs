@@ -1,6 +1,7 @@
 //! The admin listener: readiness, health, reload, metrics.
+//!
+//! It is bound once. How it speaks and to whom it answers is [`CurrentSettings`], which a reload replaces.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,15 +13,25 @@ use tokio::net::TcpListener;
 
 use crate::graph::Controller;
 
+mod accept;
 mod api;
+mod auth;
+mod connection;
+mod idle;
+mod settings;
+#[cfg(test)]
+mod tests;
 
-/// Serves until `stopping` is done; requests in flight finish.
+pub use settings::{AdminSettings, CurrentSettings};
+
+/// Serves until `stopping` is done; requests in flight finish, within a deadline.
 pub async fn serve(
     listener: TcpListener,
     controller: Arc<Controller>,
-    stopping: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    axum::serve(listener, router(controller)).with_graceful_shutdown(stopping).await
+    settings: Arc<CurrentSettings>,
+    stopping: impl Future<Output = ()> + Send,
+) {
+    accept::serve(listener, router(controller), settings, stopping).await;
 }
 
 fn router(controller: Arc<Controller>) -> Router {

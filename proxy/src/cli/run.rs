@@ -61,7 +61,7 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let admin = bind(&flags.listen_addr).await?;
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let serving = tokio::spawn(web::serve(admin, controller.clone(), async move {
+    let serving = tokio::spawn(web::serve(admin, controller.clone(), Arc::default(), async move {
         // An error says that the sender is gone, which is as good.
         let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
     }));
@@ -89,8 +89,7 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     following.abort();
     controller.stop().await;
     stopping.send_replace(true);
-    let ended = serving.await;
-    ended.map_err(|error| error.to_string()).and_then(|served| served.map_err(|error| error.to_string()))
+    serving.await.map_err(|error| format!("the admin listener broke off: {error}\n"))
 }
 
 fn services(flags: &RunFlags) -> Services {

@@ -15,7 +15,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const NEXT_LOOK: Duration = Duration::from_millis(5);
 
 /// Whether the connection begins with HTTP/2's preface. The bytes stay to be read.
-pub(super) async fn is_http2(stream: &TcpStream, deadline: Instant) -> io::Result<bool> {
+pub(crate) async fn is_http2(stream: &TcpStream, deadline: Instant) -> io::Result<bool> {
     let looking = async {
         let mut bytes = [0; PREFACE.len()];
         loop {

@@ -1,0 +1,110 @@
+//! Who may ask: one user, on some paths.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use percent_encoding::percent_decode_str;
+use ring::hmac;
+
+use super::settings::CurrentSettings;
+use crate::config_blocks::{AuthArguments, FilterArguments};
+use crate::telemetry::LogLimit;
+
+/// Lets requests through to the app that the settings at their time let through.
+pub(super) fn guard(app: Router, settings: Arc<CurrentSettings>) -> Router {
+    app.layer(from_fn_with_state(settings, authenticate))
+}
+
+async fn authenticate(State(settings): State<Arc<CurrentSettings>>, request: Request, next: Next) -> Response {
+    match settings.auth() {
+        Some(auth) if !auth.lets_through(request.uri().path(), request.headers()) => {
+            if let Some(line) = auth.failures.admit() {
+                let (path, left_out) = (request.uri().path(), line.left_out);
+                tracing::info!(path, left_out, "failed to authenticate request");
+            }
+            let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Restricted\"")];
+            (StatusCode::UNAUTHORIZED, challenge, "a user name and a password are needed\n").into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// The `auth` block, ready to be asked.
+pub(super) struct Auth {
+    login: Option<Login>,
+    /// Beginnings of paths.
+    prefixes: Vec<String>,
+    /// Whether a user is asked for on these paths, or on all others.
+    on_matching: bool,
+    failures: LogLimit,
+}
+
+impl Auth {
+    pub(super) fn new(arguments: &AuthArguments) -> Self {
+        let login = arguments.basic.as_ref().map(|basic| Login::new(&basic.username, basic.password.expose()));
+        // Without the block on all paths, with an empty one on none: as the reference has it.
+        let everywhere = FilterArguments { paths: Vec::new(), authenticate_matching_paths: false };
+        let filter = arguments.filter.clone().unwrap_or(everywhere);
+        Self {
+            login,
+            prefixes: filter.paths,
+            on_matching: filter.authenticate_matching_paths,
+            failures: LogLimit::default(),
+        }
+    }
+
+    /// Whether there is no path on which a user is asked for.
+    pub(super) fn asks_nowhere(&self) -> bool {
+        self.login.is_none() || self.prefixes.is_empty() && self.on_matching
+    }
+
+    fn lets_through(&self, path: &str, headers: &HeaderMap) -> bool {
+        let Some(login) = &self.login else { return true };
+        !self.asks_on(path) || credentials(headers).is_some_and(|(user, password)| login.is(&user, &password))
+    }
+
+    fn asks_on(&self, path: &str) -> bool {
+        let path: Vec<u8> = percent_decode_str(path).collect();
+        self.prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes())) == self.on_matching
+    }
+}
+
+/// A user's name and password, as codes of a fixed length: how long a comparison takes says nothing of either.
+struct Login {
+    key: hmac::Key,
+    user: hmac::Tag,
+    password: hmac::Tag,
+}
+
+impl Login {
+    fn new(user: &str, password: &str) -> Self {
+        // Any key does: the codes never leave the process.
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"flamegate");
+        let (user, password) = (hmac::sign(&key, user.as_bytes()), hmac::sign(&key, password.as_bytes()));
+        Self { key, user, password }
+    }
+
+    fn is(&self, user: &[u8], password: &[u8]) -> bool {
+        let user = hmac::verify(&self.key, user, self.user.as_ref()).is_ok();
+        let password = hmac::verify(&self.key, password, self.password.as_ref()).is_ok();
+        user & password
+    }
+}
+
+/// The user's name and password that a request brings.
+fn credentials(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, encoded) = value.split_at_checked(b"Basic ".len())?;
+    if !scheme.eq_ignore_ascii_case(b"Basic ") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let (user, password) = decoded.split_at_checked(colon)?;
+    Some((user.to_vec(), password.get(1..)?.to_vec()))
+}

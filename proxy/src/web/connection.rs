@@ -1,0 +1,148 @@
+//! One connection: TLS where it is wanted, then HTTP/1.1 or HTTP/2, each step under its deadline.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::idle::{Activity, Counted};
+use crate::ingest::is_http2;
+use crate::tls::ServerTls;
+
+/// From accepting to the end of the handshake; without TLS, to the first bytes.
+const OPENING: Duration = Duration::from_secs(10);
+/// For a request's head, from the end of the one before: silence between two requests ends with it too. Above the
+/// interval at which scrapers come, so that they keep their connections.
+const HEAD: Duration = Duration::from_secs(90);
+/// Peers of HTTP/2 that do not answer a ping are gone.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// Requests at once on one connection.
+const STREAMS: u32 = 64;
+
+/// What ALPN offers.
+pub(super) const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
+/// What a server that speaks TLS says to a client that does not, as Go's does.
+const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+    Content-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// Bytes of such a client that are read, so that the answer is not lost in the reset that closing over unread bytes causes.
+const LINGER_BYTES: u64 = 64 * 1024;
+
+/// What every connection needs.
+pub(super) struct Connection {
+    pub app: Router,
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    pub(super) async fn serve(mut self, stream: TcpStream, tls: Option<Arc<ServerTls>>) {
+        // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
+        let _unset = stream.set_nodelay(true);
+        let deadline = Instant::now() + OPENING;
+        match tls {
+            None => {
+                let http2 = tokio::select! {
+                    http2 = is_http2(&stream, deadline) => http2,
+                    () = stopped(&mut self.stop) => return,
+                };
+                let Ok(http2) = http2 else { return };
+                self.speak(stream, http2).await;
+            }
+            Some(tls) => {
+                let opened = tokio::select! {
+                    opened = timeout_at(deadline, handshake(stream, &tls)) => opened,
+                    () = stopped(&mut self.stop) => return,
+                };
+                match opened {
+                    Ok(Some(stream)) => {
+                        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                        self.speak(stream, http2).await;
+                    }
+                    Ok(None) => {}
+                    Err(_) => tls.handshake_failed(),
+                }
+            }
+        }
+    }
+
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
+        let (stream, activity) = (TokioIo::new(stream), Activity::default());
+        let service = TowerToHyperService::new(Counted::new(self.app, &activity));
+        if http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PONG_WITHIN)
+                .max_concurrent_streams(STREAMS)
+                .serve_connection(stream, service);
+            // Hyper's deadline for heads is HTTP/1.1's alone.
+            drive(connection, self.stop, activity.idle_for(HEAD)).await;
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(stream, service);
+            drive(connection, self.stop, std::future::pending()).await;
+        }
+    }
+}
+
+/// To the connection's end, which comes after the requests in flight once it is `idle` or the process ends.
+async fn drive(connection: impl GracefulConnection, mut stop: watch::Receiver<bool>, idle: impl Future<Output = ()>) {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // An error is the client's going away, or what it was told.
+        _ended = connection.as_mut() => return,
+        () = stopped(&mut stop) => {}
+        () = idle => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ended = connection.await;
+}
+
+/// The stream inside TLS; none where there will be none.
+async fn handshake(stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await.ok()? == 0 {
+        return None;
+    }
+    // A request begins with its method, a handshake with the number 22.
+    if first[0].is_ascii_alphabetic() {
+        refuse_plain_text(stream).await;
+        tls.handshake_failed();
+        return None;
+    }
+    match TlsAcceptor::from(tls.config()).accept(stream).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            tls.handshake_failed();
+            tracing::debug!(listener = "admin", err = %error, "TLS handshake failed");
+            None
+        }
+    }
+}
+
+async fn refuse_plain_text(mut stream: TcpStream) {
+    if stream.write_all(NO_TLS).await.is_ok() && stream.shutdown().await.is_ok() {
+        let mut unread = stream.take(LINGER_BYTES);
+        // To the client's end of the connection, or the caller's deadline.
+        let _read = tokio::io::copy(&mut unread, &mut tokio::io::sink()).await;
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that the accept loop is gone, which is as good.
+    let _stopped = stop.wait_for(|stop| *stop).await.is_ok();
+}
