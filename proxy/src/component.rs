@@ -17,7 +17,9 @@ use futures_util::future::BoxFuture;
 
 use crate::filters::Builtins;
 use crate::pipeline::{Flow, Receiver};
+use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::web::CurrentSettings;
 
 mod changes;
 mod health;
@@ -128,6 +130,10 @@ pub struct Services {
     pub changes: Arc<Changes>,
     /// Whether what passes may be looked at.
     pub live_debugging: Arc<LiveDebugging>,
+    /// How the admin listener speaks and to whom it answers.
+    pub admin: Arc<CurrentSettings>,
+    /// The process' log; none where that is not ours to change.
+    pub logs: Option<Logs>,
 }
 
 impl Services {
@@ -140,6 +146,8 @@ impl Services {
             storage_path,
             changes: Arc::default(),
             live_debugging: Arc::default(),
+            admin: Arc::default(),
+            logs: None,
         }
     }
 

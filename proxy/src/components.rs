@@ -1,6 +1,6 @@
 //! The components there are, one file each.
 
-use crate::config_blocks::LiveDebuggingBlock;
+use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock};
 use crate::graph::Kind;
 use crate::import::ImportString;
 
@@ -14,8 +14,10 @@ pub use write::Write;
 
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
+    Kind::settings::<HttpBlock>(),
     Kind::import::<ImportString>(),
     Kind::settings::<LiveDebuggingBlock>(),
+    Kind::settings::<LoggingBlock>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Write>(),

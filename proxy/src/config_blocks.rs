@@ -4,6 +4,6 @@ mod http;
 mod livedebugging;
 mod logging;
 
-pub use http::{AuthArguments, BasicArguments, FilterArguments, HttpBlock};
+pub use http::{AuthArguments, BasicArguments, FilterArguments, HttpArguments, HttpBlock};
 pub use livedebugging::LiveDebuggingBlock;
-pub use logging::{LogDestination, LogFormat, LogLevel, LoggingBlock};
+pub use logging::{LogDestination, LogFormat, LogLevel, LoggingArguments, LoggingBlock};

@@ -11,7 +11,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::component::Services;
-use crate::config_blocks::LoggingBlock;
 use crate::filters::{Builtins, Compiler};
 use crate::graph::Controller;
 use crate::telemetry::logs::{self, Logs};
@@ -57,18 +56,20 @@ pub(super) fn run(flags: &RunFlags) -> ExitCode {
 
 async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| format!("signals cannot be watched: {error}\n"))?;
-    let controller = Arc::new(Controller::new(flags.path.clone(), Arc::new(services(flags))));
+    let services = Arc::new(services(flags, logs));
+    let controller = Arc::new(Controller::new(flags.path.clone(), services.clone()));
     let admin = bind(&flags.listen_addr).await?;
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let serving = tokio::spawn(web::serve(admin, controller.clone(), Arc::default(), async move {
+    let serving = tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), async move {
         // An error says that the sender is gone, which is as good.
         let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
     }));
 
     let color = std::io::stderr().is_terminal();
     controller.load().await.map_err(|error| error.render(color))?;
-    logs.apply(&LoggingBlock::default());
+    // Where no block says how.
+    logs.release();
     tracing::info!("now serving");
     let following = tokio::spawn({
         let controller = controller.clone();
@@ -92,8 +93,9 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     serving.await.map_err(|error| format!("the admin listener broke off: {error}\n"))
 }
 
-fn services(flags: &RunFlags) -> Services {
-    Services::new(flags.storage_path.clone(), Builtins::new(Compiler::Child("/proc/self/exe".into())))
+fn services(flags: &RunFlags, logs: &Logs) -> Services {
+    let builtins = Builtins::new(Compiler::Child("/proc/self/exe".into()));
+    Services { logs: Some(logs.clone()), ..Services::new(flags.storage_path.clone(), builtins) }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

@@ -1,12 +1,16 @@
 //! `http`: TLS and authentication of the admin listener.
 
-use alloy_syntax::{Arguments, Secret};
+use std::sync::Arc;
 
+use alloy_syntax::{Arguments, Invalid, Secret};
+
+use crate::component::{Component, Context};
 use crate::tls::TlsArguments;
+use crate::web::{AdminSettings, CurrentSettings};
 
 /// What may stand in the block.
 #[derive(Debug, Clone, Default, PartialEq, Arguments)]
-pub struct HttpBlock {
+pub struct HttpArguments {
     /// Who may ask.
     #[alloy(block, optional)]
     pub auth: Option<AuthArguments>,
@@ -46,4 +50,29 @@ pub struct FilterArguments {
     /// Whether these paths ask for a user, or all others do.
     #[alloy(attr, default = true)]
     pub authenticate_matching_paths: bool,
+}
+
+/// The block.
+pub struct HttpBlock {
+    settings: AdminSettings,
+    current: Arc<CurrentSettings>,
+}
+
+impl Component for HttpBlock {
+    const NAME: &'static str = "http";
+    const SUMMARY: &'static str = "TLS and authentication of the admin listener.";
+    type Arguments = HttpArguments;
+
+    fn build(arguments: &HttpArguments, context: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {
+        let settings = AdminSettings::build(arguments, &context.services.metrics)?;
+        Ok(Self { settings, current: context.services.admin.clone() })
+    }
+
+    fn activate(&self) {
+        self.current.apply(self.settings.clone());
+    }
+
+    fn forget(&self) {
+        self.current.apply(AdminSettings::default());
+    }
 }

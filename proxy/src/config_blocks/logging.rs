@@ -2,10 +2,13 @@
 
 use alloy_syntax::{Arguments, Invalid, TextValue, Value};
 
+use crate::component::{Component, Context};
+use crate::telemetry::logs::Logs;
+
 /// What may stand in the block.
 #[derive(Debug, Clone, Default, PartialEq, Arguments)]
-#[alloy(validate = LoggingBlock::validate)]
-pub struct LoggingBlock {
+#[alloy(validate = LoggingArguments::validate)]
+pub struct LoggingArguments {
     /// The least level that is logged; `RUST_LOG` overrules it.
     #[alloy(attr, optional)]
     pub level: LogLevel,
@@ -20,7 +23,7 @@ pub struct LoggingBlock {
     pub write_to: Vec<Value>,
 }
 
-impl LoggingBlock {
+impl LoggingArguments {
     fn validate(&self) -> Result<(), Invalid> {
         if self.write_to.is_empty() {
             return Ok(());
@@ -28,6 +31,34 @@ impl LoggingBlock {
         let message = "no component of Flamegate receives logs: remove it, and let whatever collects standard error \
                        pass them on";
         Err(Invalid::attribute("write_to", message))
+    }
+}
+
+/// The block.
+pub struct LoggingBlock {
+    arguments: LoggingArguments,
+    logs: Option<Logs>,
+}
+
+impl Component for LoggingBlock {
+    const NAME: &'static str = "logging";
+    const SUMMARY: &'static str = "What is logged, and how.";
+    type Arguments = LoggingArguments;
+
+    fn build(arguments: &LoggingArguments, context: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {
+        Ok(Self { arguments: arguments.clone(), logs: context.services.logs.clone() })
+    }
+
+    fn activate(&self) {
+        if let Some(logs) = &self.logs {
+            logs.apply(&self.arguments);
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(logs) = &self.logs {
+            logs.apply(&LoggingArguments::default());
+        }
     }
 }
 
@@ -56,6 +87,16 @@ impl TextValue for LogLevel {
             _ => Err("must be \"debug\", \"info\", \"warn\" or \"error\"".to_owned()),
         }
     }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+        .to_owned()
+    }
 }
 
 /// How a line is written.
@@ -75,6 +116,14 @@ impl TextValue for LogFormat {
             "json" => Ok(Self::Json),
             _ => Err("must be \"logfmt\" or \"json\"".to_owned()),
         }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Logfmt => "logfmt",
+            Self::Json => "json",
+        }
+        .to_owned()
     }
 }
 
@@ -96,6 +145,13 @@ impl TextValue for LogDestination {
             _ => Err("must be \"stderr\"".to_owned()),
         }
     }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Stderr => "stderr",
+        }
+        .to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn decode(body: &str) -> Result<LoggingBlock, String> {
+    fn decode(body: &str) -> Result<LoggingArguments, String> {
         let file = parse_file("test", &format!("logging {{\n{body}\n}}")).unwrap();
         let block = file.body.blocks().next().unwrap();
         decode_block(block, &Scope::stdlib(&StdlibOptions::default())).map_err(|error| error.to_string())
@@ -114,7 +170,7 @@ mod tests {
     fn what_may_stand_in_the_block() {
         let written = decode("level = \"warn\"\nformat = \"json\"\ndestination = \"stderr\"\nwrite_to = []").unwrap();
         assert_eq!((written.level, written.format), (LogLevel::Warn, LogFormat::Json));
-        assert_eq!(decode("").unwrap(), LoggingBlock::default());
+        assert_eq!(decode("").unwrap(), LoggingArguments::default());
         for (body, says) in [
             ("level = \"trace\"", "test:2:9: \"trace\" must be \"debug\", \"info\", \"warn\" or \"error\""),
             ("format = \"text\"", "test:2:10: \"text\" must be \"logfmt\" or \"json\""),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use alloy_syntax::schema::Export;
 use alloy_syntax::{
-    Arguments, Checked, Diagnostic, Diagnostics, Schema, Scope, Value, ast, check_block, decode_block_with_warnings,
+    Arguments, Checked, Diagnostic, Diagnostics, Schema, Scope, Span, Value, ast, check_block,
+    decode_block_with_warnings,
 };
 
 use super::node::Running;
@@ -138,11 +139,16 @@ fn evaluate<C: Component>(
     });
     let context = Context { component: labels, services };
     let component = C::build(&arguments, &context, before).map_err(|invalid| {
-        let at =
-            invalid.attribute.and_then(|name| block.body.attributes().find(|attribute| attribute.name.name == name));
-        let span = at.map_or(block.header, |attribute| attribute.value.span);
+        let span = invalid.attribute.and_then(|name| place(block, name)).unwrap_or(block.header);
         Diagnostics::from(Diagnostic::error(&block.file, span, invalid.message))
     })?;
     let component: Arc<dyn AnyComponent> = Arc::new(component);
     Ok((Running { arguments: Arc::new(arguments), component }, decoded.warnings))
+}
+
+/// Where an attribute's value stands, or a block of the name.
+fn place(block: &ast::Block, name: &str) -> Option<Span> {
+    let attribute = block.body.attributes().find(|attribute| attribute.name.name == name);
+    let inner = || block.body.blocks().find(|inner| inner.full_name() == name).map(|inner| inner.header);
+    attribute.map(|attribute| attribute.value.span).or_else(inner)
 }

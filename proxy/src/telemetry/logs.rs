@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use self::output::{Output, Sink};
 use self::record::Record;
-use crate::config_blocks::{LogLevel, LoggingBlock};
+use crate::config_blocks::{LogLevel, LoggingArguments};
 
 mod output;
 mod record;
@@ -48,7 +48,7 @@ pub fn install() -> Logs {
 
 impl Logs {
     /// Levels and format are these from now on, and what waits is written by them.
-    pub fn apply(&self, logging: &LoggingBlock) {
+    pub fn apply(&self, logging: &LoggingArguments) {
         let levels = self.overruled.clone().unwrap_or_else(|| levels(logging.level));
         // Fails where no one writes to this log any more.
         let _changed = self.levels.reload(levels.clone());
@@ -59,7 +59,7 @@ impl Logs {
     /// Does nothing after [`apply`](Self::apply).
     pub fn release(&self) {
         if self.output.waits() {
-            self.apply(&LoggingBlock::default());
+            self.apply(&LoggingArguments::default());
         }
     }
 

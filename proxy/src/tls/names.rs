@@ -41,6 +41,17 @@ impl TextValue for ClientAuth {
                 .to_owned()),
         }
     }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::NoClientCert => "NoClientCert",
+            Self::RequestClientCert => "RequestClientCert",
+            Self::RequireAnyClientCert => "RequireAnyClientCert",
+            Self::VerifyClientCertIfGiven => "VerifyClientCertIfGiven",
+            Self::RequireAndVerifyClientCert => "RequireAndVerifyClientCert",
+        }
+        .to_owned()
+    }
 }
 
 /// A version of TLS, in their order.
@@ -74,29 +85,58 @@ impl TextValue for Version {
             _ => Err("must be \"TLS12\" or \"TLS13\"".to_owned()),
         }
     }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Tls12 => "TLS12",
+            Self::Tls13 => "TLS13",
+        }
+        .to_owned()
+    }
 }
 
 /// An elliptic curve of the key exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Curve(NamedGroup);
+pub enum Curve {
+    /// Curve25519.
+    X25519,
+    /// NIST's of 256 bits.
+    P256,
+    /// NIST's of 384 bits.
+    P384,
+}
 
 impl Curve {
     pub(super) fn key_exchange(self, known: &[&'static dyn SupportedKxGroup]) -> Option<&'static dyn SupportedKxGroup> {
-        known.iter().copied().find(|group| group.name() == self.0)
+        let name = match self {
+            Self::X25519 => NamedGroup::X25519,
+            Self::P256 => NamedGroup::secp256r1,
+            Self::P384 => NamedGroup::secp384r1,
+        };
+        known.iter().copied().find(|group| group.name() == name)
     }
 }
 
 impl TextValue for Curve {
     fn parse_text(text: &str) -> Result<Self, String> {
         match text {
-            "X25519" => Ok(Self(NamedGroup::X25519)),
-            "CurveP256" => Ok(Self(NamedGroup::secp256r1)),
-            "CurveP384" => Ok(Self(NamedGroup::secp384r1)),
+            "X25519" => Ok(Self::X25519),
+            "CurveP256" => Ok(Self::P256),
+            "CurveP384" => Ok(Self::P384),
             "CurveP521" => Err("is a curve that Flamegate does not have: write \"X25519\", \"CurveP256\" or \
                                 \"CurveP384\""
                 .to_owned()),
             _ => Err("must be \"X25519\", \"CurveP256\" or \"CurveP384\"".to_owned()),
         }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::X25519 => "X25519",
+            Self::P256 => "CurveP256",
+            Self::P384 => "CurveP384",
+        }
+        .to_owned()
     }
 }
 
@@ -124,28 +164,38 @@ impl DecodeValue for CipherSuites {
         names.map(|name| cipher_suite(name).map_err(DecodeError::new)).collect::<Result<_, _>>().map(Self)
     }
 
+    fn encode_value(&self) -> Value {
+        let names = SUITES.iter().filter(|(_, suite)| self.0.contains(suite));
+        Value::array(names.map(|(name, _)| Value::from(*name)))
+    }
+
     fn type_name() -> String {
         Vec::<String>::type_name()
     }
 }
 
+/// By the names that Go has for them.
+const SUITES: [(&str, CipherSuite); 9] = [
+    ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
+    ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),
+    ("TLS_CHACHA20_POLY1305_SHA256", CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+];
+
 fn cipher_suite(name: &str) -> Result<CipherSuite, String> {
-    Ok(match name {
-        "TLS_AES_128_GCM_SHA256" => CipherSuite::TLS13_AES_128_GCM_SHA256,
-        "TLS_AES_256_GCM_SHA384" => CipherSuite::TLS13_AES_256_GCM_SHA384,
-        "TLS_CHACHA20_POLY1305_SHA256" => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" => CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" => CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" => CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        _ if name.contains("_CBC_") || name.starts_with("TLS_RSA_WITH_") => {
-            return Err(format!(
-                "names {name:?}, which Flamegate does not have, for it is not safe: name suites with ECDHE and either \
-                 GCM or CHACHA20"
-            ));
-        }
-        _ => return Err(format!("names {name:?}, which is no cipher suite that Go has by this name")),
-    })
+    if let Some((_, suite)) = SUITES.iter().find(|(known, _)| *known == name) {
+        return Ok(*suite);
+    }
+    if name.contains("_CBC_") || name.starts_with("TLS_RSA_WITH_") {
+        return Err(format!(
+            "names {name:?}, which Flamegate does not have, for it is not safe: name suites with ECDHE and either GCM \
+             or CHACHA20"
+        ));
+    }
+    Err(format!("names {name:?}, which is no cipher suite that Go has by this name"))
 }

@@ -7,12 +7,12 @@ use arc_swap::ArcSwap;
 
 use super::auth::Auth;
 use super::connection::PROTOCOLS;
-use crate::config_blocks::HttpBlock;
+use crate::config_blocks::HttpArguments;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::ServerTls;
 
 /// What one configuration says. Without one: in plain text, to everyone.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct AdminSettings {
     tls: Option<Arc<ServerTls>>,
     auth: Option<Arc<Auth>>,
@@ -23,7 +23,7 @@ impl AdminSettings {
     ///
     /// # Errors
     /// Certificates or keys that cannot be used, at the block `tls`.
-    pub fn build(http: &HttpBlock, metrics: &Metrics) -> Result<Self, Invalid> {
+    pub fn build(http: &HttpArguments, metrics: &Metrics) -> Result<Self, Invalid> {
         let tls = http.tls.as_ref().map(|tls| {
             let owner: Arc<str> = "admin".into();
             ServerTls::new(tls, &PROTOCOLS, owner.clone(), metrics.tls(&owner))

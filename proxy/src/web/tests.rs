@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::{AdminSettings, CurrentSettings, accept};
-use crate::config_blocks::HttpBlock;
+use crate::config_blocks::HttpArguments;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::tests::certificates::Authority;
 
@@ -69,7 +69,7 @@ impl Server {
 fn build(http: &str) -> Result<AdminSettings, String> {
     let file = parse_file("test", &format!("http {{\n{http}\n}}")).unwrap();
     let scope = Scope::stdlib(&StdlibOptions::default());
-    let block: HttpBlock = decode_block(file.body.blocks().next().unwrap(), &scope).unwrap();
+    let block: HttpArguments = decode_block(file.body.blocks().next().unwrap(), &scope).unwrap();
     AdminSettings::build(&block, &Metrics::new()).map_err(|invalid| invalid.message)
 }
 

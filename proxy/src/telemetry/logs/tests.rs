@@ -32,8 +32,8 @@ fn with_log(rust_log: Option<&str>, run: impl FnOnce(&Logs, &Written)) {
     tracing::subscriber::with_default(subscriber, || run(&logs, &written));
 }
 
-fn logging(level: LogLevel, format: LogFormat) -> LoggingBlock {
-    LoggingBlock { level, format, ..LoggingBlock::default() }
+fn logging(level: LogLevel, format: LogFormat) -> LoggingArguments {
+    LoggingArguments { level, format, ..LoggingArguments::default() }
 }
 
 fn one_of_each_level() {
