@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use self::app::ReceiveApp;
 use crate::component::{Component, Context};
-use crate::ingest::{App, Limits, Listener, ListenerAddress};
+use crate::ingest::{App, Claim, Limits, ListenerAddress};
 use crate::pipeline::{Budget, Fanout, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
@@ -113,7 +113,7 @@ impl Size {
 
 /// The running component.
 pub struct ReceiveHttp {
-    listener: Arc<Listener>,
+    claim: Claim,
     memory: Budget,
     inflight_bytes: usize,
     app: Arc<dyn App>,
@@ -134,8 +134,8 @@ impl Component for ReceiveHttp {
         let Context { component, services } = context;
         let http = &arguments.http;
         let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
-        let listener = services.listeners.claim(&address, &component.component_id);
-        let listener = listener.map_err(|error| Invalid::block(error.to_string()))?;
+        let claim = services.listeners.claim(&address, &component.component_id);
+        let claim = claim.map_err(|error| Invalid::block(error.to_string()))?;
 
         let inflight_bytes = arguments.max_inflight_bytes.bytes();
         // Bodies that the predecessor holds count on.
@@ -152,7 +152,7 @@ impl Component for ReceiveHttp {
         let forward_to = Fanout::new(arguments.forward_to.clone());
         let app = ReceiveApp::new(component, forward_to, limits, metrics.receive_http(component));
         Ok(Self {
-            listener,
+            claim,
             memory,
             inflight_bytes,
             app: Arc::new(app),
@@ -167,18 +167,18 @@ impl Component for ReceiveHttp {
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        Some(self.listener.local_address())
+        Some(self.claim.local_address())
     }
 
     fn activate(&self) {
         self.memory.resize(self.inflight_bytes);
-        self.listener.serve(self.app.clone());
-        let addr = self.listener.local_address();
+        self.claim.serve(self.app.clone());
+        let addr = self.claim.local_address();
         tracing::info!(component_id = %self.component.component_id, %addr, "listening");
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.listener.retire(&self.app, self.shutdown_timeout).boxed()
+        self.claim.retire(self.shutdown_timeout).boxed()
     }
 
     fn forget(&self) {
