@@ -17,6 +17,7 @@ mod body;
 mod claim;
 mod connection;
 mod decompress;
+mod lingering;
 mod listener;
 mod preface;
 mod session;

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::lingering::Lingering;
 use super::listener::Listener;
 use super::preface;
 use super::session::Session;
@@ -37,15 +38,15 @@ pub(super) async fn serve(listener: &Arc<Listener>, stream: TcpStream) {
     // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
     let _unset = stream.set_nodelay();
     // Pingora serves every request of the connection in this one call.
-    let served = session.process_new(Box::new(stream), &leave);
-    if http2 {
-        // Pingora has no deadline for a sender that was told to go and stays.
-        tokio::select! {
-            _ = served => {}
-            () = overdue(leave.clone(), last) => {}
-        }
-    } else {
-        let _reusable = served.await;
+    if !http2 {
+        let _reusable = session.process_new(Box::new(stream), &leave).await;
+        return;
+    }
+    let served = session.process_new(Box::new(Lingering::new(stream)), &leave);
+    // Pingora has no deadline for a sender that was told to go and stays.
+    tokio::select! {
+        _ = served => {}
+        () = overdue(leave.clone(), last) => {}
     }
 }
 

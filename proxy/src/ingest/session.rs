@@ -21,7 +21,7 @@ use super::{Answered, Head, Refusal, Reply, Request, Route, body};
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
 /// reset that closing over unread bytes causes.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read on at most.
 const LINGER_BYTES: usize = 16 << 20;
 /// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.

@@ -15,6 +15,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -128,6 +129,58 @@ async fn connections_stay_where_nothing_of_theirs_changes() {
     }
     assert!(!http2.connection.is_finished());
     assert_eq!(other.received().len(), 2);
+}
+
+/// A frame's type, and what is in it.
+async fn frame(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    timeout(DEADLINE, stream.read_exact(&mut head)).await.unwrap().ok()?;
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    stream.read_exact(&mut payload).await.unwrap();
+    Some((head[3], payload))
+}
+
+/// A request may be under way when its sender reads that the connection takes no more. A reset would take that word away,
+/// and the sender would not know that it may send the request again.
+#[tokio::test]
+async fn a_request_that_crosses_a_goaway_is_not_answered_with_a_reset() {
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    let http = "server_idle_timeout = \"1m\"";
+    let spine = Spine::start(Settings { http, ..Settings::default() }).await.unwrap();
+    let mut stream = TcpStream::connect(spine.address).await.unwrap();
+    let settings = b"\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings.as_slice()].concat()).await.unwrap();
+    spine.serves().await.unwrap();
+    spine.flamegate.reload(&spine.configuration.replace(http, "server_idle_timeout = \"2m\"")).await.unwrap();
+    let mut last_streams = Vec::new();
+    while let Some((kind, payload)) = frame(&mut stream).await {
+        match kind {
+            PING => {
+                let ack = [b"\0\0\x08\x06\x01\0\0\0\0".as_slice(), &payload].concat();
+                stream.write_all(&ack).await.unwrap();
+            }
+            GOAWAY => last_streams.push(u32::from_be_bytes(payload[..4].try_into().unwrap())),
+            _ => {}
+        }
+    }
+    assert_eq!(last_streams, [u32::MAX >> 1, 0], "any stream at first, and none that came");
+    // The end of a head, in two bytes of HPACK: POST of /.
+    let headers = b"\0\0\x02\x01\x05\0\0\0\x01\x83\x84";
+    // Once it is closed the first is answered with a reset, and what comes after a reset fails.
+    for _ in 0..3 {
+        spine.serves().await.unwrap();
+        stream.write_all(headers).await.unwrap();
+    }
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    stream.shutdown().await.unwrap();
+    eventually("its end is seen", async || {
+        let open = [("component_id", RECEIVE)];
+        let open = spine.metric("pyroscope_receive_http_tcp_connections", &open).await.unwrap();
+        (open == 0.0).then_some(())
+    })
+    .await
+    .unwrap();
 }
 
 /// One that says nothing after all is closed when its time is over, as it was when it was accepted.
