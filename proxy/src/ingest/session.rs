@@ -24,6 +24,8 @@ use super::{Answered, Head, Refusal, Reply, Request, Route, body};
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read on at most.
 const LINGER_BYTES: usize = 16 << 20;
+/// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
+const MORE_HEADERS: usize = 3;
 /// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -214,7 +216,7 @@ fn has_two_lengths(session: &ServerSession) -> bool {
 }
 
 async fn respond(session: &mut ServerSession, reply: Reply) -> pingora_core::Result<()> {
-    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    let mut header = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + MORE_HEADERS))?;
     for (name, value) in &reply.headers {
         header.append_header(name, value)?;
     }
