@@ -3,6 +3,7 @@
 //! Pingora cannot add or remove a listener while it runs, and has no deadline for a head or a body, no limit on a body
 //! and none on connections; those are here. What a request means is the business of the [`App`] behind the listener.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,16 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::pipeline::{Budget, Share};
 
 mod body;
+mod claim;
+mod connection;
 mod decompress;
+mod lingering;
 mod listener;
 mod preface;
 mod session;
+mod tenure;
 
+pub use claim::Claim;
 pub use decompress::{DecompressError, gunzip};
 pub use listener::{BindError, Listener, ListenerAddress};
 pub(crate) use preface::is_http2;
@@ -46,10 +52,10 @@ pub trait App: Send + Sync + 'static {
     /// Told when a request of a route begins (`+1`) and ends (`-1`).
     fn inflight(&self, route: Route, change: i64);
 
-    /// Told when a connection opens (`+1`) and closes (`-1`).
-    fn connections(&self, change: i64);
+    /// Told when a connection opens; what this returns is dropped when it closes, maybe long after the app was replaced.
+    fn connected(&self) -> Box<dyn Any + Send>;
 
-    /// Limits in force now.
+    /// Limits in force for as long as it answers.
     fn limits(&self) -> Limits;
 }
 

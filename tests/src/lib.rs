@@ -16,5 +16,6 @@ pub mod push_api;
 pub mod push_client;
 pub mod pyroscope;
 pub mod raw_http;
+pub mod reserved_port;
 pub mod sdk;
 pub mod spine;

@@ -12,6 +12,8 @@ use http::Method;
 
 #[path = "admin/ending.rs"]
 mod ending;
+#[path = "admin/listeners.rs"]
+mod listeners;
 #[path = "admin/reload.rs"]
 mod reload;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::ingest::{BindError, Listener, ListenerAddress};
+use crate::ingest::{BindError, Claim, Listener, ListenerAddress};
 use crate::telemetry::metrics::ComponentLabels;
 
 /// All listeners of the process, by address. They belong to the components; here they are only found.
@@ -23,17 +23,17 @@ struct Key {
 pub struct ClaimError(#[from] BindError);
 
 impl Listeners {
-    /// The listener of an address: the one that is bound already, whoever has it now, or a new one.
-    pub fn claim(&self, address: &ListenerAddress, component: &ComponentLabels) -> Result<Arc<Listener>, ClaimError> {
+    /// A claim on an address: on the listener that is there, whoever has it now, or on a new one.
+    pub fn claim(&self, address: &ListenerAddress, component: &ComponentLabels) -> Result<Claim, ClaimError> {
         let component = (address.port == 0).then(|| component.clone());
         let key = Key { address: address.clone(), component };
         let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bound.retain(|_, listener| listener.strong_count() > 0);
-        if let Some(listener) = bound.get(&key).and_then(Weak::upgrade).filter(|listener| !listener.is_stopping()) {
-            return Ok(listener);
+        if let Some(claim) = bound.get(&key).and_then(Weak::upgrade).and_then(|listener| listener.claim()) {
+            return Ok(claim);
         }
-        let listener = Listener::bind(address)?;
-        bound.insert(key, Arc::downgrade(&listener));
-        Ok(listener)
+        let claim = Listener::bind(address)?;
+        bound.insert(key, Arc::downgrade(claim.listener()));
+        Ok(claim)
     }
 }

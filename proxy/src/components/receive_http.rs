@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use self::app::ReceiveApp;
 use crate::component::{Component, Context};
-use crate::ingest::{App, Limits, Listener, ListenerAddress};
+use crate::ingest::{App, Claim, Limits, ListenerAddress};
 use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
@@ -122,7 +122,7 @@ impl Size {
 
 /// The running component.
 pub struct ReceiveHttp {
-    listener: Arc<Listener>,
+    claim: Claim,
     memory: Budget,
     inflight_bytes: usize,
     forward_to: Fanout,
@@ -145,8 +145,8 @@ impl Component for ReceiveHttp {
         let Context { component, services } = context;
         let http = &arguments.http;
         let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
-        let listener = services.listeners.claim(&address, component);
-        let listener = listener.map_err(|error| Invalid::block(error.to_string()))?;
+        let claim = services.listeners.claim(&address, component);
+        let claim = claim.map_err(|error| Invalid::block(error.to_string()))?;
 
         let inflight_bytes = arguments.max_inflight_bytes.bytes();
         // Bodies that the predecessor holds count on.
@@ -163,7 +163,7 @@ impl Component for ReceiveHttp {
         let forward_to = Fanout::new(arguments.forward_to.clone());
         let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component));
         Ok(Self {
-            listener,
+            claim,
             memory,
             inflight_bytes,
             forward_to,
@@ -179,18 +179,18 @@ impl Component for ReceiveHttp {
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        Some(self.listener.local_address())
+        Some(self.claim.local_address())
     }
 
     fn activate(&self) {
         self.memory.resize(self.inflight_bytes);
-        self.listener.serve(self.app.clone());
-        let addr = self.listener.local_address();
+        self.claim.serve(self.app.clone());
+        let addr = self.claim.local_address();
         tracing::info!(component_id = %self.component.component_id, %addr, "listening");
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.listener.retire(&self.app, self.shutdown_timeout).boxed()
+        self.claim.retire(self.shutdown_timeout).boxed()
     }
 
     fn forget(&self) {

@@ -1,20 +1,21 @@
 //! A bound address and its accept loop.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use pingora_core::apps::ServerApp;
-use pingora_core::protocols::l4::stream::Stream;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::session::Session;
-use super::{App, Limits, preface};
+use super::claim::Claim;
+use super::connection;
+use super::tenure::Tenure;
 use crate::telemetry::LogLimit;
 
 /// Where a listener listens.
@@ -39,132 +40,161 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 
-/// The app that answers the next request; a reload puts another one there.
-pub(super) type CurrentApp = Arc<ArcSwapOption<Arc<dyn App>>>;
-
-/// A bound address. Connections wait unanswered until [`serve`](Self::serve) is called.
+/// A bound address, for as long as anyone has a [`Claim`] on it.
 pub struct Listener {
-    local: SocketAddr,
-    bound: std::sync::Mutex<Option<TcpListener>>,
-    app: CurrentApp,
+    pub(super) local: SocketAddr,
+    socket: Mutex<Socket>,
+    /// What answers the next request; a reload puts another one there.
+    pub(super) tenure: ArcSwapOption<Tenure>,
+    /// `true` once nobody claims the address.
     stop: watch::Sender<bool>,
-    drained: watch::Sender<bool>,
+    /// Something changed that accepting depends on.
+    changed: Notify,
+    pub(super) connections: TaskTracker,
+    /// Requests, also those that outlive their connection.
+    pub(super) work: TaskTracker,
+}
+
+struct Socket {
+    /// `None` when it is closed.
+    bound: Option<TcpListener>,
+    claims: usize,
+    accepting: bool,
 }
 
 impl Listener {
-    /// Binds an address. Must be called on a tokio runtime.
-    pub fn bind(address: &ListenerAddress) -> Result<Arc<Self>, BindError> {
+    /// Binds an address. Connections wait unanswered until [`Claim::serve`] is called. Must be called on a tokio runtime.
+    pub fn bind(address: &ListenerAddress) -> Result<Claim, BindError> {
         let host = if address.host.is_empty() { "[::]" } else { address.host.as_str() };
         let error = |error| BindError { address: format!("{host}:{}", address.port), error };
         let bound = bind(address).map_err(error)?;
-        Ok(Arc::new(Self {
+        let listener = Self {
             local: bound.local_addr().map_err(error)?,
-            bound: std::sync::Mutex::new(Some(bound)),
-            app: CurrentApp::default(),
+            socket: Mutex::new(Socket { bound: Some(bound), claims: 1, accepting: false }),
+            tenure: ArcSwapOption::empty(),
             stop: watch::Sender::new(false),
-            drained: watch::Sender::new(false),
-        }))
+            changed: Notify::new(),
+            connections: TaskTracker::new(),
+            work: TaskTracker::new(),
+        };
+        Ok(Claim::new(Arc::new(listener)))
     }
 
-    /// The address that was really bound.
-    pub fn local_address(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// Lets this app answer from now on; the first call starts accepting.
-    pub fn serve(self: &Arc<Self>, app: Arc<dyn App>) {
-        self.app.store(Some(Arc::new(app)));
-        let bound = self.bound.lock().map_or(None, |mut bound| bound.take());
-        if let Some(bound) = bound {
-            tokio::spawn(self.clone().accept(bound));
+    /// Another claim on the same address; `None` when the last one was given up already, and the address is free.
+    pub fn claim(self: &Arc<Self>) -> Option<Claim> {
+        let mut socket = self.socket();
+        if socket.claims == 0 {
+            return None;
         }
+        socket.claims += 1;
+        Some(Claim::new(self.clone()))
     }
 
-    /// Stops, unless another app than this one answers here by now: accepts no more, lets requests in flight finish, and
-    /// returns when they have or the deadline is over.
-    pub async fn retire(&self, app: &Arc<dyn App>, deadline: Duration) {
-        if self.app.load().as_ref().is_some_and(|current| !Arc::ptr_eq(current.as_ref(), app)) {
-            return;
+    /// Gives up a claim. With the last one the address is free when this returns, idle connections are closed, and those
+    /// on which a request is under way are when it is answered.
+    pub(super) fn release(&self) -> bool {
+        let mut socket = self.socket();
+        socket.claims -= 1;
+        if socket.claims > 0 {
+            return false;
         }
+        socket.bound = None;
+        drop(socket);
         self.stop.send_replace(true);
-        if self.bound.lock().is_ok_and(|mut bound| bound.take().is_some()) {
-            // Never served: nothing is in flight.
-            return;
+        if let Some(tenure) = &*self.tenure.load() {
+            tenure.dismiss();
         }
-        let mut drained = self.drained.subscribe();
-        let waited = tokio::time::timeout(deadline, drained.wait_for(|drained| *drained)).await.is_ok();
-        if !waited {
-            tracing::warn!(addr = %self.local, "requests in flight did not finish in time and were cut off");
-        }
+        self.connections.close();
+        self.work.close();
+        self.changed.notify_one();
+        true
     }
 
-    /// Whether it was retired.
-    pub fn is_stopping(&self) -> bool {
-        *self.stop.borrow()
+    /// Lets this one answer from now on; the first call starts accepting.
+    pub(super) fn serve(self: &Arc<Self>, successor: impl FnOnce(Option<&Tenure>) -> Tenure) {
+        let mut socket = self.socket();
+        let predecessor = self.tenure.load_full();
+        let tenure = Arc::new(successor(predecessor.as_deref()));
+        self.tenure.store(Some(tenure.clone()));
+        if let Some(predecessor) = predecessor.filter(|predecessor| !tenure.keeps_connections_of(predecessor)) {
+            predecessor.dismiss();
+        }
+        if !std::mem::replace(&mut socket.accepting, true) {
+            tokio::spawn(self.clone().accept());
+        }
+        self.changed.notify_one();
     }
 
-    async fn accept(self: Arc<Self>, bound: TcpListener) {
-        let mut stop = self.stop.subscribe();
-        let mut connections = JoinSet::new();
+    /// Becomes `true` when the listener ends.
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    async fn accept(self: Arc<Self>) {
         let failures = LogLimit::default();
-        while !*stop.borrow() {
-            while connections.try_join_next().is_some() {}
-            let full = self.limit().is_some_and(|limit| connections.len() >= limit);
-            tokio::select! {
-                biased;
-                () = stopped(&mut stop) => {}
-                _ = connections.join_next(), if full => {}
-                accepted = bound.accept(), if !full => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(self.clone().connection(stream));
+        while let Some(accepted) = self.next_connection().await {
+            match accepted {
+                Ok(stream) => {
+                    let open = Open { _counted: self.connections.token(), ends: Ends(self.clone()) };
+                    tokio::spawn(open.serve(stream));
+                }
+                Err(error) => {
+                    if let Some(line) = failures.admit() {
+                        let left_out = line.left_out;
+                        tracing::warn!(addr = %self.local, err = %error, left_out, "a connection could not be accepted");
                     }
-                    Err(error) => {
-                        if let Some(line) = failures.admit() {
-                            let left_out = line.left_out;
-                            tracing::warn!(addr = %self.local, err = %error, left_out, "a connection could not be accepted");
-                        }
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                    }
-                },
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
             }
         }
-        drop(bound);
-        while connections.join_next().await.is_some() {}
-        self.drained.send_replace(true);
     }
 
-    fn limit(&self) -> Option<usize> {
-        self.app.load().as_ref().and_then(|app| app.limits().connections)
+    /// The next connection for which there is room; `None` when there will be none.
+    async fn next_connection(&self) -> Option<io::Result<TcpStream>> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::select! {
+                biased;
+                accepted = poll_fn(|context| self.poll_accept(context)) => return accepted.transpose(),
+                () = changed => {}
+            }
+        }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
-        let Some(app) = self.app.load_full() else { return };
-        app.connections(1);
-        self.serve_connection(stream, &app.limits()).await;
-        app.connections(-1);
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
+        let socket = self.socket();
+        let Some(bound) = &socket.bound else { return Poll::Ready(Ok(None)) };
+        let limit = self.tenure.load().as_ref().and_then(|tenure| tenure.limits.connections);
+        if limit.is_some_and(|limit| self.connections.len() >= limit) {
+            return Poll::Pending;
+        }
+        bound.poll_accept(context).map_ok(|(stream, _)| Some(stream))
     }
 
-    async fn serve_connection(&self, stream: TcpStream, limits: &Limits) {
-        let mut stop = self.stop.subscribe();
-        // A connection on which nothing was said yet is as idle as one between two requests.
-        let deadline = Instant::now() + limits.idle_timeout;
-        let http2 = tokio::select! {
-            http2 = preface::is_http2(&stream, deadline) => http2,
-            () = stopped(&mut stop) => return,
-        };
-        let Ok(http2) = http2 else { return };
-        let session = Arc::new(Session::new(self.app.clone(), limits.idle_timeout, http2));
-        let mut stream = Stream::from(stream);
-        // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
-        let _unset = stream.set_nodelay();
-        // Pingora serves every request of the connection in this one call.
-        let _reusable = session.process_new(Box::new(stream), &stop).await;
+    fn socket(&self) -> MutexGuard<'_, Socket> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error says that the listener is gone, which is as good.
-    let _stopped = stop.wait_for(|stop| *stop).await.is_ok();
+/// A connection that counts. In this order: room is made before anyone is told of it.
+struct Open {
+    _counted: TaskTrackerToken,
+    ends: Ends,
+}
+
+impl Open {
+    async fn serve(self, stream: TcpStream) {
+        connection::serve(&self.ends.0, stream).await;
+    }
+}
+
+/// Tells the accept loop of a connection's end, also where it panicked.
+struct Ends(Arc<Listener>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.changed.notify_one();
+    }
 }
 
 fn bind(address: &ListenerAddress) -> io::Result<TcpListener> {

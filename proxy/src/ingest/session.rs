@@ -12,17 +12,21 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::listener::CurrentApp;
-use super::{Answered, App, Head, Limits, Refusal, Reply, Request, Route, body};
+use super::listener::Listener;
+use super::tenure::Tenure;
+use super::{Answered, Head, Refusal, Reply, Request, Route, body};
 use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
 /// reset that closing over unread bytes causes.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read on at most.
 const LINGER_BYTES: usize = 16 << 20;
+/// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
+const MORE_HEADERS: usize = 3;
 /// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -33,14 +37,15 @@ static PANICS: LogLimit = LogLimit::new();
 
 /// What Pingora calls for each request of one connection.
 pub(super) struct Session {
-    app: CurrentApp,
+    listener: Arc<Listener>,
+    /// `true` when the listener ends.
+    stop: watch::Receiver<bool>,
     options: HttpServerOptions,
 }
 
 /// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
 struct Exchange<'a> {
-    app: &'a Arc<dyn App>,
-    limits: &'a Limits,
+    tenure: &'a Arc<Tenure>,
     session: &'a mut ServerSession,
 }
 
@@ -48,50 +53,87 @@ struct Exchange<'a> {
 struct Reused;
 
 impl Session {
-    pub(super) fn new(app: CurrentApp, idle_timeout: Duration, http2: bool) -> Self {
+    pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: bool) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2c = http2;
         options.h2_idle_timeout = Some(idle_timeout);
-        Self { app, options }
+        let stop = listener.stop();
+        Self { listener, stop, options }
+    }
+}
+
+impl Session {
+    /// Reads the head, or sees that there will be none.
+    async fn read_head(&self, session: &mut ServerSession) -> Option<Head> {
+        let idle = session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
+        let patience = {
+            let tenure = self.listener.tenure.load();
+            let limits = &tenure.as_ref()?.limits;
+            limits.read_timeout + if idle { limits.idle_timeout } else { Duration::ZERO }
+        };
+        // What is sent behind a request is the next one, and not lost.
+        session.set_pipelining_enabled(true);
+        let mut stop = self.stop.clone();
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout(patience, session.read_request()) => read,
+            _ = stop.wait_for(|stop| *stop), if idle => return None,
+        };
+        if !matches!(read, Ok(Ok(true))) {
+            return None;
+        }
+        let http2 = session.is_http2();
+        let header = session.req_header();
+        Some(Head {
+            method: header.method.clone(),
+            path: header.uri.path().to_owned(),
+            query: header.uri.query().unwrap_or_default().to_owned(),
+            headers: header.headers.clone(),
+            http2,
+        })
     }
 }
 
 impl Exchange<'_> {
     /// Reads the body and lets the app work.
     async fn serve(&mut self, route: Route, head: Head) -> Served {
-        let deadline = Instant::now() + self.limits.read_timeout;
-        let (body, memory) = match body::read(self.session, self.limits, deadline).await {
+        let Tenure { app, limits, .. } = &**self.tenure;
+        let deadline = Instant::now() + limits.read_timeout;
+        let (body, memory) = match body::read(self.session, limits, deadline).await {
             Ok(read) => read,
             Err(refusal) => {
-                self.app.refused(&refusal);
-                let reply = self.app.refuse(route, &head, &refusal);
+                app.refused(&refusal);
+                let reply = app.refuse(route, &head, &refusal);
                 return Served { reply, request_bytes: self.session.body_bytes_read(), body_read: false };
             }
         };
         let request_bytes = body.len();
-        let patience = self.app.patience(route, &head).unwrap_or(Duration::MAX).min(self.limits.write_timeout);
+        let patience = app.patience(route, &head).unwrap_or(Duration::MAX).min(limits.write_timeout);
         let head = Arc::new(head);
         // Nothing cancels this task: that the sender goes away is seen only when it is answered.
-        let work = self.app.clone().handle(route, Request { head: head.clone(), body, memory });
-        let mut work = AssertUnwindSafe(work).catch_unwind();
+        let work = app.clone().handle(route, Request { head: head.clone(), body, memory });
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let mut work = work.map(move |worked| worked.unwrap_or_else(|_| panicked(route)));
         let reply = match tokio::time::timeout(patience, &mut work).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(_)) => {
-                if let Some(line) = PANICS.admit() {
-                    tracing::error!(route = route.0, left_out = line.left_out, "a request ended in a panic");
-                }
-                Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
-            }
+            Ok(reply) => reply,
             Err(_) => {
                 // The sender has its answer; the work goes on without it.
-                tokio::spawn(work);
+                let unfinished = self.tenure.begin();
+                tokio::spawn(work.map(|_| drop(unfinished)));
                 let unanswered = Refusal::Unanswered(patience);
-                self.app.refused(&unanswered);
-                self.app.refuse(route, &head, &unanswered)
+                app.refused(&unanswered);
+                app.refuse(route, &head, &unanswered)
             }
         };
         Served { reply, request_bytes, body_read: true }
     }
+}
+
+fn panicked(route: Route) -> Reply {
+    if let Some(line) = PANICS.admit() {
+        tracing::error!(route = route.0, left_out = line.left_out, "a request ended in a panic");
+    }
+    Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
 }
 
 struct Served {
@@ -106,19 +148,20 @@ impl HttpServerApp for Session {
     async fn process_new_http(
         self: &Arc<Self>,
         mut session: ServerSession,
-        shutdown: &ShutdownWatch,
+        leave: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let head = read_head(&mut session, &self.app.load_full()?.limits(), shutdown).await?;
+        let head = self.read_head(&mut session).await?;
         // Whatever was reloaded while the connection waited: from here on it is this app.
-        let app = self.app.load_full()?;
-        let limits = app.limits();
+        let tenure = self.listener.tenure.load_full()?;
+        let _unfinished = tenure.begin();
+        let Tenure { app, limits, .. } = &*tenure;
         let began = Instant::now();
         let delimited = !has_two_lengths(&session);
         let method = head.method.clone();
         let (route, served) = match app.route(&head) {
             Ok(route) => {
                 app.inflight(route, 1);
-                let mut exchange = Exchange { app: &app, limits: &limits, session: &mut session };
+                let mut exchange = Exchange { tenure: &tenure, session: &mut session };
                 let served = Box::pin(exchange.serve(route, head)).await;
                 app.inflight(route, -1);
                 (Some(route), served)
@@ -130,7 +173,7 @@ impl HttpServerApp for Session {
         };
 
         let Served { reply, request_bytes, body_read } = served;
-        let keep_alive = body_read && delimited && !*shutdown.borrow();
+        let keep_alive = body_read && delimited && !*leave.borrow();
         session.set_keepalive(keep_alive.then_some(limits.idle_timeout.as_secs().max(1)));
         let (status, response_bytes) = (reply.status, reply.body.len());
         let written = tokio::time::timeout(limits.write_timeout, respond(&mut session, reply)).await;
@@ -166,32 +209,6 @@ impl HttpServerApp for Session {
     }
 }
 
-/// Reads the head, or sees that there will be none.
-async fn read_head(session: &mut ServerSession, limits: &Limits, shutdown: &ShutdownWatch) -> Option<Head> {
-    let idle = session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
-    let patience = if idle { limits.idle_timeout } else { Duration::ZERO } + limits.read_timeout;
-    // What is sent behind a request is the next one, and not lost.
-    session.set_pipelining_enabled(true);
-    let mut stopping = shutdown.clone();
-    let read = tokio::select! {
-        biased;
-        read = tokio::time::timeout(patience, session.read_request()) => read,
-        _ = stopping.wait_for(|stop| *stop), if idle => return None,
-    };
-    if !matches!(read, Ok(Ok(true))) {
-        return None;
-    }
-    let http2 = session.is_http2();
-    let header = session.req_header();
-    Some(Head {
-        method: header.method.clone(),
-        path: header.uri.path().to_owned(),
-        query: header.uri.query().unwrap_or_default().to_owned(),
-        headers: header.headers.clone(),
-        http2,
-    })
-}
-
 /// Both a length and chunks: the sender and we may not agree where the body ends (RFC 9112, section 6.1). Pingora goes by
 /// the chunks and takes the length out of the headers, so that only the raw head still shows it.
 fn has_two_lengths(session: &ServerSession) -> bool {
@@ -204,7 +221,7 @@ fn has_two_lengths(session: &ServerSession) -> bool {
 }
 
 async fn respond(session: &mut ServerSession, reply: Reply) -> pingora_core::Result<()> {
-    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 1))?;
+    let mut header = ResponseHeader::build_no_case(reply.status, Some(reply.headers.len() + MORE_HEADERS))?;
     for (name, value) in &reply.headers {
         header.append_header(name, value)?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flamegate_tests::backend::{Answer, Script};
+use flamegate_tests::backend::{Answer, Attempt, Script, Verdict};
 use flamegate_tests::flamegate::Signal;
 use flamegate_tests::http_client::post;
 use flamegate_tests::polling::{DEADLINE, eventually};
@@ -46,4 +46,40 @@ async fn a_request_that_does_not_finish_is_cut_off() {
     assert!(in_flight.await.unwrap());
     let line = spine.flamegate.wait_for_log("cut off", DEADLINE).await.unwrap();
     assert!(line.contains("level=warn"), "{line}");
+}
+
+/// The sender was told that the delivery goes on: so it does, to its end.
+#[tokio::test]
+async fn what_outlives_its_answer_is_finished() {
+    let slow = Script::always(Answer::Judge.after(Duration::from_secs(3)));
+    let settings = Settings { http: "server_write_timeout = \"1s\"", script: slow, ..Settings::default() };
+    let mut spine = Spine::start(settings).await.unwrap();
+    let url = format!("{}/ingest?name=shop", spine.url);
+    assert_eq!(post(&url, &[], "main 1\n").await.unwrap().status, 504);
+    assert_eq!(spine.backend.received().len(), 0);
+    spine.flamegate.signal(Signal::SIGTERM).unwrap();
+    let status = spine.flamegate.wait_exit(DEADLINE).await.unwrap();
+    assert!(status.success(), "{status}");
+    let attempts = spine.backend.wait_for_attempts(1, DEADLINE).await.unwrap();
+    assert!(matches!(attempts.as_slice(), [Attempt { verdict: Verdict::Taken(_), .. }]), "{}", spine.backend.summary());
+}
+
+#[tokio::test]
+async fn what_outlives_its_answer_is_not_waited_for_without_end() {
+    let settings = Settings {
+        receive: "graceful_shutdown_timeout = \"1s\"",
+        http: "server_write_timeout = \"1s\"",
+        script: Script::always(Answer::Silence),
+        ..Settings::default()
+    };
+    let mut spine = Spine::start(settings).await.unwrap();
+    let url = format!("{}/ingest?name=shop", spine.url);
+    for _ in 0..2 {
+        assert_eq!(post(&url, &[], "main 1\n").await.unwrap().status, 504);
+    }
+    spine.flamegate.signal(Signal::SIGTERM).unwrap();
+    let status = spine.flamegate.wait_exit(DEADLINE).await.unwrap();
+    assert!(status.success(), "{status}");
+    let line = spine.flamegate.wait_for_log("cut off", DEADLINE).await.unwrap();
+    assert!(line.contains("level=warn") && line.contains(" requests=2"), "{line}");
 }

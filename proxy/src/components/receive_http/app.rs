@@ -1,5 +1,6 @@
 //! What is behind the listener: two routes, and the words for everything else.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,22 @@ pub(super) struct ReceiveApp {
 pub(super) struct Unacceptable {
     pub reason: &'static str,
     pub reply: Reply,
+}
+
+/// Counts among the open ones until it is dropped.
+struct OpenConnection(IntGauge);
+
+impl OpenConnection {
+    fn new(open: IntGauge) -> Self {
+        open.inc();
+        Self(open)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The series of POST on one route.
@@ -158,8 +175,8 @@ impl App for ReceiveApp {
         self.series(route).inflight.inc_by(change);
     }
 
-    fn connections(&self, change: i64) {
-        self.metrics.connections.inc_by(change);
+    fn connected(&self) -> Box<dyn Any + Send> {
+        Box::new(OpenConnection::new(self.metrics.connections.clone()))
     }
 
     fn limits(&self) -> Limits {

@@ -146,8 +146,8 @@ fn worst(outcomes: &[Outcome], labels: &[profiler_core::labels::Labels]) -> Opti
     let failed: Vec<PushError> = (outcomes.iter().enumerate())
         .flat_map(|(receiver, outcome)| outcome.profiles.iter().zip(labels).map(move |profile| (receiver, profile)))
         .filter_map(|(receiver, (outcome, labels))| {
-            let words = format_args!("unable to append series {labels} to appendable {receiver}").to_string();
-            Some(outcome.error.clone()?.context(words))
+            let error = outcome.error.clone()?;
+            Some(error.context(format_args!("unable to append series {labels} to appendable {receiver}")))
         })
         .collect();
     PushError::worst(&failed).cloned()
