@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 
@@ -24,10 +24,10 @@ const COVERAGE: &str = "-Cpasses=sancov-module \
     -Ccodegen-units=1 \
     --cfg fuzzing";
 
-/// Physical memory of the fuzzer, in MiB: ten times what its corpus and the language need. More is an allocation
+/// Physical memory of the fuzzer, in MiB: ten times what a run of half an hour takes. Whatever needs more allocates
 /// without a bound.
 const MEMORY_LIMIT: u32 = 1024;
-/// Seconds for one input. The slowest of the corpus takes a hundredth of one; machines of tests are busy.
+/// Seconds for one input. None of the corpus takes a whole one; machines that run tests are busy.
 const INPUT_TIMEOUT: u32 = 20;
 
 /// Looks for a failure for `time`, from a copy of the committed inputs.
@@ -54,8 +54,8 @@ struct Fuzzer {
     dictionary: PathBuf,
     /// The working copy of the inputs, new for every fuzzer.
     corpus: PathBuf,
-    /// Where inputs that fail are written.
-    failures: PathBuf,
+    /// Where an input that fails is written; those of earlier runs stand beside it.
+    failure: PathBuf,
 }
 
 impl Fuzzer {
@@ -68,17 +68,19 @@ impl Fuzzer {
         build.args([TARGET, "--target", &host, "--target-dir"]).arg(&target).env("RUSTFLAGS", COVERAGE);
         steps::run(&mut build)?;
 
+        let failures = target.join("failures");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
         let fuzzer = Self {
             binary: target.join(host).join("debug").join(TARGET),
             seeds: package.join("corpus").join(TARGET),
             dictionary: package.join(TARGET).with_extension("dict"),
             corpus: target.join("corpus").join(TARGET),
-            failures: target.join("failures").join(TARGET),
+            failure: failures.join(format!("{TARGET}-{}", now.as_secs())),
         };
         if fuzzer.corpus.exists() {
             fs::remove_dir_all(&fuzzer.corpus).with_context(|| format!("remove {}", fuzzer.corpus.display()))?;
         }
-        for folder in [&fuzzer.corpus, &fuzzer.failures] {
+        for folder in [&fuzzer.corpus, &failures] {
             fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         }
         Ok(fuzzer)
@@ -89,19 +91,14 @@ impl Fuzzer {
         let mut run = Command::new(&self.binary);
         run.arg(&self.corpus).arg(&self.seeds);
         run.arg(format!("-dict={}", self.dictionary.display()));
-        run.arg(format!("-artifact_prefix={}/", self.failures.display()));
+        run.arg(format!("-exact_artifact_path={}", self.failure.display()));
         run.arg(format!("-max_total_time={}", time.as_secs()));
         run.arg(format!("-max_len={}", 64 << 10));
         run.args(limits()).args(["-print_final_stats=1", "-verbosity=0"]);
-        let before = self.found_failures()?;
-        if let Err(error) = steps::run(&mut run) {
-            let after = self.found_failures()?;
-            let Some(input) = after.iter().find(|input| !before.contains(input)) else {
-                return Err(error);
-            };
-            bail!("{}", self.advice(input));
+        match steps::run(&mut run) {
+            Err(_) if self.failure.exists() => bail!("{}", self.advice()),
+            result => result,
         }
-        Ok(())
     }
 
     /// Greedily: inputs that between them reach every edge that any of them reaches. Of how often an edge is passed
@@ -111,20 +108,14 @@ impl Fuzzer {
         let before = count()?;
         let mut merge = Command::new(&self.binary);
         merge.args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0", "-verbosity=0"]).args(limits());
-        merge.arg(format!("-artifact_prefix={}/", self.failures.display()));
         steps::run(merge.arg(&self.seeds).arg(&self.corpus))?;
         println!("{}: {} new inputs", self.seeds.display(), count()?.saturating_sub(before));
         Ok(())
     }
 
-    fn found_failures(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let listing = fs::read_dir(&self.failures).with_context(|| format!("list {}", self.failures.display()))?;
-        listing.map(|entry| Ok(entry?.path())).collect()
-    }
-
-    fn advice(&self, input: &Path) -> String {
+    fn advice(&self) -> String {
         let (binary, seeds) = (self.binary.display(), self.seeds.display());
-        let input = input.display();
+        let input = self.failure.display();
         format!(
             "an input fails: {input}\n\
              replay it:  {binary} {input}\n\
