@@ -108,6 +108,8 @@ impl Fuzzer {
         let before = count()?;
         let mut merge = Command::new(&self.binary);
         merge.args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0", "-verbosity=0"]).args(limits());
+        // An input that fails is left out, and would else be written into whatever folder this runs in.
+        merge.arg(format!("-artifact_prefix={}-merge-", self.failure.display()));
         steps::run(merge.arg(&self.seeds).arg(&self.corpus))?;
         println!("{}: {} new inputs", self.seeds.display(), count()?.saturating_sub(before));
         Ok(())
