@@ -24,8 +24,8 @@ const COVERAGE: &str = "-Cpasses=sancov-module \
     -Ccodegen-units=1 \
     --cfg fuzzing";
 
-/// Physical memory of the fuzzer, in MiB: ten times what a run of half an hour takes. Whatever needs more allocates
-/// without a bound.
+/// Physical memory of the fuzzer, in MiB. A run of ten minutes was seen to take 43: whatever needs more than this
+/// allocates without a bound.
 const MEMORY_LIMIT: u32 = 1024;
 /// Seconds for one input. None of the corpus takes a whole one; machines that run tests are busy.
 const INPUT_TIMEOUT: u32 = 20;
