@@ -51,6 +51,10 @@ impl Default for StdlibOptions {
     }
 }
 
+/// Most bytes of a text that a function makes: as many as a file of a configuration may have. A few functions make far
+/// longer texts than they are given.
+const MAX_TEXT: usize = 16 << 20;
+
 /// Functions that need a lower stability level.
 const EXPERIMENTAL: [&str; 2] = ["array.combine_maps", "array.group_by"];
 
@@ -134,6 +138,14 @@ fn namespace(name: &str, functions: &[Named], options: &StdlibOptions) -> Value 
 fn not_permitted(full_name: &str) -> Value {
     let message = "is experimental: allow it with --stability.level=experimental";
     Function::new(full_name, move |_| Err(CallError::Function(message.to_owned()))).into()
+}
+
+/// Refuses to make a text of more than [`MAX_TEXT`] bytes.
+fn check_length(bytes: usize) -> Result<(), CallError> {
+    if bytes <= MAX_TEXT {
+        return Ok(());
+    }
+    Err(CallError::Function(format!("would make a text of more than {MAX_TEXT} bytes: make it of shorter parts")))
 }
 
 /// The elements of an argument that must be an array of `T`.

@@ -86,6 +86,24 @@ fn nested_blocks_and_calls_are_laid_out() {
     assert_format("a = !b && -c^2 <= d%3\n", "a = !b && -c ^ 2 <= d % 3\n");
 }
 
+#[test]
+fn what_becomes_one_line_is_aligned_as_one() {
+    assert_format("a = [\n]\nbbb = 1\n", "a   = []\nbbb = 1\n");
+    assert_format("a = 1 +\n2\nbbb = 1\n", "a   = 1 + 2\nbbb = 1\n");
+    assert_format("o = {\na = (\n1),\nbbb = 2,\n}\n", "o = {\n\ta   = (1),\n\tbbb = 2,\n}\n");
+}
+
+#[test]
+fn a_call_without_arguments_gets_no_comma() {
+    assert_format("a = f(\n)\n", "a = f()\n");
+    assert_format("a = f( // c\n)\n", "a = f( // c\n)\n");
+}
+
+#[test]
+fn a_comment_behind_a_dot_does_not_swallow_the_name() {
+    assert_format("a = b. // c\nd - e\n", "a = b. // c\nd - e\n");
+}
+
 /// Whatever parses still means the same after formatting: the words are the same, in order.
 #[test]
 fn no_word_is_lost() {

@@ -201,3 +201,40 @@ fn old_names_are_warned_of() {
         ]
     );
 }
+
+/// A short text must not make a long one, nor take long.
+#[test]
+fn what_grows_without_measure_is_refused() {
+    let long = |letter: &str| format!("\"{}\"", letter.repeat(8 << 10));
+    let objects = format!("[{}]", "{a = 1},".repeat(400));
+    let too_long = "would make a text of more than 16777216 bytes: make it of shorter parts";
+    for (source, error) in [
+        (format!("string.replace({}, \"\", {})", long("a"), long("b")), format!("1:1: string.replace {too_long}")),
+        (
+            format!("string.join(string.split({}, \"\"), {})", long("a"), long("b")),
+            format!("1:1: string.join {too_long}"),
+        ),
+        (
+            format!("string.format(\"{}\", {})", "%[1]s".repeat(8 << 10), long("a")),
+            format!("1:1: string.format {too_long}"),
+        ),
+        (
+            format!("string.format(\"{}\"{})", "%65535d".repeat(300), ", 1".repeat(300)),
+            format!("1:1: string.format {too_long}"),
+        ),
+        (
+            format!("array.combine_maps({objects}, {objects}, [\"a\"])"),
+            "combine_maps: makes more than 100000 objects: give it fewer, or more keys".to_owned(),
+        ),
+        (
+            format!("json_path(\"[1]\", \"${}\")", "[?(@".repeat(40)),
+            format!("1:18: \"${}\" is nested too deeply: more than 6 brackets", "[?(@".repeat(40)),
+        ),
+    ] {
+        assert_eq!(evaluate(&source), Err(error));
+    }
+    assert_true(&[
+        r#"json_path("{\"[[[[[[[\": 1}", "$['[[[[[[[']") == [1]"#,
+        r#"string.replace("aXb", "X", "--") == "a--b""#,
+    ]);
+}

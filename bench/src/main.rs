@@ -1,7 +1,8 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program and `filters` its filters; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program, `filters` its filters and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
 
+mod config;
 mod filters;
 mod forward;
 mod load;
@@ -21,6 +22,8 @@ enum Command {
     Load(load::Arguments),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
+    /// Reads a configuration of thousands of components
+    Config(config::Flags),
     /// Takes profiles and answers at once
     Sink(sink::Arguments),
     /// Forwards each request unread through Pingora and hyper
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
+        Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),
     }

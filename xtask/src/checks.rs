@@ -15,11 +15,14 @@ const CARGO_DENY: &str = "cargo-deny@0.20.2";
 /// Runs all checks, the quick ones first.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let guests = root.join("guest-examples");
+    let fuzz = root.join("fuzz");
     steps::run(&mut command(root, "cargo fmt --all --check"))?;
     steps::run(&mut command(&guests, "cargo fmt --all --check"))?;
+    steps::run(&mut command(&fuzz, "cargo fmt --check"))?;
     steps::run(Command::new(typos(root)?).current_dir(root))?;
     steps::run(&mut command(root, "cargo clippy --workspace --all-targets -- -D warnings"))?;
     steps::run(&mut command(&guests, "cargo clippy --workspace --all-targets --locked -- -D warnings"))?;
+    steps::run(&mut command(&fuzz, "cargo clippy --all-targets --locked --target-dir ../target/fuzz -- -D warnings"))?;
     let deny = cargo_deny(root)?;
     steps::run(Command::new(deny).args(["--all-features", "check", "bans", "licenses", "sources"]).current_dir(root))
 }

@@ -33,6 +33,15 @@ pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
 }
 
+/// What the dependencies' C and C++ parts are built with: zlib-ng, which Pingora brings, asks for cmake, and libFuzzer
+/// is C++.
+pub(crate) fn provide_build_tools() -> anyhow::Result<()> {
+    let tools = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake")];
+    let missing: Vec<&str> =
+        tools.iter().filter(|(tool, _)| on_path(tool).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
 /// Debian's python3 has the module venv but not what it needs to install pip.
 pub(crate) fn provide_python() -> anyhow::Result<()> {
     let ensurepip = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();

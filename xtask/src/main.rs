@@ -11,8 +11,10 @@ mod bench;
 mod checks;
 mod clients;
 mod debian;
+mod fuzz;
 mod guests;
 mod rings;
+mod soak;
 mod steps;
 
 #[derive(Debug, Parser)]
@@ -41,6 +43,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Runs what takes longer than a test may
+    Soak {
+        #[command(subcommand)]
+        soak: soak::Soak,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test { pyroscope, only } => rings::run(&root, pyroscope.as_deref(), only),
         Command::Guests => build_guests(&root),
         Command::Bench { args } => bench::run(&root, &args),
+        Command::Soak { soak } => soak::run(&root, soak),
     }
 }
 

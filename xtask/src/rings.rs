@@ -1,12 +1,13 @@
 //! `cargo xtask test`: what can be said of the text first, then the filters, the units, and the whole program.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{checks, clients, debian, guests};
+use crate::{checks, clients, debian, fuzz, guests};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -15,7 +16,7 @@ pub(crate) enum Ring {
     Checks,
     /// The built-in filters: sources, record and component belong together; the rebuilt one passes the cases
     Guests,
-    /// Tests beside the code, and the conformance cases
+    /// Tests beside the code, the conformance cases, and a minute of fuzzing
     Units,
     /// The real binary with real SDKs and backends, and faults
     EndToEnd,
@@ -23,9 +24,12 @@ pub(crate) enum Ring {
 
 const RINGS: [Ring; 4] = [Ring::Checks, Ring::Guests, Ring::Units, Ring::EndToEnd];
 
+/// With the build from an empty folder the step takes under two minutes; `cargo xtask soak fuzz` takes its time.
+const FUZZING: Duration = Duration::from_secs(60);
+
 /// Runs the rings one after the other and prints the minutes of each.
 pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> anyhow::Result<()> {
-    provide_build_tools()?;
+    debian::provide_build_tools()?;
     let mut minutes = Vec::new();
     for ring in RINGS.into_iter().filter(|ring| only.is_none_or(|only| only == *ring)) {
         println!("== {ring:?}");
@@ -44,14 +48,6 @@ pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> 
     Ok(())
 }
 
-/// What the dependencies' C parts are built with: zlib-ng, which Pingora brings, asks for cmake.
-fn provide_build_tools() -> anyhow::Result<()> {
-    let tools = [("cc", "gcc"), ("make", "make"), ("cmake", "cmake")];
-    let missing: Vec<&str> =
-        tools.iter().filter(|(tool, _)| debian::on_path(tool).is_none()).map(|(_, package)| *package).collect();
-    if missing.is_empty() { Ok(()) } else { debian::install(&missing) }
-}
-
 fn built_in_filters(root: &Path) -> anyhow::Result<()> {
     let report = guests::check(root)?;
     for guest in &report.guests {
@@ -68,7 +64,8 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
 
 fn units(root: &Path) -> anyhow::Result<()> {
     steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
-    steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))
+    steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))?;
+    fuzz::run(root, FUZZING)
 }
 
 fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {

@@ -38,6 +38,8 @@ pub(super) struct Printer<'a> {
     at: Place,
     /// The source's line of the end of what was written last.
     last_line: usize,
+    /// The line being written, from 0.
+    line: usize,
     /// Comments that are still to come, grouped.
     comments: &'a [CommentGroup],
 }
@@ -55,6 +57,7 @@ impl<'a> Printer<'a> {
             last_kind: None,
             at: Place { line: 1, offset: 0 },
             last_line: 0,
+            line: 0,
             comments,
         }
     }
@@ -66,6 +69,11 @@ impl<'a> Printer<'a> {
             self.write_comments(end);
         }
         lay_out(self.items)
+    }
+
+    /// The line of what was written last, in the output; of spaces that are held back nothing is counted.
+    pub(super) fn line(&self) -> usize {
+        self.line
     }
 
     pub(super) fn space(&mut self, space: Space) {
@@ -109,6 +117,7 @@ impl<'a> Printer<'a> {
     fn write_item(&mut self, place: Place, text: &str, item: Item) {
         self.write_indent();
         let lines = text.matches('\n').count();
+        self.line += lines;
         self.at = Place { line: place.line.saturating_add(lines), offset: place.offset.saturating_add(text.len()) };
         self.last_line = self.at.line;
         self.items.push(item);
@@ -131,6 +140,7 @@ impl<'a> Printer<'a> {
         }
         self.at.offset += count;
         self.at.line += count;
+        self.line += count;
         self.at_line_start = true;
     }
 

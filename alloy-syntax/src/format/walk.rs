@@ -16,27 +16,32 @@ impl Printer<'_> {
                     self.space(Space::Break);
                 }
             }
-            match statement {
+            let lines = match statement {
                 Statement::Attribute(attribute) => self.attribute(attribute),
                 Statement::Block(block) => self.block(block),
-            }
-            self.space(if statement.span().is_multiline() { Space::Break } else { Space::Newline });
+            };
+            self.space(if lines > 1 { Space::Break } else { Space::Newline });
             previous = Some(statement);
         }
     }
 
-    fn attribute(&mut self, attribute: &Attribute) {
+    /// Gives the number of lines that the attribute takes, as it is laid out here: comments before it do not count.
+    fn attribute(&mut self, attribute: &Attribute) -> usize {
         self.move_to(attribute.name.span.start);
         self.word(TokenKind::Ident, &attribute.name.name);
+        let first_line = self.line();
         self.space(Space::Column);
         self.symbol(TokenKind::Assign);
         self.space(Space::Blank);
         self.expression(&attribute.value);
+        self.line() - first_line + 1
     }
 
-    fn block(&mut self, block: &Block) {
+    /// As [`attribute`](Self::attribute).
+    fn block(&mut self, block: &Block) -> usize {
         self.move_to(block.span.start);
         self.word(TokenKind::Ident, &block.full_name());
+        let first_line = self.line();
         if let Some(label) = &block.label {
             self.space(Space::Blank);
             self.move_to(label.span.start);
@@ -55,6 +60,7 @@ impl Printer<'_> {
         self.space(Space::Unindent);
         self.move_to(block.close);
         self.symbol(TokenKind::RightCurly);
+        self.line() - first_line + 1
     }
 
     pub(super) fn expression(&mut self, expression: &Expr) {
@@ -73,6 +79,7 @@ impl Printer<'_> {
             ExprKind::Access { value, name } => {
                 self.expression(value);
                 self.symbol(TokenKind::Dot);
+                self.move_to(name.span.start);
                 self.word(TokenKind::Ident, &name.name);
             }
             ExprKind::Index { value, index, open } => {
@@ -148,12 +155,13 @@ impl Printer<'_> {
         self.symbol(TokenKind::LeftCurly);
         self.space(Space::Indent);
         let mut previous: Option<&Field> = None;
+        let mut previous_lines = 1;
         for (index, field) in fields.iter().enumerate() {
             let previous_line = previous.map_or(open.line, |field| field.name.span.end.line);
             let start = field.name.span.start;
             if start.line != previous_line {
                 // A field is aligned with the one before unless that spreads over lines.
-                let aligned = previous.is_some_and(|previous| !previous.value.span.is_multiline());
+                let aligned = previous.is_some() && previous_lines == 1;
                 self.space(if aligned { Space::Newline } else { Space::Break });
             } else if previous.is_some() {
                 self.space(Space::Blank);
@@ -164,10 +172,12 @@ impl Printer<'_> {
             } else {
                 self.word(TokenKind::Ident, &field.name.name);
             }
+            let first_line = self.line();
             self.space(Space::Column);
             self.symbol(TokenKind::Assign);
             self.space(Space::Blank);
             self.expression(&field.value);
+            previous_lines = self.line() - first_line + 1;
             if index + 1 < fields.len() {
                 self.symbol(TokenKind::Comma);
             }
@@ -202,7 +212,7 @@ impl Printer<'_> {
                 self.space(Space::Unindent);
             }
         }
-        if previous_end.line != close.line {
+        if !arguments.is_empty() && previous_end.line != close.line {
             self.symbol(TokenKind::Comma);
             self.space(Space::Break);
         }

@@ -13,6 +13,9 @@ pub(super) const FUNCTIONS: &[Named] = &[
     ("group_by", Body::Tracing(group_by)),
 ];
 
+/// Most objects that `combine_maps` makes: there may be as many as the product of what it is given.
+const MAX_COMBINED: usize = 100_000;
+
 type Fields<'e> = Vec<(String, Traced<'e>)>;
 
 fn concat<'e>(arguments: &CallArguments<'_, 'e>) -> Result<Traced<'e>, CallError> {
@@ -40,6 +43,11 @@ fn combine_maps<'e>(arguments: &CallArguments<'_, 'e>) -> Result<Traced<'e>, Cal
                 combined.push(Traced::object(merge(left, right)));
             } else if pass_unmatched {
                 combined.push(Traced::object(left.clone()));
+            }
+            if combined.len() > MAX_COMBINED {
+                let message =
+                    format!("combine_maps: makes more than {MAX_COMBINED} objects: give it fewer, or more keys");
+                return Err(CallError::Call(message));
             }
         }
     }

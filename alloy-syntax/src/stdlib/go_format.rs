@@ -1,6 +1,7 @@
 //! `fmt.Sprintf` of Go, as far as the language's values go.
 
-use crate::value::{OptionalSecret, Secret, Value};
+use super::check_length;
+use crate::value::{CallError, OptionalSecret, Secret, Value};
 
 mod float;
 mod integer;
@@ -9,7 +10,10 @@ mod verb;
 use verb::{Spec, parse_spec};
 
 /// Formats `values` by `format`. What does not fit is said in the text, as Go does: `%!d(string=x)`.
-pub(super) fn format(format: &str, values: &[&Value]) -> String {
+///
+/// # Errors
+/// A text that grows too long.
+pub(super) fn format(format: &str, values: &[&Value]) -> Result<String, CallError> {
     let mut out = String::new();
     let mut rest = format;
     let mut next = 0;
@@ -37,6 +41,7 @@ pub(super) fn format(format: &str, values: &[&Value]) -> String {
             Some(value) => {
                 next += 1;
                 out.push_str(&print(value, verb, &parsed.spec));
+                check_length(out.len())?;
             }
             None => out.push_str(&format!("%!{verb}(MISSING)")),
         }
@@ -52,7 +57,7 @@ pub(super) fn format(format: &str, values: &[&Value]) -> String {
             .collect();
         out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
-    out
+    Ok(out)
 }
 
 fn print(value: &Value, verb: char, spec: &Spec) -> String {

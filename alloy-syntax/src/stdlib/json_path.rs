@@ -12,13 +12,37 @@ use crate::value::{CallArguments, CallError, Value};
 pub(super) fn json_path(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
     arguments.expect(2)?;
     let (text, path): (String, String) = (arguments.decode(0)?, arguments.decode(1)?);
-    let path = JsonPath::parse(&rooted(&path)).map_err(|error| CallError::Argument {
-        index: 1,
-        error: DecodeError::new(format!("is not a JSONPath: {error}")),
-    })?;
+    let wrong = |message| CallError::Argument { index: 1, error: DecodeError::new(message) };
+    if bracket_depth(&path) > MAX_BRACKET_DEPTH {
+        return Err(wrong(format!("is nested too deeply: more than {MAX_BRACKET_DEPTH} brackets")));
+    }
+    let path = JsonPath::parse(&rooted(&path)).map_err(|error| wrong(format!("is not a JSONPath: {error}")))?;
     let parsed = json::parse(&text).map_err(CallError::Function)?;
     let found = path.query(&parsed).all();
     Ok(Value::array(found.into_iter().map(|json| json::value_of(json.clone(), &number))))
+}
+
+/// How deep `[` may lie inside each other in a path. The parser tries each filter inside a filter several times: at this
+/// depth some milliseconds, at twice this depth seconds.
+const MAX_BRACKET_DEPTH: usize = 6;
+
+/// Those within quotes are no brackets.
+fn bracket_depth(path: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut quote = None;
+    let mut characters = path.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(_), '\\') => drop(characters.next()),
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '[') => depth += 1,
+            (None, ']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The reference lets a path begin without `$`.

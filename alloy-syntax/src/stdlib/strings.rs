@@ -1,6 +1,6 @@
 //! Functions on strings.
 
-use super::{Body, Named, decode_all, go_format, go_text};
+use super::{Body, Named, check_length, decode_all, go_format, go_text};
 use crate::decode::DecodeError;
 use crate::value::{CallArguments, CallError, Value};
 
@@ -29,7 +29,7 @@ fn format(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
     }
     let format: String = arguments.decode(0)?;
     let values: Vec<&Value> = arguments.traced().skip(1).map(|argument| &argument.value).collect();
-    Ok(Value::from(go_format::format(&format, &values)))
+    go_format::format(&format, &values).map(Value::from)
 }
 
 fn join(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
@@ -43,12 +43,17 @@ fn join(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
         elements.ok_or_else(|| CallError::Argument { index: 0, error: DecodeError::expected("array", list) })?;
     let parts: Vec<String> = decode_all(&elements, 0)?;
     let separator: String = arguments.decode(1)?;
+    let separators = separator.len().saturating_mul(parts.len().saturating_sub(1));
+    check_length(parts.iter().map(String::len).sum::<usize>().saturating_add(separators))?;
     Ok(Value::from(parts.join(&separator)))
 }
 
 fn replace(arguments: &CallArguments<'_, '_>) -> Result<Value, CallError> {
     arguments.expect(3)?;
     let (text, old, new): (String, String, String) = (arguments.decode(0)?, arguments.decode(1)?, arguments.decode(2)?);
+    let replaced = text.matches(&old).count();
+    let kept = text.len() - replaced * old.len();
+    check_length(replaced.saturating_mul(new.len()).saturating_add(kept))?;
     Ok(Value::from(text.replace(&old, &new)))
 }
 
