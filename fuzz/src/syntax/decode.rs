@@ -115,7 +115,6 @@ impl Inner {
 }
 
 #[derive(DecodeValue)]
-#[expect(dead_code, reason = "only whether it decodes matters")]
 struct Target {
     #[alloy(attr)]
     a: String,
@@ -136,5 +135,13 @@ impl TextValue for Shade {
             "dark" => Ok(Self::Dark),
             _ => Err("must be \"light\" or \"dark\"".to_owned()),
         }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+        .to_owned()
     }
 }

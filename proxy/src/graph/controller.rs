@@ -8,6 +8,7 @@ use alloy_syntax::Diagnostics;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
+use tokio_util::task::TaskTracker;
 
 use super::{Diff, Graph, Prepared, Refused, Text};
 use crate::component::Services;
@@ -24,6 +25,8 @@ pub struct Controller {
     /// The graph of it, for those who only look.
     running: ArcSwap<Graph>,
     stage: watch::Sender<Stage>,
+    /// Components that were replaced or removed and finish what they have.
+    retiring: TaskTracker,
 }
 
 /// How far the process is.
@@ -85,6 +88,7 @@ impl Controller {
             loaded: Arc::default(),
             running: ArcSwap::default(),
             stage: watch::Sender::new(Stage::Starting),
+            retiring: TaskTracker::new(),
         }
     }
 
@@ -164,7 +168,7 @@ impl Controller {
         self.running.store(Arc::new(graph.clone()));
         loaded.graph = graph;
         let now_loaded = self.loaded.clone();
-        tokio::spawn(async move {
+        self.retiring.spawn(async move {
             retired.stop().await;
             // Under the lock: a component of the same id may have come back meanwhile, and goes on with the series.
             retired.forget(&now_loaded.lock().await.graph);
@@ -201,10 +205,12 @@ impl Controller {
         self.running.load_full()
     }
 
-    /// Ends every component.
+    /// Ends every component; those that were replaced or removed before have ended then, too.
     pub async fn stop(&self) {
         self.stage.send_replace(Stage::Stopping);
         self.loaded.lock().await.graph.stop().await;
+        self.retiring.close();
+        self.retiring.wait().await;
     }
 
     /// What all components share.
