@@ -230,11 +230,20 @@ fn what_grows_without_measure_is_refused() {
             format!("json_path(\"[1]\", \"${}\")", "[?(@".repeat(40)),
             format!("1:18: \"${}\" is nested too deeply: more than 6 brackets", "[?(@".repeat(40)),
         ),
+        (
+            "json_path(\"[1]\", \"$..*..*..*..*\")".to_owned(),
+            "1:18: \"$..*..*..*..*\" goes down too often: more than 3 times \"..\"".to_owned(),
+        ),
+        (
+            format!("json_path(\"[1]\", \"${}\")", "[*,*]".repeat(13)),
+            format!("1:18: \"${}\" goes too many ways: its lists in brackets make more than 4096", "[*,*]".repeat(13)),
+        ),
     ] {
         assert_eq!(evaluate(&source), Err(error));
     }
     assert_true(&[
         r#"json_path("{\"[[[[[[[\": 1}", "$['[[[[[[[']") == [1]"#,
+        r#"json_path("{\"a\": [[1, 2]]}", "$..['a', 'b'][0][0, 1]") == [1, 2]"#,
         r#"string.replace("aXb", "X", "--") == "a--b""#,
     ]);
 }
