@@ -10,6 +10,8 @@ use flamegate_tests::push_client::PushClient;
 use flamegate_tests::spine::{RECEIVE, Settings, Spine, good_push};
 use http::Method;
 
+#[path = "admin/blocks.rs"]
+mod blocks_of_settings;
 #[path = "admin/ending.rs"]
 mod ending;
 #[path = "admin/listeners.rs"]
