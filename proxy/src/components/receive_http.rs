@@ -186,7 +186,7 @@ impl Component for ReceiveHttp {
         self.memory.resize(self.inflight_bytes);
         self.claim.serve(self.app.clone());
         let addr = self.claim.local_address();
-        tracing::info!(component_id = %self.component.component_id, %addr, "listening");
+        tracing::info!(component_id = %self.component, %addr, "listening");
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

@@ -113,7 +113,7 @@ impl Component for Relabel {
 
 fn filter(rules: &Rules, context: &Context<'_>) -> Result<Arc<LabelsFilter>, Invalid> {
     let settings = FilterSettings {
-        name: context.component.component_id.clone(),
+        name: context.component.to_string().into(),
         config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
         timeout: TIMEOUT,
         memory_limit: MEMORY_LIMIT,

@@ -59,7 +59,7 @@ impl Component for Write {
             targets.push(Target { endpoint, metrics, failures: LogLimit::default() });
         }
         let stage = WriteStage {
-            component: component.component_id.clone(),
+            component: component.to_string().into(),
             external_labels: arguments.external_labels.clone(),
             targets,
             metrics: metrics.write(component),

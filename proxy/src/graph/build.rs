@@ -183,8 +183,7 @@ impl<'a> Builder<'a> {
                     graph.push(node);
                 }
                 (Err(errors), Some(previous), Occasion::Changed(_)) => {
-                    let id = &previous.labels.component_id;
-                    tracing::warn!(component_id = %id, err = %errors, "the component goes on with its last arguments");
+                    tracing::warn!(component_id = %previous.labels, err = %errors, "the component goes on with its last arguments");
                     let node = Arc::new(previous.failed(&errors));
                     bring(&mut environment, &node, planned);
                     graph.push(node);

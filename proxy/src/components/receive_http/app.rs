@@ -81,7 +81,7 @@ impl ReceiveApp {
     ) -> Self {
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
-        let (component_id, unreadable_names) = (component.component_id.clone(), LogLimit::default());
+        let (component_id, unreadable_names) = (component.to_string().into(), LogLimit::default());
         Self { component_id, forward_to, limits, metrics, unreadable_names, ingest, push }
     }
 
