@@ -7,6 +7,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tokio::time::Instant;
 
+use super::http_client::Credentials;
 use super::{Backoff, Client, Failure, Segments};
 use crate::pipeline::PushError;
 use crate::wire::{ingest, push};
@@ -29,6 +30,8 @@ pub struct EndpointSettings {
     pub alias: String,
     /// Sent with every request.
     pub headers: HeaderMap,
+    /// Stand in the Authorization header of every request.
+    pub credentials: Option<Credentials>,
     /// The longest that one attempt may take.
     pub remote_timeout: Duration,
     /// How failed attempts are repeated.
@@ -162,10 +165,18 @@ impl Endpoint {
 
     async fn attempt(&self, call: &Call) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
-        let request = self.request(call).map_err(|error| Failure {
+        let mut request = self.request(call).map_err(|error| Failure {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
+        if let Some(credentials) = &self.settings.credentials {
+            let value = credentials.header().await.map_err(|error| Failure {
+                error: PushError::internal(error.to_string()),
+                // The file may be just about to be replaced.
+                retryable: true,
+            })?;
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
         match tokio::time::timeout(limit, self.client.send(request)).await {
             Err(_) => Err(Failure::timeout(limit)),
             Ok(Err(error)) => Err(Failure::transport(&error)),
