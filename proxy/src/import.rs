@@ -6,8 +6,10 @@ use alloy_syntax::Value;
 
 use crate::config::Source;
 
+mod file;
 mod string;
 
+pub use file::ImportFile;
 pub use string::ImportString;
 
 /// What an import has brought; travels as its exports.
