@@ -7,9 +7,11 @@ use alloy_syntax::Value;
 use crate::config::Source;
 
 mod file;
+mod http;
 mod string;
 
 pub use file::ImportFile;
+pub use http::ImportHttp;
 pub use string::ImportString;
 
 /// What an import has brought; travels as its exports.
