@@ -1,7 +1,7 @@
 //! The components there are, one file each.
 
 use crate::graph::Kind;
-use crate::import::{ImportFile, ImportHttp, ImportString};
+use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod local_file;
 mod receive_http;
@@ -16,6 +16,7 @@ pub use write::Write;
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
     Kind::import::<ImportFile>(),
+    Kind::import::<ImportGit>(),
     Kind::import::<ImportHttp>(),
     Kind::import::<ImportString>(),
     Kind::of::<LocalFile>(),
