@@ -22,7 +22,7 @@ pub enum Api {
 }
 
 /// What an endpoint is configured with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EndpointSettings {
     /// As written; names the endpoint in metrics and messages.
     pub url: String,
@@ -169,17 +169,20 @@ impl Endpoint {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
-        if let Some(credentials) = &self.settings.credentials {
-            let value = credentials.header().await.map_err(|error| Failure {
-                error: PushError::internal(error.to_string()),
-                // The file may be just about to be replaced.
-                retryable: true,
-            })?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
-        }
-        match tokio::time::timeout(limit, self.client.send(request)).await {
+        let exchange = async {
+            if let Some(credentials) = &self.settings.credentials {
+                let value = credentials.header().await.map_err(|error| Failure {
+                    error: PushError::internal(error.to_string()),
+                    // A file may be just about to be replaced, and whoever gives tokens may come back.
+                    retryable: true,
+                })?;
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+            }
+            self.client.send(request).await.map_err(|error| Failure::transport(&error))
+        };
+        match tokio::time::timeout(limit, exchange).await {
             Err(_) => Err(Failure::timeout(limit)),
-            Ok(Err(error)) => Err(Failure::transport(&error)),
+            Ok(Err(failure)) => Err(failure),
             Ok(Ok(answer)) => Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err),
         }
     }

@@ -14,7 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
 
 pub use arguments::{AuthorizationArguments, BasicAuthArguments, HttpClientArguments};
-pub use credentials::{Credentials, CredentialsError};
+pub use credentials::{AuthArguments, Credentials, CredentialsError};
+pub use oauth2::{OAuth2Arguments, TokenError};
 pub use tls::{TlsConfigArguments, TlsError};
 
 use self::proxy::{Proxies, Route};
@@ -24,6 +25,7 @@ use super::client::chain;
 
 mod arguments;
 mod credentials;
+mod oauth2;
 mod proxy;
 mod redirect;
 mod secret_file;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::upstream::http_client::{AuthorizationArguments, BasicAuthArguments, Credentials};
+use crate::upstream::http_client::{
+    AuthArguments, AuthorizationArguments, BasicAuthArguments, Credentials, OAuth2Arguments,
+};
 use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
 
 /// An endpoint as written.
@@ -18,7 +20,6 @@ use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
     "follow_redirects",
     "http_headers",
     "no_proxy",
-    "oauth2",
     "proxy_connect_header",
     "proxy_from_environment",
     "proxy_url",
@@ -55,6 +56,9 @@ pub(super) struct EndpointArguments {
     /// A file with such a token.
     #[alloy(attr, optional)]
     bearer_token_file: String,
+    /// Tokens of a server for the Authorization header.
+    #[alloy(block, optional)]
+    oauth2: Option<OAuth2Arguments>,
     /// A user for the Authorization header.
     #[alloy(block, optional)]
     basic_auth: Option<BasicAuthArguments>,
@@ -107,7 +111,12 @@ impl EndpointArguments {
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
-        let Self { basic_auth, authorization, bearer_token, bearer_token_file, .. } = self;
-        Credentials::of(basic_auth.as_ref(), authorization.as_ref(), bearer_token, bearer_token_file)
+        Credentials::of(AuthArguments {
+            basic_auth: self.basic_auth.as_ref(),
+            authorization: self.authorization.as_ref(),
+            oauth2: self.oauth2.as_ref(),
+            bearer_token: &self.bearer_token,
+            bearer_token_file: &self.bearer_token_file,
+        })
     }
 }

@@ -6,11 +6,11 @@ use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::proxy::Proxies;
-use super::{Credentials, TlsConfigArguments};
+use super::{AuthArguments, Credentials, OAuth2Arguments, TlsConfigArguments};
 
 /// Options of a client, such as stand in the `client` block of `import.http`.
 #[derive(Debug, Clone, PartialEq, Arguments)]
-#[alloy(validate = HttpClientArguments::validate, unsupported("oauth2"))]
+#[alloy(validate = HttpClientArguments::validate)]
 pub struct HttpClientArguments {
     /// A user for the Authorization header.
     #[alloy(block, optional)]
@@ -18,6 +18,9 @@ pub struct HttpClientArguments {
     /// The Authorization header as such.
     #[alloy(block, optional)]
     pub authorization: Option<AuthorizationArguments>,
+    /// Tokens of a server for the Authorization header.
+    #[alloy(block, optional)]
+    pub oauth2: Option<OAuth2Arguments>,
     /// A token for the Authorization header.
     #[alloy(attr, optional)]
     pub bearer_token: Secret,
@@ -86,8 +89,13 @@ impl HttpClientArguments {
     /// # Errors
     /// When there is more than one, or it cannot stand in a header.
     pub(super) fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
-        let Self { basic_auth, authorization, bearer_token, bearer_token_file, .. } = self;
-        Credentials::of(basic_auth.as_ref(), authorization.as_ref(), bearer_token, bearer_token_file)
+        Credentials::of(AuthArguments {
+            basic_auth: self.basic_auth.as_ref(),
+            authorization: self.authorization.as_ref(),
+            oauth2: self.oauth2.as_ref(),
+            bearer_token: &self.bearer_token,
+            bearer_token_file: &self.bearer_token_file,
+        })
     }
 
     pub(super) fn headers(&self) -> Result<HeaderMap, Invalid> {

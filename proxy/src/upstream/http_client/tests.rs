@@ -67,6 +67,51 @@ async fn credentials_and_headers_are_sent() {
     assert!(error.contains("secret") && error.contains("No such file"), "{error}");
 }
 
+fn token(text: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
+}
+
+fn with_tokens(tokens: &Server, path: &str) -> HttpClient {
+    client(&format!(
+        "oauth2 {{\nclient_id = \"me & you\"\nclient_secret = \"s\"\nscopes = [\"a\", \"b\"]\nendpoint_params = {{ x = \"y\" }}\n\
+         token_url = \"{}\"\n}}",
+        tokens.url(path)
+    ))
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_when_they_are_needed() {
+    let server = Server::start(answers(&[("/", OK)])).await;
+    let tokens = Server::start(answers(&[
+        ("/long", &token("{\"access_token\":\"long\",\"token_type\":\"bearer\",\"expires_in\":\"3600\"}")),
+        ("/short", &token("{\"access_token\":\"short\",\"expires_in\":5}")),
+        ("/forever", &token("{\"access_token\":\"forever\"}")),
+        ("/none", &token("{\"token\":\"secret\"}")),
+    ]))
+    .await;
+    // One that expires soon is not used twice.
+    for (path, asked) in [("long", 1), ("short", 3), ("forever", 1)] {
+        let before = tokens.count();
+        let client = with_tokens(&tokens, &format!("/{path}"));
+        for _ in 0..3 {
+            get(&client, &server.url("/")).await.unwrap();
+            assert!(server.last().contains(&format!("authorization: Bearer {path}\r\n")), "{}", server.last());
+        }
+        assert_eq!(tokens.count() - before, asked, "{path}");
+    }
+    let question = tokens.last();
+    assert!(question.ends_with("\r\n\r\ngrant_type=client_credentials&scope=a+b&x=y"), "{question}");
+    assert!(question.contains("authorization: Basic bWUrJTI2K3lvdTpz\r\n"), "{question}");
+    let error = get(&with_tokens(&tokens, "/none"), &server.url("/")).await.unwrap_err().to_string();
+    assert!(error.contains("something else than a token") && !error.contains("secret"), "{error}");
+    // A server that refuses one style is asked in the other.
+    let before = tokens.count();
+    let error = get(&with_tokens(&tokens, "/away"), &server.url("/")).await.unwrap_err().to_string();
+    assert!(error.contains("no OAuth 2 token: token_url answered 404"), "{error}");
+    assert_eq!(tokens.count() - before, 2);
+    assert!(tokens.last().contains("&client_id=me+%26+you&client_secret=s&"), "{}", tokens.last());
+}
+
 #[tokio::test]
 async fn redirects_are_followed_and_secrets_stay_at_home() {
     let elsewhere = Server::start(answers(&[("/", OK)])).await;
@@ -122,7 +167,7 @@ async fn https_goes_through_a_tunnel() {
     let server = Server::start_tls(answers(&[("/", OK)]), &identity, None).await;
     let proxy = Server::start_proxy().await;
     let config = format!(
-        "proxy_url = \"{}\"\nproxy_connect_header = {{ \"X-Pass\" = [\"p\"] }}\ntls_config {{\nca_pem = `{}`\n}}",
+        "proxy_url = \"{}\"\nproxy_connect_header = {{ \"X-Pass\" = [\"p\"] }}\ntls_config {{\nca_pem = `{}`\n}}\n{H1}",
         proxy.url(""),
         identity.certificate
     );
@@ -133,12 +178,27 @@ async fn https_goes_through_a_tunnel() {
     assert!(server.last().starts_with("GET / "), "{}", server.last());
 }
 
+/// The server of these tests speaks nothing else.
+const H1: &str = "enable_http2 = false";
+
+#[tokio::test]
+async fn http2_is_spoken_where_it_may_be() {
+    let identity = Identity::new("localhost");
+    let server = Server::start_tls(answers(&[("/", OK)]), &identity, None).await;
+    let url = format!("https://localhost:{}/", server.port());
+    let trusting = format!("tls_config {{\nca_pem = `{}`\n}}", identity.certificate);
+    assert!(get(&client(&trusting), &url).await.is_err());
+    assert_eq!(server.last(), "h2");
+    get(&client(&format!("{trusting}\n{H1}")), &url).await.unwrap();
+    assert!(server.last().starts_with("GET / HTTP/1.1"), "{}", server.last());
+}
+
 #[tokio::test]
 async fn servers_must_prove_who_they_are() {
     let (identity, other) = (Identity::new("localhost"), Identity::new("other"));
     let server = Server::start_tls(answers(&[("/", OK)]), &identity, None).await;
     let url = format!("https://localhost:{}/", server.port());
-    let with = |tls: &str| client(&format!("tls_config {{\n{tls}\n}}"));
+    let with = |tls: &str| client(&format!("tls_config {{\n{tls}\n}}\n{H1}"));
     let trusting = |identity: &Identity| format!("ca_pem = `{}`", identity.certificate);
     get(&with(&trusting(&identity)), &url).await.unwrap();
     get(&with("insecure_skip_verify = true"), &url).await.unwrap();
@@ -166,7 +226,7 @@ async fn clients_prove_who_they_are_and_files_are_read_again() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     let path = folder.path().display();
     let files = client(&format!(
-        "tls_config {{\nca_file = \"{path}/ca\"\ncert_file = \"{path}/cert\"\nkey_file = \"{path}/key\"\n}}"
+        "tls_config {{\nca_file = \"{path}/ca\"\ncert_file = \"{path}/cert\"\nkey_file = \"{path}/key\"\n}}\n{H1}"
     ));
     let error = get(&files, &url).await.unwrap_err().to_string();
     assert!(error.contains("cannot read ca_file") && error.contains("/ca"), "{error}");
@@ -178,11 +238,11 @@ async fn clients_prove_who_they_are_and_files_are_read_again() {
     write("ca", &server_identity.certificate);
     get(&files, &url).await.unwrap();
     let given = format!(
-        "tls_config {{\nca_pem = `{}`\ncert_pem = `{}`\nkey_pem = `{}`\nmin_version = \"TLS13\"\n}}",
+        "tls_config {{\nca_pem = `{}`\ncert_pem = `{}`\nkey_pem = `{}`\nmin_version = \"TLS13\"\n}}\n{H1}",
         server_identity.certificate, me.certificate, me.key
     );
     get(&client(&given), &url).await.unwrap();
-    let without = format!("tls_config {{\nca_pem = `{}`\n}}", server_identity.certificate);
+    let without = format!("tls_config {{\nca_pem = `{}`\n}}\n{H1}", server_identity.certificate);
     assert!(get(&client(&without), &url).await.is_err(), "the server asks for a certificate");
 }
 
@@ -204,7 +264,18 @@ fn options_that_cannot_be_are_refused() {
         ),
         ("authorization { type = \"Basic\" }", "use \"basic_auth\" block instead"),
         ("bearer_token = \"a\\nb\"", "holds a character that no HTTP header has"),
-        ("oauth2 { }", "block \"oauth2\" is not supported by this version of Flamegate"),
+        ("oauth2 { }", "oauth2 client_id must be configured"),
+        ("oauth2 { client_id = \"a\" }", "either oauth2 client_secret or client_secret_file must be configured"),
+        ("oauth2 {\nclient_id = \"a\"\nclient_secret = \"b\"\n}", "oauth2 token_url must be configured"),
+        ("oauth2 {\nclient_id = \"a\"\nclient_secret = \"b\"\ntoken_url = \"c\"\n}", "has no scheme"),
+        (
+            "oauth2 {\nclient_id = \"a\"\nclient_secret = \"b\"\ntoken_url = \"http://c\"\nno_proxy = \"d\"\n}",
+            "proxy_url must also be configured",
+        ),
+        (
+            "bearer_token = \"a\"\noauth2 {\nclient_id = \"a\"\nclient_secret = \"b\"\ntoken_url = \"http://c\"\n}",
+            at_most_one,
+        ),
         ("http_headers = { \"Authorization\" = [\"x\"] }", "setting header \"Authorization\" is not allowed"),
         ("http_headers = { \"a b\" = [\"x\"] }", "no HTTP header has such a name"),
         ("no_proxy = \"a\"", "if no_proxy is configured, proxy_url must also be configured"),

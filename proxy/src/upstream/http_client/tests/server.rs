@@ -52,7 +52,7 @@ impl Server {
         Self::start_as(Role::Answering(answers)).await
     }
 
-    /// Speaks TLS; asks for the certificate of a client where one is given.
+    /// Speaks TLS, and hangs up on those that want HTTP/2; asks for the certificate of a client where one is given.
     pub(super) async fn start_tls(answers: Answers, identity: &Identity, client: Option<&Identity>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
@@ -67,7 +67,8 @@ impl Server {
             }
         };
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-        let config = builder.with_single_cert(vec![identity.certificate()], key).unwrap();
+        let mut config = builder.with_single_cert(vec![identity.certificate()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
         Self::start_as(Role::Tls(answers, TlsAcceptor::from(Arc::new(config)))).await
     }
 
@@ -91,7 +92,10 @@ impl Server {
                         Role::Answering(answers) => answer(stream, &answers, &kept).await,
                         Role::Tls(answers, acceptor) => {
                             // A client that does not trust us hangs up.
-                            if let Ok(stream) = acceptor.accept(stream).await {
+                            let Ok(stream) = acceptor.accept(stream).await else { return };
+                            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                                kept.lock().unwrap().push("h2".to_owned());
+                            } else {
                                 answer(stream, &answers, &kept).await;
                             }
                         }
@@ -109,6 +113,11 @@ impl Server {
 
     pub(super) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Requests so far.
+    pub(super) fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     /// The last request, its body behind it.
