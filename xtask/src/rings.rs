@@ -44,9 +44,10 @@ pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> 
     Ok(())
 }
 
-/// What the dependencies' C parts are built with: zlib-ng, which Pingora brings, asks for cmake.
+/// What the dependencies' C parts are built with: zlib-ng, which Pingora brings, asks for cmake. And git, which the
+/// tests of `import.git` run.
 fn provide_build_tools() -> anyhow::Result<()> {
-    let tools = [("cc", "gcc"), ("make", "make"), ("cmake", "cmake")];
+    let tools = [("cc", "gcc"), ("make", "make"), ("cmake", "cmake"), ("git", "git")];
     let missing: Vec<&str> =
         tools.iter().filter(|(tool, _)| debian::on_path(tool).is_none()).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { debian::install(&missing) }

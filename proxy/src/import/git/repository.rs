@@ -16,8 +16,8 @@ use tokio::process::Command;
 use super::address::Address;
 use crate::config::ReadError;
 
-/// The longest that one call of git may take. Only the last commit is fetched.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// The longest that one call of git may take: a configuration waits for it. Only the last commit is fetched.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Most bytes of what git writes that are read; a server may go on forever.
 const MAX_OUTPUT: u64 = 64 << 10;
 /// Most of it that is shown.
@@ -252,4 +252,39 @@ fn keep(key: &Secret, file: &Path) -> io::Result<()> {
     file.write_all(key.expose().trim_end().as_bytes())?;
     // Without a line break at its end ssh does not take it for one.
     file.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn ssh_command(repository: &Repository) -> &str {
+        &repository.environment.iter().find(|(name, _)| name == "GIT_SSH_COMMAND").unwrap().1
+    }
+
+    #[test]
+    fn a_key_is_kept_for_the_process_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = || Address::parse("git@host:x").unwrap();
+        let access = Access::with_key(address(), "it's me", &Secret::new("KEY"));
+        let repository = Repository::new(access, "main".to_owned(), folder.path()).unwrap();
+        let file = folder.path().join("key");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "KEY\n");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let options = format!(r" -o IdentitiesOnly=yes -o 'User=it'\''s me' -i '{}'", file.display());
+        assert!(ssh_command(&repository).ends_with(&options), "{}", ssh_command(&repository));
+
+        let access = Access::with_key_file(address(), "git", Path::new("/keys/$(x)"));
+        let repository = Repository::new(access, "main".to_owned(), folder.path()).unwrap();
+        assert!(ssh_command(&repository).ends_with(" -i '/keys/$(x)'"), "{}", ssh_command(&repository));
+    }
+
+    #[test]
+    fn what_git_says_is_shown_by_its_end() {
+        assert_eq!(shown("a\n\n  b \n"), "a; b");
+        let long = shown(&format!("{}the reason", "x".repeat(5000)));
+        assert!(long.starts_with('…') && long.ends_with("the reason") && long.chars().count() <= MAX_SHOWN + 2);
+    }
 }
