@@ -2,12 +2,14 @@
 
 use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock};
 use crate::graph::Kind;
-use crate::import::ImportString;
+use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
+mod local_file;
 mod receive_http;
 mod relabel;
 mod write;
 
+pub use local_file::LocalFile;
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use write::Write;
@@ -15,8 +17,12 @@ pub use write::Write;
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
     Kind::settings::<HttpBlock>(),
+    Kind::import::<ImportFile>(),
+    Kind::remote_import::<ImportGit>(),
+    Kind::remote_import::<ImportHttp>(),
     Kind::import::<ImportString>(),
     Kind::settings::<LiveDebuggingBlock>(),
+    Kind::of::<LocalFile>(),
     Kind::settings::<LoggingBlock>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),

@@ -6,8 +6,14 @@ use alloy_syntax::Value;
 
 use crate::config::Source;
 
+mod file;
+mod git;
+mod http;
 mod string;
 
+pub use file::ImportFile;
+pub use git::ImportGit;
+pub use http::ImportHttp;
 pub use string::ImportString;
 
 /// What an import has brought; travels as its exports.

@@ -4,6 +4,7 @@ mod backoff;
 mod client;
 mod endpoint;
 mod failure;
+pub mod http_client;
 mod segments;
 
 pub use backoff::Backoff;

@@ -7,7 +7,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -150,6 +150,12 @@ impl Flamegate {
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The folder of its configuration and its storage.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Everything it wrote so far, line by line.

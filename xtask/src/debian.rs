@@ -36,7 +36,7 @@ pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
 /// What the dependencies' C and C++ parts are built with: zlib-ng, which Pingora brings, asks for cmake, and libFuzzer
 /// is C++.
 pub(crate) fn provide_build_tools() -> anyhow::Result<()> {
-    let tools = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake")];
+    let tools = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake"), ("git", "git")];
     let missing: Vec<&str> =
         tools.iter().filter(|(tool, _)| on_path(tool).is_none()).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }

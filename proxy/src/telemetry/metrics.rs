@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 mod controller;
 mod fanout;
+mod local_file;
 mod process;
 pub mod receive_http;
 mod relabel;
@@ -39,6 +40,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 pub struct Metrics {
     registry: Registry,
     fanout: fanout::Families,
+    local_file: local_file::Families,
     receive_http: receive_http::Families,
     relabel: relabel::Families,
     write: write::Families,
@@ -54,6 +56,7 @@ impl Metrics {
         let mut registry = Registry::default();
         Arc::new(Self {
             fanout: fanout::Families::register(&mut registry),
+            local_file: local_file::Families::register(&mut registry),
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
@@ -76,6 +79,11 @@ impl Metrics {
     /// The fan-out series of a component.
     pub fn fanout(&self, component: &ComponentLabels) -> FanoutMetrics {
         self.fanout.of(component)
+    }
+
+    /// When a `local.file` last read its file, in Unix seconds.
+    pub fn local_file(&self, component: &ComponentLabels) -> IntGauge {
+        self.local_file.of(component)
     }
 
     /// The series of a `pyroscope.receive_http`.
@@ -111,6 +119,7 @@ impl Metrics {
     /// Removes the series of a component that is no more, but for those of its endpoints.
     pub fn forget(&self, component: &ComponentLabels) {
         self.fanout.forget(component);
+        self.local_file.forget(component);
         self.relabel.forget(component);
         self.write.forget(component, None);
         self.receive_http.forget(component);

@@ -95,7 +95,7 @@ async fn read_capped(mut body: Incoming) -> Result<Bytes, hyper::Error> {
 }
 
 /// An error with its causes: hyper-util's own words say only "client error (Connect)".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

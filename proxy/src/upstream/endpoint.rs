@@ -7,6 +7,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use tokio::time::Instant;
 
+use super::http_client::Credentials;
 use super::{Backoff, Client, Failure, Segments};
 use crate::pipeline::PushError;
 use crate::wire::{ingest, push};
@@ -21,7 +22,7 @@ pub enum Api {
 }
 
 /// What an endpoint is configured with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EndpointSettings {
     /// As written; names the endpoint in metrics and messages.
     pub url: String,
@@ -29,6 +30,8 @@ pub struct EndpointSettings {
     pub alias: String,
     /// Sent with every request.
     pub headers: HeaderMap,
+    /// Stand in the Authorization header of every request.
+    pub credentials: Option<Credentials>,
     /// The longest that one attempt may take.
     pub remote_timeout: Duration,
     /// How failed attempts are repeated.
@@ -162,13 +165,24 @@ impl Endpoint {
 
     async fn attempt(&self, call: &Call) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
-        let request = self.request(call).map_err(|error| Failure {
+        let mut request = self.request(call).map_err(|error| Failure {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
-        match tokio::time::timeout(limit, self.client.send(request)).await {
+        let exchange = async {
+            if let Some(credentials) = &self.settings.credentials {
+                let value = credentials.header().await.map_err(|error| Failure {
+                    error: PushError::internal(error.to_string()),
+                    // A file may be just about to be replaced, and whoever gives tokens may come back.
+                    retryable: true,
+                })?;
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+            }
+            self.client.send(request).await.map_err(|error| Failure::transport(&error))
+        };
+        match tokio::time::timeout(limit, exchange).await {
             Err(_) => Err(Failure::timeout(limit)),
-            Ok(Err(error)) => Err(Failure::transport(&error)),
+            Ok(Err(failure)) => Err(failure),
             Ok(Ok(answer)) => Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err),
         }
     }

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alloy_syntax::{Arguments, Invalid, Secret};
-use base64::Engine as _;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::upstream::http_client::{
+    AuthArguments, AuthorizationArguments, BasicAuthArguments, Credentials, OAuth2Arguments,
+};
 use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
 
 /// An endpoint as written.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = EndpointArguments::validate)]
 #[alloy(unsupported(
-    "bearer_token_file",
     "debug_info_upload_timeout",
     "enable_http2",
     "follow_redirects",
     "http_headers",
     "no_proxy",
-    "oauth2",
     "proxy_connect_header",
     "proxy_from_environment",
     "proxy_url",
@@ -52,35 +52,19 @@ pub(super) struct EndpointArguments {
     retry_on_http_429: bool,
     /// A token for the Authorization header.
     #[alloy(attr, optional)]
-    bearer_token: Option<Secret>,
+    bearer_token: Secret,
+    /// A file with such a token.
+    #[alloy(attr, optional)]
+    bearer_token_file: String,
+    /// Tokens of a server for the Authorization header.
+    #[alloy(block, optional)]
+    oauth2: Option<OAuth2Arguments>,
     /// A user for the Authorization header.
     #[alloy(block, optional)]
     basic_auth: Option<BasicAuthArguments>,
     /// The Authorization header as such.
     #[alloy(block, optional)]
     authorization: Option<AuthorizationArguments>,
-}
-
-#[derive(Debug, Clone, PartialEq, Arguments)]
-#[alloy(unsupported("password_file"))]
-struct BasicAuthArguments {
-    /// The user's name.
-    #[alloy(attr, optional)]
-    username: String,
-    /// The user's password.
-    #[alloy(attr, optional)]
-    password: Option<Secret>,
-}
-
-#[derive(Debug, Clone, PartialEq, Arguments)]
-#[alloy(unsupported("credentials_file"))]
-struct AuthorizationArguments {
-    /// What stands before the credentials.
-    #[alloy(attr, default = "Bearer".to_owned(), name = "type")]
-    scheme: String,
-    /// The credentials.
-    #[alloy(attr, optional)]
-    credentials: Option<Secret>,
 }
 
 impl EndpointArguments {
@@ -90,6 +74,7 @@ impl EndpointArguments {
             url: self.url.clone(),
             alias: self.name.clone(),
             headers: self.request_headers()?,
+            credentials: self.credentials()?,
             remote_timeout: self.remote_timeout,
             backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },
             retry_on_http_429: self.retry_on_http_429,
@@ -98,12 +83,7 @@ impl EndpointArguments {
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        let given = [self.bearer_token.is_some(), self.basic_auth.is_some(), self.authorization.is_some()];
-        if given.into_iter().filter(|given| *given).count() > 1 {
-            return Err(Invalid::block(
-                "at most one of basic_auth, authorization, oauth2, bearer_token & bearer_token_file must be configured",
-            ));
-        }
+        self.credentials()?;
         if self.remote_timeout.is_zero() {
             return Err(Invalid::attribute("remote_timeout", "must be longer than 0s: no attempt could succeed"));
         }
@@ -127,25 +107,16 @@ impl EndpointArguments {
             let header = HeaderName::try_from(name).map_err(|_| bad("name"))?;
             headers.insert(header, HeaderValue::try_from(value).map_err(|_| bad("value"))?);
         }
-        if let Some((attribute, credentials)) = self.credentials() {
-            let bad = |_| Invalid::attribute(attribute, "holds a character that no HTTP header has");
-            let mut value = HeaderValue::try_from(credentials).map_err(bad)?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
         Ok(headers)
     }
 
-    fn credentials(&self) -> Option<(&'static str, String)> {
-        let text = |secret: &Option<Secret>| secret.as_ref().map_or(String::new(), |secret| secret.expose().to_owned());
-        if let Some(basic) = &self.basic_auth {
-            let user = format!("{}:{}", basic.username, text(&basic.password));
-            let encoded = base64::engine::general_purpose::STANDARD.encode(user);
-            return Some(("basic_auth", format!("Basic {encoded}")));
-        }
-        if let Some(authorization) = &self.authorization {
-            return Some(("authorization", format!("{} {}", authorization.scheme, text(&authorization.credentials))));
-        }
-        self.bearer_token.as_ref().map(|token| ("bearer_token", format!("Bearer {}", token.expose())))
+    fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
+        Credentials::of(AuthArguments {
+            basic_auth: self.basic_auth.as_ref(),
+            authorization: self.authorization.as_ref(),
+            oauth2: self.oauth2.as_ref(),
+            bearer_token: &self.bearer_token,
+            bearer_token_file: &self.bearer_token_file,
+        })
     }
 }

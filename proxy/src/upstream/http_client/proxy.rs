@@ -1,0 +1,230 @@
+//! The way through a proxy: whole URLs for http, a tunnel for https.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use alloy_syntax::Invalid;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::HttpClientArguments;
+use super::arguments::secret_headers;
+
+/// Time to open a connection, in which the reference gives TLS ten seconds.
+const CONNECT: Duration = Duration::from_secs(10);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who is asked through which proxy.
+pub(super) struct Proxies {
+    matcher: Matcher,
+    /// As Go: where there are exceptions, this host itself is one.
+    spare_loopback: bool,
+    connect_headers: HeaderMap,
+}
+
+impl Proxies {
+    /// The proxies of these options; none where none is given.
+    ///
+    /// # Errors
+    /// Options that exclude each other, and proxies that cannot be used.
+    pub(super) fn of(arguments: &HttpClientArguments) -> Result<Option<Self>, Invalid> {
+        let HttpClientArguments { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, .. } = arguments;
+        let refused = |message: &str| Err(Invalid::block(message));
+        match (*proxy_from_environment, !proxy_url.is_empty(), !no_proxy.is_empty()) {
+            (false, false, _) if !proxy_connect_header.is_empty() => {
+                return refused(
+                    "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured",
+                );
+            }
+            (true, true, _) => {
+                return refused("if proxy_from_environment is configured, proxy_url must not be configured");
+            }
+            (true, _, true) => {
+                return refused("if proxy_from_environment is configured, no_proxy must not be configured");
+            }
+            (_, false, true) => return refused("if no_proxy is configured, proxy_url must also be configured"),
+            (false, false, false) => return Ok(None),
+            _ => {}
+        }
+        let connect_headers = secret_headers("proxy_connect_header", proxy_connect_header)?;
+        let matcher = if *proxy_from_environment {
+            let at = "proxy_from_environment";
+            let [http, https, no] =
+                [["HTTP_PROXY", "http_proxy"], ["HTTPS_PROXY", "https_proxy"], ["NO_PROXY", "no_proxy"]]
+                    .map(|names| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default());
+            check_exceptions(at, &no)?;
+            for proxy in [&http, &https] {
+                if !proxy.is_empty() {
+                    check_proxy(at, proxy)?;
+                }
+            }
+            Matcher::builder().http(http).https(https).no(no).build()
+        } else {
+            check_proxy("proxy_url", proxy_url)?;
+            check_exceptions("no_proxy", no_proxy)?;
+            Matcher::builder().all(proxy_url.clone()).no(no_proxy.clone()).build()
+        };
+        let spare_loopback = *proxy_from_environment || !no_proxy.is_empty();
+        Ok(Some(Self { matcher, spare_loopback, connect_headers }))
+    }
+
+    /// What a request itself must tell the proxy: in a tunnel it passes the proxy unread.
+    pub(super) fn authorization(&self, target: &Uri) -> Option<HeaderValue> {
+        if target.scheme() == Some(&Scheme::HTTPS) {
+            return None;
+        }
+        self.proxy_of(target)?.1
+    }
+
+    fn proxy_of(&self, target: &Uri) -> Option<(Uri, Option<HeaderValue>)> {
+        if self.spare_loopback && target.host().is_some_and(is_loopback) {
+            return None;
+        }
+        let proxy = self.matcher.intercept(target)?;
+        Some((proxy.uri().clone(), proxy.basic_auth().cloned()))
+    }
+}
+
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxies").finish_non_exhaustive()
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Never shows the URL: it may hold a password.
+fn check_proxy(attribute: &'static str, url: &str) -> Result<(), Invalid> {
+    let refused = |message: String| Err(Invalid::attribute(attribute, message));
+    let Ok(uri) = url.parse::<Uri>() else {
+        return refused("the proxy's URL cannot be read: write http://host:port".to_owned());
+    };
+    match uri.scheme_str() {
+        _ if uri.host().is_none_or(str::is_empty) => refused("the proxy's URL has no host".to_owned()),
+        // As Go: without a scheme it is http.
+        Some("http") | None => Ok(()),
+        Some(other) => refused(format!("{other} proxies are not supported by this version of Flamegate: only http")),
+    }
+}
+
+fn check_exceptions(attribute: &'static str, exceptions: &str) -> Result<(), Invalid> {
+    let with_port = |entry: &&str| {
+        let network = entry.split('/').next().unwrap_or_default();
+        entry.contains(':') && network.parse::<std::net::IpAddr>().is_err()
+    };
+    match exceptions.split(',').map(str::trim).find(with_port) {
+        None => Ok(()),
+        Some(entry) => {
+            let message = format!(
+                "{entry:?}: exceptions with a port are not supported by this version of Flamegate; name the host alone"
+            );
+            Err(Invalid::attribute(attribute, message))
+        }
+    }
+}
+
+/// Opens connections: to the server, or to the proxy in front of it.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    tcp: HttpConnector,
+    proxies: Option<Arc<Proxies>>,
+}
+
+impl Route {
+    pub(super) fn new(proxies: Option<Arc<Proxies>>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        Self { tcp, proxies }
+    }
+}
+
+impl Service<Uri> for Route {
+    type Response = Opened;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Opened, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let mut tcp = self.tcp.clone();
+        let proxy = self.proxies.as_ref().and_then(|proxies| Some((proxies.proxy_of(&target)?, proxies.clone())));
+        let Some(((proxy, authorization), proxies)) = proxy else {
+            return async move { Ok(Opened { stream: tcp.call(target).await?, asks_proxy: false }) }.boxed();
+        };
+        if target.scheme() != Some(&Scheme::HTTPS) {
+            return async move { Ok(Opened { stream: tcp.call(proxy).await?, asks_proxy: true }) }.boxed();
+        }
+        let mut tunnel = Tunnel::new(proxy, tcp).with_headers(proxies.connect_headers.clone());
+        if let Some(authorization) = authorization {
+            tunnel = tunnel.with_auth(authorization);
+        }
+        async move { Ok(Opened { stream: tunnel.call(target).await?, asks_proxy: false }) }.boxed()
+    }
+}
+
+/// A connection that knows whether the proxy reads the requests on it.
+pub(super) struct Opened {
+    stream: TokioIo<TcpStream>,
+    asks_proxy: bool,
+}
+
+impl Connection for Opened {
+    fn connected(&self) -> Connected {
+        self.stream.connected().proxy(self.asks_proxy)
+    }
+}
+
+impl Read for Opened {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl Write for Opened {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+}
