@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-use flamegate_tests::flamegate::Signal;
-use flamegate_tests::polling::{DEADLINE, eventually};
+use flamegate_tests::flamegate::Flamegate;
+use flamegate_tests::polling::eventually;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -116,8 +116,23 @@ async fn a_folder_of_a_repository_is_a_module() {
     run.flamegate.reload(&super::configuration(&other, &run.backend.url())).await.unwrap();
     run.becomes("string").await;
     eventually("the checkout is gone", async || (kept() == 0).then_some(())).await.unwrap();
-    run.flamegate.signal(Signal::SIGTERM).unwrap();
-    run.flamegate.wait_for_log("stopping", DEADLINE).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_power_cut_leaves_is_cleared_away() {
+    let repository = Repository::new();
+    repository.commit("mark.alloy", &marking("one"));
+    let import = repository.import("mark.alloy", "");
+    let run = Marking::start(&import).await;
+    let configuration = super::configuration(&import, &run.backend.url());
+    let folder = run.flamegate.kill_into_folder().await.unwrap();
+    let component = folder.path().join("data/import.git.lib");
+    let kept = || fs::read_dir(&component).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [left] = kept().try_into().unwrap();
+    let flamegate = Flamegate::start_in(folder, &configuration, &[]).await.unwrap();
+    eventually("it is gone", async || (!left.exists()).then_some(())).await.unwrap();
+    assert_eq!(kept().len(), 1);
+    drop(flamegate);
 }
 
 #[tokio::test]

@@ -10,11 +10,14 @@ use tempfile::TempDir;
 /// The one in use, and the one before it: what could not be evaluated again goes on with that.
 const KEPT: usize = 2;
 
+/// Folders of imports are told by it.
+const PREFIX: &str = "git-";
+
 /// The folder of one import, removed with it.
 pub(super) struct Checkouts {
     folder: TempDir,
-    /// What the import that ran before has; it is still in use when this one takes its place.
-    before: Option<PathBuf>,
+    /// What processes have left that did not end well.
+    forgotten: Vec<PathBuf>,
     /// Those that were read, the latest last.
     read: Mutex<VecDeque<PathBuf>>,
 }
@@ -25,9 +28,12 @@ impl Checkouts {
         // Modules name their files by it: relative paths would change their meaning with the reader's.
         let component = std::path::absolute(component)?;
         std::fs::create_dir_all(&component)?;
-        let folder = tempfile::Builder::new().prefix("git-").tempdir_in(&component)?;
-        let before = before.map(|before| before.folder.path().to_owned());
-        Ok(Self { folder, before, read: Mutex::default() })
+        // Looked for before there is anything new, and while the import that ran before is still in use.
+        let mut forgotten = entries(&component)?;
+        forgotten.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)));
+        forgotten.retain(|path| before.is_none_or(|before| before.folder.path() != path));
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&component)?;
+        Ok(Self { folder, forgotten, read: Mutex::default() })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -61,14 +67,8 @@ impl Checkouts {
 
     /// Removes what processes have left that did not end well. Blocks.
     pub(super) fn remove_forgotten(&self) {
-        let Some(component) = self.folder.path().parent() else { return };
-        let Ok(entries) = std::fs::read_dir(component) else { return };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let ours = entry.file_name().to_string_lossy().starts_with("git-");
-            if ours && path != self.folder.path() && Some(&path) != self.before.as_ref() {
-                remove(&path);
-            }
+        for folder in &self.forgotten {
+            remove(folder);
         }
     }
 }
@@ -78,9 +78,13 @@ pub(super) fn modules_in(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
-    let paths = entries.into_iter().map(|entry| entry.path());
-    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "alloy")).collect())
+    let mut paths = entries(path)?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "alloy"));
+    Ok(paths)
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }
 
 fn remove(folder: &Path) {
