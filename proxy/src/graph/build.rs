@@ -127,6 +127,7 @@ impl<'a> Builder<'a> {
         let mut environment = Arc::new(Environment {
             declares: plan.declares,
             libraries: BTreeMap::new(),
+            remote: level.environment.remote,
             module_path: level.environment.module_path.clone(),
             outer: (level.inside != Inside::Library).then(|| level.environment.clone()),
         });
@@ -281,6 +282,7 @@ fn bring(environment: &mut Arc<Environment>, node: &Node, planned: &Planned) {
     *environment = Arc::new(Environment {
         declares: before.declares.clone(),
         libraries,
+        remote: before.remote,
         module_path: before.module_path.clone(),
         outer: before.outer.clone(),
     });

@@ -12,6 +12,8 @@ pub(super) struct Environment {
     pub declares: BTreeMap<String, Arc<ast::Block>>,
     /// What imports have brought, by namespace. `None`: not known, since nothing is fetched to check a text.
     pub libraries: BTreeMap<String, Option<Arc<Environment>>>,
+    /// Whether someone else decides what the text says: then it may not bring this host's files.
+    pub remote: bool,
     /// The folder that `module_path` names there.
     pub module_path: Arc<str>,
     /// What lies around.

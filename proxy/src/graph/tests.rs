@@ -9,8 +9,9 @@ use alloy_syntax::{Arguments, Invalid, parse_file};
 
 use super::*;
 use crate::component::{Changed, Component, Context};
+use crate::config;
 use crate::filters::Builtins;
-use crate::import::ImportString;
+use crate::import::{ImportFile, ImportString, Imported};
 
 /// Exports what it is given, until told to export something else.
 struct Source {
@@ -67,7 +68,37 @@ impl Component for Sink {
     }
 }
 
-const KINDS: &[Kind] = &[Kind::of::<Source>(), Kind::of::<Sink>(), Kind::import::<ImportString>()];
+/// A module that someone else has written.
+struct Remote(Imported);
+
+#[derive(Debug, PartialEq, Arguments)]
+struct RemoteArguments {
+    #[alloy(attr)]
+    text: String,
+}
+
+impl Component for Remote {
+    const NAME: &'static str = "import.remote";
+    const SUMMARY: &'static str = "Brings what it is told.";
+    type Arguments = RemoteArguments;
+
+    fn build(arguments: &RemoteArguments, _: &Context<'_>, _: Option<&Self>) -> Result<Self, Invalid> {
+        let files = vec![config::Source { name: "remote".to_owned(), text: arguments.text.clone() }];
+        Ok(Self(Imported { files, module_path: "".into(), remote: true }))
+    }
+
+    fn exports(&self) -> Value {
+        self.0.exports()
+    }
+}
+
+const KINDS: &[Kind] = &[
+    Kind::of::<Source>(),
+    Kind::of::<Sink>(),
+    Kind::import::<ImportString>(),
+    Kind::import::<ImportFile>(),
+    Kind::remote_import::<Remote>(),
+];
 
 struct Bench {
     services: Services,
@@ -386,6 +417,19 @@ fn imports_bring_imports_and_declares_of_their_own() {
     assert!(
         bench.load(&outside).unwrap_err()[0].contains("cannot find the definition of component name \"inner.double\"")
     );
+}
+
+#[test]
+fn what_others_have_written_brings_no_file_of_this_host() {
+    let file = "import.file \"x\" { filename = \"/nowhere.alloy\" }";
+    let nested = format!("import.string \"y\" {{ content = {} }}", alloy_syntax::quote(file));
+    let mut bench = Bench::new();
+    for inside in [file.to_owned(), nested, format!("declare \"d\" {{\n{file}\n}}")] {
+        let text = alloy_syntax::quote(&inside);
+        let config = format!("import.remote \"r\" {{ text = {text} }}\ndeclare \"e\" {{ }}\nr.d \"i\" {{ }}");
+        let wrong = bench.load(&config).unwrap_err();
+        assert!(wrong[0].contains("may not bring an import.file"), "{inside}: {wrong:?}");
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use alloy_syntax::{Diagnostic, Diagnostics, Value, ast, parse_file};
 
 use super::{Builder, Built, Level, Making};
+use crate::component::Component;
 use crate::config::Source;
 use crate::graph::Kind;
 use crate::graph::environment::Environment;
 use crate::graph::node::{Part, inner_path};
 use crate::graph::plan::Inside;
-use crate::import::Imported;
+use crate::import::{ImportFile, Imported};
 
 /// Imports may bring imports; deeper than this they go on forever.
 const MOST_NESTED: usize = 32;
@@ -21,6 +22,10 @@ impl Builder<'_> {
     pub(super) fn import(&mut self, kind: &Kind, making: &Making<'_>) -> Result<(Part, Value), Diagnostics> {
         let block = &making.planned.block;
         let error = |message: String| Diagnostics::from(Diagnostic::error(&block.file, block.header, message));
+        if making.environment.remote && kind.name == ImportFile::NAME {
+            let message = "what comes over the network may not bring an import.file: it would read this host's files";
+            return Err(error(message.to_owned()));
+        }
         if self.looks_only() && !(kind.is_known)(block, &making.scope)? {
             return Ok((Part::Checked, Value::unknown()));
         }
@@ -33,12 +38,6 @@ impl Builder<'_> {
         });
         let files = self.parse(&imported.files)?;
         let statements: Vec<&ast::Statement> = files.iter().flat_map(|file| &file.body.statements).collect();
-        if imported.remote
-            && let Some(file) = file_import(&statements)
-        {
-            let message = "what comes over the network may not bring an import.file: it would read this host's files";
-            return Err(Diagnostic::error(&file.file, file.header, message).into());
-        }
         if self.imports >= MOST_NESTED {
             return Err(error(format!("imports lie inside of each other more than {MOST_NESTED} deep")));
         }
@@ -51,7 +50,11 @@ impl Builder<'_> {
             path: inner_path(&making.labels),
             scope: self.stdlib.with("module_path", Value::from(&**module_path)),
             outer: BTreeMap::new(),
-            environment: Arc::new(Environment { module_path: module_path.clone(), ..Environment::default() }),
+            environment: Arc::new(Environment {
+                remote: imported.remote || making.environment.remote,
+                module_path: module_path.clone(),
+                ..Environment::default()
+            }),
             services: making.level.services,
             previous: previous.map(|(_, inner, _)| inner),
             all: previous.is_none_or(|(.., same)| !same),
@@ -80,11 +83,4 @@ impl Builder<'_> {
         self.sources.extend_from_slice(sources);
         if errors.has_errors() { Err(errors) } else { Ok(files) }
     }
-}
-
-fn file_import<'a>(statements: &[&'a ast::Statement]) -> Option<&'a ast::Block> {
-    statements.iter().find_map(|statement| match statement {
-        ast::Statement::Block(block) if block.full_name() == "import.file" => Some(block),
-        _ => None,
-    })
 }
