@@ -84,7 +84,7 @@ impl Graph {
             let path = node.inner_path();
             match &node.part {
                 Part::Import { inner, .. } | Part::Module { inner, .. } => inner.each_graph(&path, then),
-                Part::Foreach { inner } => {
+                Part::Foreach { inner, .. } => {
                     inner.iter().for_each(|(id, graph)| graph.each_graph(&format!("{path}/{id}"), then));
                 }
                 Part::Running(_) | Part::Checked => {}
@@ -106,7 +106,7 @@ impl Graph {
         while let Some(id) = parts.next() {
             graph = match &graph.node(id)?.part {
                 Part::Import { inner, .. } | Part::Module { inner, .. } => inner,
-                Part::Foreach { inner } => {
+                Part::Foreach { inner, .. } => {
                     let item = parts.next()?;
                     inner.iter().find(|(id, _)| **id == *item).map(|(_, graph)| graph)?
                 }
@@ -178,7 +178,8 @@ impl Detail {
                 };
                 arguments.iter().map(attribute).collect()
             }
-            Part::Foreach { .. } | Part::Checked => Vec::new(),
+            Part::Foreach { arguments, .. } => arguments.encode_body(),
+            Part::Checked => Vec::new(),
         }
     }
 
@@ -210,7 +211,7 @@ impl Node {
         let path = self.labels.to_string();
         match &self.part {
             Part::Import { .. } | Part::Module { .. } => vec![path],
-            Part::Foreach { inner } => inner.iter().map(|(id, _)| format!("{path}/{id}")).collect(),
+            Part::Foreach { inner, .. } => inner.iter().map(|(id, _)| format!("{path}/{id}")).collect(),
             Part::Running(_) | Part::Checked => Vec::new(),
         }
     }

@@ -50,7 +50,7 @@ pub(super) enum Part {
     /// A custom component.
     Module { arguments: Arc<[(String, Value)]>, inner: Graph },
     /// A graph for each item.
-    Foreach { inner: Vec<(Arc<str>, Graph)> },
+    Foreach { arguments: Arc<dyn AnyArguments>, inner: Vec<(Arc<str>, Graph)> },
     /// Only looked at.
     Checked,
 }
@@ -119,7 +119,7 @@ impl Node {
         match &self.part {
             Part::Running(_) | Part::Checked => Vec::new(),
             Part::Import { inner, .. } | Part::Module { inner, .. } => vec![inner],
-            Part::Foreach { inner } => inner.iter().map(|(_, graph)| graph).collect(),
+            Part::Foreach { inner, .. } => inner.iter().map(|(_, graph)| graph).collect(),
         }
     }
 

@@ -66,7 +66,7 @@ impl Builder<'_> {
         };
         let hidden = (!arguments.enable_metrics).then(|| making.level.services.with_hidden_metrics());
         let previous: BTreeMap<&str, &Graph> = match making.previous.map(|node| &node.part) {
-            Some(Part::Foreach { inner }) => inner.iter().map(|(id, graph)| (&**id, graph)).collect(),
+            Some(Part::Foreach { inner, .. }) => inner.iter().map(|(id, graph)| (&**id, graph)).collect(),
             _ => BTreeMap::new(),
         };
         let path = inner_path(&making.labels);
@@ -94,7 +94,7 @@ impl Builder<'_> {
                 Err(more) => errors.extend(more),
             }
         }
-        if errors.has_errors() { Err(errors) } else { Ok(Part::Foreach { inner }) }
+        if errors.has_errors() { Err(errors) } else { Ok(Part::Foreach { arguments: Arc::new(arguments), inner }) }
     }
 }
 
