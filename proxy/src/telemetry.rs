@@ -3,5 +3,6 @@
 mod log_limit;
 pub mod logs;
 pub mod metrics;
+pub mod recent_logs;
 
 pub use log_limit::{Admitted, LogLimit};

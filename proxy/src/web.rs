@@ -19,26 +19,30 @@ mod auth;
 mod connection;
 mod idle;
 mod settings;
+mod support;
 #[cfg(test)]
 mod tests;
 
 pub use settings::{AdminSettings, CurrentSettings};
+pub use support::Support;
 
 /// Serves until `stopping` is done; requests in flight finish, within a deadline.
 pub async fn serve(
     listener: TcpListener,
     controller: Arc<Controller>,
     settings: Arc<CurrentSettings>,
+    support: Support,
     stopping: impl Future<Output = ()> + Send,
 ) {
-    accept::serve(listener, router(controller), settings, stopping).await;
+    accept::serve(listener, router(controller, support), settings, stopping).await;
 }
 
-fn router(controller: Arc<Controller>) -> Router {
+fn router(controller: Arc<Controller>, support: Support) -> Router {
     Router::new()
         .route("/-/ready", get(ready))
         .route("/-/healthy", get(healthy))
         .route("/-/reload", get(reload_by_get).post(reload))
+        .route("/-/support", support::route(support))
         .route("/metrics", get(metrics))
         .nest("/api/v0/web", api::router())
         .with_state(controller)

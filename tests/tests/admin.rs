@@ -107,11 +107,10 @@ async fn every_series_says_whose_it_is() {
 }
 
 /// Each with a value of its own kind, as the reference's manual writes them.
-const REFERENCE_FLAGS: [&str; 33] = [
+const REFERENCE_FLAGS: [&str; 32] = [
     "--server.http.memory-addr=alloy.internal:12345",
     "--server.http.ui-path-prefix=/",
     "--server.http.enable-pprof=true",
-    "--server.http.disable-support-bundle=false",
     "--server.http.enable-graphql",
     "--server.http.enable-graphql-playground",
     "--stability.level=generally-available",
@@ -145,7 +144,7 @@ const REFERENCE_FLAGS: [&str; 33] = [
 
 /// Those that are true or false: alone they mean true, and their value never stands apart.
 fn is_switch(name: &str) -> bool {
-    let ends = [".enabled", "graphql", "-playground", "pprof", "-bundle", "-reporting", "-errors", "-tls", "-v1"];
+    let ends = [".enabled", "graphql", "-playground", "pprof", "-reporting", "-errors", "-tls", "-v1"];
     ends.iter().any(|end| name.ends_with(end))
 }
 

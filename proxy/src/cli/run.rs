@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -32,8 +33,26 @@ pub struct RunFlags {
     /// Folder for what must outlive the process
     #[arg(long = "storage.path", value_name = "FOLDER", default_value = "data-alloy/")]
     storage_path: PathBuf,
+    /// Refuses to collect support bundles at /-/support
+    #[arg(long = "server.http.disable-support-bundle", num_args = 0..=1, require_equals = true,
+        default_value = "false", default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    disable_support_bundle: bool,
     #[command(flatten)]
     reference: ReferenceFlags,
+}
+
+impl RunFlags {
+    fn support(&self) -> web::Support {
+        let given = [
+            format!("path={}", self.path.display()),
+            format!("--server.http.listen-addr={}", self.listen_addr),
+            format!("--storage.path={}", self.storage_path.display()),
+            format!("--server.http.disable-support-bundle={}", self.disable_support_bundle),
+        ];
+        // Without their values: those of some hold credentials.
+        let without_effect = self.reference.given().map(|(flag, _)| format!("{flag} (accepted without effect)"));
+        web::Support::new(!self.disable_support_bundle, given.into_iter().chain(without_effect).collect())
+    }
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -61,7 +80,7 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let admin = bind(&flags.listen_addr).await?;
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let serving = tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), async move {
+    let serving = tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), flags.support(), async move {
         // An error says that the sender is gone, which is as good.
         let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
     }));

@@ -158,9 +158,9 @@ impl Controller {
     }
 
     fn commit(&self, prepared: Prepared, loaded: &mut Loaded) -> Diff {
-        if !prepared.warnings.is_empty() {
-            let sources = [loaded.sources.as_slice(), &prepared.imported].concat();
-            tracing::warn!("{}", crate::config::render(&prepared.warnings, &sources, false).trim_end());
+        // Without the lines of the source: they may hold secrets, and logs travel.
+        for warning in &prepared.warnings {
+            tracing::warn!("{warning}");
         }
         let diff = prepared.diff();
         self.services.metrics.controller().connections(prepared.graph.all_edges());
@@ -203,6 +203,11 @@ impl Controller {
     /// What runs.
     pub fn graph(&self) -> Arc<Graph> {
         self.running.load_full()
+    }
+
+    /// The files of what runs; waits while something is loaded.
+    pub async fn sources(&self) -> Vec<Source> {
+        self.loaded.lock().await.sources.clone()
     }
 
     /// Ends every component; those that were replaced or removed before have ended then, too.

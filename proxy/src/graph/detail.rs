@@ -44,6 +44,17 @@ impl Graph {
         Some(components.map(|node| relations.detail(module, node)).collect())
     }
 
+    /// The components of every module, those inside of a component after it.
+    pub fn all_details(&self) -> Vec<Detail> {
+        let mut details = Vec::new();
+        self.each_graph("/", &mut |path, graph| {
+            let relations = Relations::of(graph);
+            let components = graph.nodes().iter().filter(|node| node.is_component());
+            details.extend(components.map(|node| relations.detail(path.trim_start_matches('/'), node)));
+        });
+        details
+    }
+
     /// A component, by the path of modules and its id.
     pub fn detail(&self, path: &str) -> Option<Detail> {
         let (module, id) = path.rsplit_once('/').unwrap_or(("", path));

@@ -36,6 +36,7 @@ pub fn install() -> Logs {
     let stderr: Sink = Box::new(|lines| {
         // Where standard error is closed there is no one to tell.
         let _written = std::io::stderr().write_all(lines);
+        super::recent_logs::keep(lines);
     });
     let (logs, subscriber) = Logs::new(stderr, parsed.as_ref().ok().cloned().flatten());
     // Fails where a test has installed one: then that one stays.

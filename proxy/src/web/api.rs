@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::component::Health;
-use crate::graph::{Controller, Detail};
+use crate::graph::{Controller, Detail, Graph};
 use crate::pipeline::Flow;
 
 /// Ends each piece of a stream.
@@ -32,6 +32,11 @@ pub(super) fn router() -> Router<Arc<Controller>> {
         .route("/modules/{*path}", get(module))
         .route("/graph", get(rates))
         .route("/graph/{*module}", get(rates_of_module))
+}
+
+/// Every component of every module with all that is known, those inside of a component after it.
+pub(super) fn everything(graph: &Graph) -> impl Iterator<Item = impl Serialize> {
+    graph.all_details().into_iter().map(Component::whole)
 }
 
 #[derive(Serialize)]

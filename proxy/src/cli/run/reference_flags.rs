@@ -18,11 +18,15 @@ macro_rules! reference_flags {
         impl ReferenceFlags {
             /// Tells of each flag that was given and does nothing.
             pub(super) fn warn(&self) {
-                $(
-                    if self.$field.is_some() {
-                        tracing::warn!(flag = concat!("--", $flag), "flag accepted without effect: {}", $why);
-                    }
-                )*
+                for (flag, why) in self.given() {
+                    tracing::warn!(flag, "flag accepted without effect: {why}");
+                }
+            }
+
+            /// The flags that were given, each with why it does nothing.
+            pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+                let all = [$((self.$field.is_some(), concat!("--", $flag), $why)),*];
+                all.into_iter().filter_map(|(given, flag, why)| given.then_some((flag, why)))
             }
         }
     };
@@ -42,7 +46,6 @@ reference_flags! {
     memory_addr "server.http.memory-addr" value "there is no in-memory listener";
     ui_path_prefix "server.http.ui-path-prefix" value "there is no web UI in this version";
     enable_pprof "server.http.enable-pprof" switch "there are no pprof endpoints in this version";
-    disable_support_bundle "server.http.disable-support-bundle" switch "there is no support bundle in this version";
     enable_graphql "server.http.enable-graphql" switch "there is no GraphQL API";
     enable_graphql_playground "server.http.enable-graphql-playground" switch "there is no GraphQL API";
     stability_level "stability.level" value NO_STABILITY;
