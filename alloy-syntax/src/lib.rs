@@ -67,5 +67,6 @@ pub use scanner::{ScanError, Scanner};
 pub use schema::Schema;
 pub use scope::Scope;
 pub use stdlib::{Environment, StdlibOptions};
+pub use suggest::did_you_mean;
 pub use token::{Token, TokenKind};
 pub use value::{CallError, Capsule, CapsuleValue, Function, OptionalSecret, Secret, Value};

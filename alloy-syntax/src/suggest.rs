@@ -6,7 +6,7 @@ const LONGEST: usize = 100;
 const MOST: usize = 256;
 
 /// "did you mean …?" with the nearest of the known names, if one is near enough.
-pub(crate) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     if name.len() > LONGEST {
         return None;
     }

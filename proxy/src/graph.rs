@@ -30,6 +30,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use build::{LANGUAGE_BLOCKS, LanguageBlock};
 pub use controller::{Controller, LoadError};
 pub use detail::Detail;
 pub use diff::Diff;

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use alloy_syntax::Schema;
+use alloy_syntax::schema::Export;
+use alloy_syntax::{Schema, did_you_mean};
 use clap::Args;
 
 use super::fail;
 use super::output::print;
 use crate::components::KINDS;
-use crate::graph::{Kind, Role};
+use crate::graph::{Kind, LANGUAGE_BLOCKS, LanguageBlock, Role};
 
 /// Flags of `components`.
 #[derive(Debug, Args)]
@@ -24,41 +25,57 @@ pub(super) fn run(flags: &ComponentsFlags) -> ExitCode {
         print(&list());
         return ExitCode::SUCCESS;
     };
-    match KINDS.iter().find(|kind| kind.name == name) {
-        Some(kind) => {
-            print(&Page(kind).to_string());
+    match pages().find(|page| page.name == name) {
+        Some(page) => {
+            print(&page.to_string());
             ExitCode::SUCCESS
         }
-        None => fail(&format!("there is no {name:?}; `flamegate components` lists what there is\n")),
+        None => {
+            let meant = did_you_mean(name, pages().map(|page| page.name));
+            let meant = meant.unwrap_or_else(|| "`flamegate components` lists what there is".to_owned());
+            fail(&format!("there is no {name:?}; {meant}\n"))
+        }
     }
 }
 
 fn list() -> String {
-    let width = KINDS.iter().map(|kind| kind.name.len()).max().unwrap_or_default();
-    let lines = KINDS.iter().map(|kind| format!("{:width$}  {}\n", kind.name, kind.summary));
-    let rest = [
-        ("declare", "Declares a custom component: a name, and the blocks it is made of."),
-        ("argument", "Inside a declare: what the custom component takes (optional, default, comment)."),
-        ("export", "Inside a declare: what it gives (value)."),
-        ("foreach", "Builds the components of its template for each item of a collection."),
-    ];
-    lines.chain(rest.map(|(name, summary)| format!("{name:width$}  {summary}\n"))).collect()
+    let width = pages().map(|page| page.name.len()).max().unwrap_or_default();
+    pages().map(|page| format!("{:width$}  {}\n", page.name, page.summary)).collect()
+}
+
+fn pages() -> impl Iterator<Item = Page> {
+    KINDS.iter().map(Page::of_kind).chain(LANGUAGE_BLOCKS.iter().map(Page::of_language))
 }
 
 /// What there is to say of a block.
-struct Page(&'static Kind);
+struct Page {
+    name: &'static str,
+    labelled: bool,
+    summary: &'static str,
+    schema: fn() -> Schema,
+    exports: &'static [Export],
+}
+
+impl Page {
+    fn of_kind(kind: &'static Kind) -> Self {
+        let labelled = kind.role != Role::Settings;
+        Self { name: kind.name, labelled, summary: kind.summary, schema: kind.schema, exports: kind.exports }
+    }
+
+    fn of_language(block: &'static LanguageBlock) -> Self {
+        Self { name: block.name, labelled: true, summary: block.summary, schema: block.schema, exports: &[] }
+    }
+}
 
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(kind) = self;
-        let label = if kind.role == Role::Settings { "" } else { " \"LABEL\"" };
-        writeln!(f, "{}{label} {{ … }}\n\n{}", kind.name, kind.summary)?;
-        let schema = (kind.schema)();
-        body(f, &schema, 0)?;
-        if !kind.exports.is_empty() {
+        let label = if self.labelled { " \"LABEL\"" } else { "" };
+        writeln!(f, "{}{label} {{ … }}\n\n{}", self.name, self.summary)?;
+        body(f, &(self.schema)(), 0)?;
+        if !self.exports.is_empty() {
             writeln!(f, "\nExports")?;
         }
-        for export in kind.exports {
+        for export in self.exports {
             writeln!(f, "  {} {}\n      {}", export.name, export.type_name, export.doc)?;
         }
         Ok(())

@@ -15,8 +15,11 @@ use crate::config::Source;
 use crate::telemetry::metrics::ComponentLabels;
 
 mod foreach;
+mod language;
 mod library;
 mod module;
+
+pub use language::{LANGUAGE_BLOCKS, LanguageBlock};
 
 /// Why nodes are evaluated.
 #[derive(Clone, Copy)]

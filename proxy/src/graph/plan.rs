@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alloy_syntax::{Diagnostic, Diagnostics, Scope, ast};
+use alloy_syntax::{Diagnostic, Diagnostics, Scope, ast, did_you_mean};
 
 use super::environment::Environment;
 use super::{Kind, Role};
@@ -163,7 +163,11 @@ impl Planning<'_, '_> {
 
     fn block(&mut self, block: &ast::Block) {
         match self.planned(block) {
-            Err(error) => self.errors.push(*error),
+            Err(error) => {
+                self.errors.push(*error);
+                let label = block.label_text().unwrap_or_default();
+                self.failed.insert(format!("{}.{label}", block.full_name()).into());
+            }
             Ok(None) => {}
             Ok(Some(planned)) => match self.nodes.get(&planned.id) {
                 None => {
@@ -246,7 +250,8 @@ impl Planning<'_, '_> {
         }
         let components = self.around.kinds.iter().filter(|kind| kind.role == Role::Component).map(|kind| kind.name);
         let known: Vec<&str> = components.chain(self.names.declares.keys().map(String::as_str)).collect();
-        let help = format!("this version of Flamegate has {}", known.join(", "));
+        let help = did_you_mean(name, known.iter().copied())
+            .unwrap_or_else(|| format!("this version of Flamegate has {}", known.join(", ")));
         let message = format!("cannot find the definition of component name {name:?}");
         Err(error(message).with_help(help).into())
     }
@@ -254,6 +259,7 @@ impl Planning<'_, '_> {
     /// Finds what each node refers to.
     fn connect(&mut self) {
         let ids: BTreeSet<Arc<str>> = self.nodes.keys().cloned().collect();
+        let refused = self.failed.clone();
         for node in self.nodes.values_mut() {
             let mut refers_to = BTreeSet::new();
             if matches!(node.what, What::Custom | What::Foreach) {
@@ -269,10 +275,15 @@ impl Planning<'_, '_> {
                     Some(id) => {
                         refers_to.insert(id.clone());
                     }
+                    // It is there, and was complained of.
+                    None if resolve(&reference, &refused).is_some() => {
+                        self.failed.insert(node.id.clone());
+                    }
                     // The names inside a template are its own: they are judged when it is planned.
                     None if matches!(node.what, What::Foreach) => {}
                     None => {
-                        if let Some(error) = self.around.refuse(&reference, &node.block.file) {
+                        if let Some(mut error) = self.around.refuse(&reference, &node.block.file) {
+                            error.help = near(&reference, &ids);
                             self.errors.push(error);
                             self.failed.insert(node.id.clone());
                         }
@@ -301,6 +312,15 @@ impl Surroundings<'_> {
 fn resolve<'i>(reference: &ast::Traversal, ids: &'i BTreeSet<Arc<str>>) -> Option<&'i Arc<str>> {
     let names: Vec<&str> = reference.names().collect();
     (1..=names.len()).rev().find_map(|length| ids.get(names.get(..length)?.join(".").as_str()))
+}
+
+/// The node that was probably meant.
+fn near(reference: &ast::Traversal, ids: &BTreeSet<Arc<str>>) -> Option<String> {
+    let names: Vec<&str> = reference.names().collect();
+    (1..=names.len()).rev().find_map(|length| {
+        let known = ids.iter().map(|id| &**id).filter(|id| id.split('.').count() == length);
+        did_you_mean(&names.get(..length)?.join("."), known)
+    })
 }
 
 fn labelled<'b>(block: &'b ast::Block, name: &str) -> Result<&'b str, Box<Diagnostic>> {

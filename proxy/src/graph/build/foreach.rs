@@ -16,7 +16,7 @@ use crate::graph::plan::Inside;
 /// What may stand in a `foreach` block besides its template.
 #[derive(Arguments)]
 #[alloy(validate = ForeachArguments::validate)]
-struct ForeachArguments {
+pub(super) struct ForeachArguments {
     /// The items.
     #[alloy(attr)]
     collection: Vec<Value>,

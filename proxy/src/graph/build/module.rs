@@ -13,7 +13,7 @@ use crate::graph::plan::Inside;
 
 /// An `argument` block of a declare.
 #[derive(Arguments)]
-struct ArgumentArguments {
+pub(super) struct ArgumentArguments {
     /// Whether it may be left out.
     #[alloy(attr, optional)]
     optional: bool,
