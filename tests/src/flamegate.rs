@@ -1,5 +1,6 @@
 //! The real `flamegate` binary as a child process.
 
+mod command;
 mod metrics;
 mod to_end;
 
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::child_output::{self, Output};
 use crate::http_client::{self, RequestError};
 
+pub use command::Ended;
 pub use metrics::{Metrics, MetricsError};
 pub use nix::sys::signal::Signal;
 
