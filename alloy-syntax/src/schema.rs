@@ -1,6 +1,7 @@
 //! What a block may hold and what a component exports, for documentation and completion.
 
 use crate::decode::DecodeValue;
+use crate::value::Value;
 
 /// What may stand in a block.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +39,8 @@ impl AttributeSchema {
     /// The text of a default.
     pub fn default_text<T: DecodeValue>(default: &T) -> Option<String> {
         let value = default.encode_value();
-        (!value.is_null()).then(|| format!("{value:?}"))
+        // A capsule cannot be written: an empty secret, mostly.
+        (!matches!(value, Value::Null | Value::Capsule(_))).then(|| format!("{value:?}"))
     }
 }
 
