@@ -80,10 +80,11 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let admin = bind(&flags.listen_addr).await?;
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let serving = tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), flags.support(), async move {
-        // An error says that the sender is gone, which is as good.
-        let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
-    }));
+    let serving =
+        tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), flags.support(), async move {
+            // An error says that the sender is gone, which is as good.
+            let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
+        }));
 
     let color = std::io::stderr().is_terminal();
     controller.load().await.map_err(|error| error.render(color))?;
