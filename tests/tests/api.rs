@@ -5,6 +5,7 @@ use flamegate_tests::backend::Backend;
 use flamegate_tests::blocks::ReceiveHttp;
 use flamegate_tests::flamegate::Flamegate;
 use flamegate_tests::http_client::{Reply, get};
+use flamegate_tests::polling::DEADLINE;
 use serde_json::Value;
 
 #[path = "api/components.rs"]
@@ -87,7 +88,19 @@ foreach "each" {{
 }}
 "#
         );
+        Self::run(backend, configuration).await
+    }
+
+    /// One that nothing passes, without rules to compile.
+    async fn idle(besides: &str) -> Self {
+        let backend = Backend::start().await.unwrap();
+        Self::run(backend, format!("{besides}\npyroscope.write \"beside\" {{ }}\n")).await
+    }
+
+    async fn run(backend: Backend, configuration: String) -> Self {
         let flamegate = Flamegate::start(&configuration, &[]).await.unwrap();
+        // The last line of a start: what is logged from now on comes of the test.
+        flamegate.wait_for_log("now serving", DEADLINE).await.unwrap();
         Self { flamegate, backend, configuration }
     }
 

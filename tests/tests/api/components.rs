@@ -162,6 +162,51 @@ async fn what_is_not_there() {
     assert_eq!(post.status, 405);
 }
 
+/// What cannot take the value that another component now exports goes on as it is, and says so.
+#[tokio::test]
+async fn health() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("regex");
+    std::fs::write(&file, "a").unwrap();
+    let besides = format!(
+        "local.file \"regex\" {{\n  filename = {file:?}\n}}\n\npyroscope.relabel \"by_file\" {{\n  forward_to = []\n\n  \
+         rule {{\n    regex        = local.file.regex.content\n    target_label = \"x\"\n  }}\n}}\n"
+    );
+    let pipeline = Pipeline::start(&besides).await;
+    let told = async || pipeline.json("components/pyroscope.relabel.by_file").await;
+    let becomes = async |state: &str| {
+        eventually(&format!("it is {state}"), async || {
+            let told = told().await;
+            (told["health"]["state"] == state).then_some(told)
+        })
+        .await
+        .unwrap()
+    };
+    let counted = async |state: &str| {
+        let labels = [("health_type", state), ("controller_path", "/"), ("controller_id", "")];
+        pipeline.flamegate.metrics().await.unwrap().sum("alloy_component_controller_running_components", &labels)
+    };
+    let before = becomes("healthy").await;
+    assert_eq!((counted("healthy").await, counted("unhealthy").await), (Some(7.0), None));
+
+    std::fs::write(&file, "(").unwrap();
+    let broken = becomes("unhealthy").await;
+    let message = broken["health"]["message"].as_str().unwrap();
+    assert!(message.starts_with("component evaluation failed: ") && message.contains("missing closing )"), "{message}");
+    assert_eq!(broken["arguments"], before["arguments"], "it goes on with its last ones");
+    assert_eq!((counted("healthy").await, counted("unhealthy").await), (Some(6.0), Some(1.0)));
+    let healthy = pipeline.get("/-/healthy").await;
+    assert_eq!(
+        (healthy.status.as_u16(), healthy.text().as_str()),
+        (500, "unhealthy components: pyroscope.relabel.by_file\n")
+    );
+
+    std::fs::write(&file, "b").unwrap();
+    let mended = becomes("healthy").await;
+    assert_ne!(mended["arguments"], before["arguments"]);
+    assert_eq!(pipeline.get("/-/healthy").await.status, 200);
+}
+
 /// A reload changes what is told.
 #[tokio::test]
 async fn what_a_reload_changes() {

@@ -42,7 +42,7 @@ impl Stream {
                 self.read = rest;
                 return Some(piece);
             }
-            let frame = timeout(DEADLINE, self.body.frame()).await.expect("a piece in time")?;
+            let frame = timeout(DEADLINE, self.body.frame()).await.unwrap()?;
             self.read += std::str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap();
         }
     }
@@ -83,7 +83,7 @@ async fn rates_while_profiles_pass() {
 
 #[tokio::test]
 async fn it_ends_with_the_process() {
-    let mut pipeline = Pipeline::start(LIVE).await;
+    let mut pipeline = Pipeline::idle(LIVE).await;
     // No piece comes within this window.
     let mut stream = Stream::open(&pipeline.url("/api/v0/web/graph?window=60")).await;
     pipeline.flamegate.signal(Signal::SIGTERM).unwrap();
@@ -94,7 +94,7 @@ async fn it_ends_with_the_process() {
 
 #[tokio::test]
 async fn it_ends_when_live_debugging_is_switched_off() {
-    let pipeline = Pipeline::start(LIVE).await;
+    let pipeline = Pipeline::idle(LIVE).await;
     let mut stream = Stream::open(&pipeline.url("/api/v0/web/graph?window=1")).await;
     assert!(stream.next().await.is_some());
     pipeline.flamegate.reload(&pipeline.configuration.replace("enabled = true", "enabled = false")).await.unwrap();
@@ -105,7 +105,7 @@ async fn it_ends_when_live_debugging_is_switched_off() {
 
 #[tokio::test]
 async fn without_live_debugging() {
-    refused(&Pipeline::start("").await).await;
+    refused(&Pipeline::idle("").await).await;
 }
 
 async fn refused(pipeline: &Pipeline) {
@@ -116,7 +116,7 @@ async fn refused(pipeline: &Pipeline) {
 
 #[tokio::test]
 async fn windows() {
-    let pipeline = Pipeline::start(LIVE).await;
+    let pipeline = Pipeline::idle(LIVE).await;
     for window in ["0", "61", "-1", "1.5", "5s", "x", "1e1", "%201", "18446744073709551617"] {
         let reply = pipeline.get(&format!("/api/v0/web/graph?window={window}")).await;
         assert_eq!(reply.status, 400, "{window}: {}", reply.text());

@@ -121,7 +121,7 @@ async fn durations() {
 /// The end of the process ends a collection early.
 #[tokio::test]
 async fn it_ends_with_the_process() {
-    let mut pipeline = Pipeline::start("").await;
+    let mut pipeline = Pipeline::idle("").await;
     let bundle = tokio::spawn({
         let url = pipeline.url("/-/support");
         async move { get(&url).await.unwrap() }
