@@ -19,14 +19,17 @@ use crate::filters::Builtins;
 use crate::pipeline::{Flow, Receiver};
 use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::telemetry::traces::Tracer;
 use crate::web::CurrentSettings;
 
 mod changes;
+mod consumer;
 mod health;
 mod listeners;
 mod live_debugging;
 
 pub use changes::{Changed, Changes};
+pub use consumer::CONSUMER_EXPORT;
 pub use health::{Health, HealthState};
 pub use listeners::{ClaimError, Listeners};
 pub use live_debugging::LiveDebugging;
@@ -130,6 +133,8 @@ pub struct Services {
     pub changes: Arc<Changes>,
     /// Whether what passes may be looked at.
     pub live_debugging: Arc<LiveDebugging>,
+    /// Where traces of what is done begin.
+    pub tracer: Arc<Tracer>,
     /// How the admin listener speaks and to whom it answers.
     pub admin: Arc<CurrentSettings>,
     /// The process' log; none where that is not ours to change.
@@ -146,6 +151,7 @@ impl Services {
             storage_path,
             changes: Arc::default(),
             live_debugging: Arc::default(),
+            tracer: Arc::default(),
             admin: Arc::default(),
             logs: None,
         }

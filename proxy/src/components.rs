@@ -1,15 +1,17 @@
 //! The components there are, one file each.
 
-use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock};
+use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock, TracingBlock};
 use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod local_file;
+mod otelcol;
 mod receive_http;
 mod relabel;
 mod write;
 
 pub use local_file::LocalFile;
+pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use write::Write;
@@ -24,6 +26,9 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<LiveDebuggingBlock>(),
     Kind::of::<LocalFile>(),
     Kind::settings::<LoggingBlock>(),
+    Kind::settings::<TracingBlock>(),
+    Kind::of::<ExporterOtlp>(),
+    Kind::of::<ExporterOtlpHttp>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Write>(),

@@ -3,7 +3,9 @@
 mod http;
 mod livedebugging;
 mod logging;
+mod tracing;
 
+pub use self::tracing::{SamplerArguments, TracingArguments, TracingBlock};
 pub use http::{AuthArguments, BasicArguments, FilterArguments, HttpArguments, HttpBlock};
 pub use livedebugging::LiveDebuggingBlock;
 pub use logging::{LogDestination, LogFormat, LogLevel, LoggingArguments, LoggingBlock};

@@ -18,6 +18,7 @@ use self::plan::Inside;
 use crate::component::{AnyComponent, HealthState, Services};
 use crate::config::{Source, Sources};
 use crate::telemetry::metrics::ComponentLabels;
+use crate::telemetry::traces::SpanKind;
 
 mod build;
 mod controller;
@@ -102,8 +103,12 @@ impl Graph {
             previous: Some(self),
             all: false,
         };
+        let mut span = services.tracer.begin("GraphEvaluate", SpanKind::Internal);
+        builder.trace = span.trace().clone();
         let built = builder.level(&level).and_then(|built| addresses_taken(&built.graph).map(|()| built.graph));
         let Builder { warnings, sources: imported, .. } = builder;
+        let errors = built.as_ref().err();
+        span.record(|span| errors.into_iter().for_each(|errors| span.fail(&errors.to_string())));
         match built {
             Ok(graph) => Ok(Prepared { graph, previous: self.clone(), warnings, imported }),
             Err(mut diagnostics) => {

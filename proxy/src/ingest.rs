@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -76,6 +76,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// Whether it came over HTTP/2.
     pub http2: bool,
+    /// When it had been read.
+    pub arrived: SystemTime,
 }
 
 /// A request with all of its body.

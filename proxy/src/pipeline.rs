@@ -11,6 +11,8 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use profiler_core::labels::Labels;
 
+use crate::telemetry::traces::Trace;
+
 mod fanout;
 mod memory;
 mod outcome;
@@ -67,6 +69,14 @@ impl Body {
             Self::Ingest(ingest) => ingest.bytes.len(),
         }
     }
+
+    /// Profiles in it, as they are counted.
+    pub fn profile_count(&self) -> usize {
+        match self {
+            Self::Pprof(samples) => samples.len(),
+            Self::Ingest(_) => 1,
+        }
+    }
 }
 
 /// Where a profile came from. Never a label: it reaches write and the queue, and nothing that a filter sees.
@@ -74,6 +84,8 @@ impl Body {
 pub struct Origin {
     /// When its last byte arrived.
     pub arrived: SystemTime,
+    /// The span under which it is worked on.
+    pub trace: Trace,
     /// The memory that its bytes own; given back when the last clone is gone.
     pub memory: Share,
 }

@@ -5,10 +5,11 @@ mod client;
 mod endpoint;
 mod failure;
 pub mod http_client;
+pub mod otlp;
 mod segments;
 
 pub use backoff::Backoff;
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, ClientSettings};
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError};
 pub use failure::Failure;
 pub use segments::Segments;

@@ -161,7 +161,8 @@ impl Component for ReceiveHttp {
         };
         let metrics = services.metrics.clone();
         let forward_to = Fanout::new(arguments.forward_to.clone());
-        let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component));
+        let tracer = services.tracer.clone();
+        let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component), tracer);
         Ok(Self {
             claim,
             memory,

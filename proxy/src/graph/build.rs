@@ -13,6 +13,7 @@ use super::{Kind, Role};
 use crate::component::Services;
 use crate::config::Source;
 use crate::telemetry::metrics::ComponentLabels;
+use crate::telemetry::traces::{SpanKind, Trace};
 
 mod foreach;
 mod language;
@@ -41,6 +42,8 @@ pub(super) struct Builder<'a> {
     pub warnings: Diagnostics,
     /// Texts that imports have brought, so that what is wrong in them can be shown.
     pub sources: Vec<Source>,
+    /// Of this evaluation.
+    pub trace: Trace,
     /// The declares that are being made use of, the innermost last.
     within: Vec<Arc<ast::Block>>,
     /// How many imports lie around what is evaluated.
@@ -103,7 +106,8 @@ impl<'a> Builder<'a> {
             ..StdlibOptions::default()
         });
         let (warnings, sources, within) = (Diagnostics::new(), Vec::new(), Vec::new());
-        Self { occasion, kinds, stdlib, warnings, sources, within, imports: 0, used: HashSet::new() }
+        let (trace, used) = (Trace::default(), HashSet::new());
+        Self { occasion, kinds, stdlib, warnings, sources, trace, within, imports: 0, used }
     }
 
     /// Evaluates a text. What is wrong inside a module says in which.
@@ -163,6 +167,7 @@ impl<'a> Builder<'a> {
                     let scope = level.scope.extend(tree.clone());
                     let environment = &environment;
                     let began = Instant::now();
+                    let mut span = self.trace.child("EvaluateNode", SpanKind::Internal);
                     let node = self.node(Making {
                         planned,
                         labels,
@@ -175,6 +180,13 @@ impl<'a> Builder<'a> {
                     });
                     let controller = level.services.metrics.controller();
                     controller.evaluated(&level.path, &planned.id, began.elapsed());
+                    span.record(|span| {
+                        span.set("node_id", &*planned.id);
+                        span.set("component_path", &*level.path);
+                        if let Err(errors) = &node {
+                            span.fail(&errors.to_string());
+                        }
+                    });
                     node
                 }
             };

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -90,6 +90,7 @@ impl Session {
             query: header.uri.query().unwrap_or_default().to_owned(),
             headers: header.headers.clone(),
             http2,
+            arrived: SystemTime::now(),
         })
     }
 }

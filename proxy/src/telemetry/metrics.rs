@@ -23,6 +23,7 @@ mod process;
 pub mod receive_http;
 mod relabel;
 mod tls;
+mod traces;
 mod write;
 
 pub use controller::{ControllerMetrics, ModuleLabels};
@@ -31,6 +32,7 @@ pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::RelabelMetrics;
 pub use tls::TlsMetrics;
+pub use traces::{ExporterMetrics, TracingMetrics};
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
 
 /// The buckets of Prometheus' client libraries, in seconds.
@@ -45,6 +47,8 @@ pub struct Metrics {
     relabel: relabel::Families,
     write: write::Families,
     tls: tls::Families,
+    exporters: traces::Families,
+    tracing: TracingMetrics,
     process: ProcessMetrics,
     config: ConfigMetrics,
     controller: ControllerMetrics,
@@ -61,6 +65,8 @@ impl Metrics {
             relabel: relabel::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
             tls: tls::Families::register(&mut registry),
+            exporters: traces::Families::register(&mut registry),
+            tracing: TracingMetrics::register(&mut registry),
             process: ProcessMetrics::register(&mut registry),
             config: ConfigMetrics::register(&mut registry),
             controller: ControllerMetrics::register(&mut registry),
@@ -111,6 +117,16 @@ impl Metrics {
         self.tls.of(listener)
     }
 
+    /// The series of an exporter of spans.
+    pub fn exporter(&self, component: &ComponentLabels) -> ExporterMetrics {
+        self.exporters.of(component)
+    }
+
+    /// The series of the `tracing` block.
+    pub fn tracing(&self) -> &TracingMetrics {
+        &self.tracing
+    }
+
     /// Removes the series of an endpoint that is no more.
     pub fn forget_endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) {
         self.write.forget(component, Some(endpoint));
@@ -124,6 +140,7 @@ impl Metrics {
         self.write.forget(component, None);
         self.receive_http.forget(component);
         self.tls.forget(&component.component_id);
+        self.exporters.forget(component);
     }
 
     /// The series of the graph.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::http_client::Credentials;
 use super::{Backoff, Client, Failure, Segments};
 use crate::pipeline::PushError;
+use crate::telemetry::traces::{Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
 /// Which API of a backend a call is for.
@@ -19,6 +20,16 @@ pub enum Api {
     Push,
     /// `/ingest`.
     Ingest,
+}
+
+impl Api {
+    /// The reference's name for spans of it.
+    pub fn span_name(self) -> &'static str {
+        match self {
+            Self::Push => "Push",
+            Self::Ingest => "AppendIngest",
+        }
+    }
 }
 
 /// What an endpoint is configured with.
@@ -137,13 +148,14 @@ impl Endpoint {
         &self.settings.alias
     }
 
-    /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt.
-    pub async fn call(&self, call: Call, observe: impl Fn(Attempt)) -> Settled {
+    /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt, which is a
+    /// span of this trace.
+    pub async fn call(&self, call: Call, trace: &Trace, observe: impl Fn(Attempt)) -> Settled {
         let mut attempts = 0;
         loop {
             attempts += 1;
             let began = Instant::now();
-            let result = self.attempt(&call).await;
+            let result = self.attempt(&call, attempts, trace).await;
             observe(Attempt { number: attempts, took: began.elapsed() });
             let failure = match result {
                 Ok(()) => return Settled { attempts, result: Ok(()) },
@@ -163,12 +175,34 @@ impl Endpoint {
         }
     }
 
-    async fn attempt(&self, call: &Call) -> Result<(), Failure> {
+    async fn attempt(&self, call: &Call, number: u32, trace: &Trace) -> Result<(), Failure> {
+        let mut span = trace.child("POST", SpanKind::Client);
+        span.record(|span| {
+            span.set("http.request.method", "POST");
+            span.set("server.address", self.base.authority.host());
+            span.set("server.port", self.base.port());
+            if number > 1 {
+                span.set("http.request.resend_count", number - 1);
+            }
+        });
+        let result = self.exchange(call, &mut span).await;
+        span.record(|span| {
+            if let Err(failure) = &result {
+                span.fail(&failure.error.cause);
+            }
+        });
+        result
+    }
+
+    async fn exchange(&self, call: &Call, span: &mut Span) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
         let mut request = self.request(call).map_err(|error| Failure {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
+        span.trace().inject(request.headers_mut());
+        // Without its query, where the labels are.
+        span.record(|span| span.set("url.full", &*self.base.without_query(request.uri().path())));
         let exchange = async {
             if let Some(credentials) = &self.settings.credentials {
                 let value = credentials.header().await.map_err(|error| Failure {
@@ -180,11 +214,13 @@ impl Endpoint {
             }
             self.client.send(request).await.map_err(|error| Failure::transport(&error))
         };
-        match tokio::time::timeout(limit, exchange).await {
-            Err(_) => Err(Failure::timeout(limit)),
-            Ok(Err(failure)) => Err(failure),
-            Ok(Ok(answer)) => Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err),
-        }
+        let answer = match tokio::time::timeout(limit, exchange).await {
+            Err(_) => return Err(Failure::timeout(limit)),
+            Ok(Err(failure)) => return Err(failure),
+            Ok(Ok(answer)) => answer,
+        };
+        span.record(|span| span.set("http.response.status_code", answer.status.as_u16()));
+        Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err)
     }
 
     fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
@@ -206,7 +242,7 @@ impl Endpoint {
     }
 }
 
-const USER_AGENT: &str = concat!("Flamegate/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("Flamegate/", env!("CARGO_PKG_VERSION"));
 
 impl Base {
     fn parse(url: &str) -> Result<Self, UrlError> {
@@ -222,6 +258,14 @@ impl Base {
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         Ok(Self { scheme, authority, path })
+    }
+
+    fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTPS { 443 } else { 80 })
+    }
+
+    fn without_query(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme, self.authority)
     }
 
     fn uri(&self, path: &'static str, query: Option<&str>) -> Result<Uri, http::Error> {

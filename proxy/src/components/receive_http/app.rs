@@ -10,10 +10,11 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use super::{ingest_route, push_route};
 use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
-use crate::pipeline::{Fanout, Origin, PushError, Retry, Share};
+use crate::pipeline::{Fanout, Fault, Origin, PushError, Retry, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
+use crate::telemetry::traces::{FinishedSpan, Span, SpanStatus, Tracer};
 use crate::wire::{ingest, push};
 
 const INGEST: Route = Route(ingest::PATH);
@@ -28,6 +29,7 @@ pub(super) struct ReceiveApp {
     pub(super) metrics: ReceiveHttpMetrics,
     /// Of lines about names that cannot be read.
     pub(super) unreadable_names: LogLimit,
+    tracer: Arc<Tracer>,
     /// The series of the usual case, so that it need not be looked up.
     ingest: RouteSeries,
     push: RouteSeries,
@@ -78,11 +80,12 @@ impl ReceiveApp {
         forward_to: Fanout,
         limits: Limits,
         metrics: ReceiveHttpMetrics,
+        tracer: Arc<Tracer>,
     ) -> Self {
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
         let (component_id, unreadable_names) = (component.to_string().into(), LogLimit::default());
-        Self { component_id, forward_to, limits, metrics, unreadable_names, ingest, push }
+        Self { component_id, forward_to, limits, metrics, unreadable_names, tracer, ingest, push }
     }
 
     fn series(&self, route: Route) -> &RouteSeries {
@@ -96,8 +99,8 @@ impl ReceiveApp {
     }
 }
 
-impl App for ReceiveApp {
-    fn route(&self, head: &Head) -> Result<Route, Box<Reply>> {
+impl ReceiveApp {
+    fn decide(&self, head: &Head) -> Result<Route, Box<Reply>> {
         let route = match head.path.as_str() {
             ingest::PATH => INGEST,
             push::PATH => PUSH,
@@ -121,12 +124,51 @@ impl App for ReceiveApp {
         })
     }
 
-    fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply> {
-        if route == PUSH {
-            async move { push_route::handle(&self, request).await }.boxed()
-        } else {
-            async move { ingest_route::handle(&self, request).await }.boxed()
+    /// The span of a request that is not handled.
+    fn record_refusal(&self, head: &Head, reply: &Reply) {
+        let route = [INGEST, PUSH].into_iter().find(|route| route.0 == head.path);
+        let name = route.map_or_else(|| method_label(&head.method), |route| route.0);
+        let mut span = self.tracer.receive(name, &head.headers, head.arrived);
+        span.record(|span| self.describe(span, head, route, reply));
+    }
+
+    fn describe(&self, span: &mut FinishedSpan, head: &Head, route: Option<Route>, reply: &Reply) {
+        span.set("flamegate.component_id", &*self.component_id);
+        span.set("http.request.method", method_label(&head.method));
+        span.set("network.protocol.version", if head.http2 { "2" } else { "1.1" });
+        if let Some(Route(route)) = route {
+            span.set("http.route", route);
         }
+        span.set("http.response.status_code", reply.status.as_u16());
+        let grpc = reply.trailers.as_ref().and_then(|trailers| trailers.get("grpc-status")?.to_str().ok());
+        if let Some(status) = grpc {
+            span.set("rpc.response.status_code", status);
+        }
+        if reply.status.is_server_error() && span.status == SpanStatus::Unset {
+            span.fail("");
+        }
+    }
+}
+
+impl App for ReceiveApp {
+    fn route(&self, head: &Head) -> Result<Route, Box<Reply>> {
+        self.decide(head).inspect_err(|reply| self.record_refusal(head, reply))
+    }
+
+    fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply> {
+        async move {
+            let head = request.head.clone();
+            let mut span = self.tracer.receive(route.0, &head.headers, head.arrived);
+            span.record(|span| span.set("http.request.body.size", request.body.len()));
+            let reply = if route == PUSH {
+                push_route::handle(&self, request, &mut span).await
+            } else {
+                ingest_route::handle(&self, request, &mut span).await
+            };
+            span.record(|span| self.describe(span, &head, Some(route), &reply));
+            reply
+        }
+        .boxed()
     }
 
     fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply {
@@ -135,6 +177,10 @@ impl App for ReceiveApp {
         } else {
             Reply::text(refusal.status(), format!("{refusal}\n"))
         };
+        // Work that goes on has its span already.
+        if !matches!(refusal, Refusal::Unanswered(_)) {
+            self.record_refusal(head, &reply);
+        }
         if *refusal == Refusal::Busy { come_again(reply) } else { reply }
     }
 
@@ -185,8 +231,18 @@ impl App for ReceiveApp {
 }
 
 /// The origin of everything in a request.
-pub(super) fn origin(memory: Share) -> Arc<Origin> {
-    Arc::new(Origin { arrived: SystemTime::now(), memory })
+pub(super) fn origin(span: &Span, memory: Share) -> Arc<Origin> {
+    Arc::new(Origin { arrived: SystemTime::now(), trace: span.trace().clone(), memory })
+}
+
+/// Notes what became of the profiles of a request. What is the sender's fault is no error of ours.
+pub(super) fn record_delivery(span: &mut Span, profiles: usize, error: Option<&PushError>) {
+    span.record(|span| {
+        span.set("flamegate.profiles", profiles);
+        if let Some(error) = error.filter(|error| error.fault != Fault::Sender) {
+            span.fail(&error.cause);
+        }
+    });
 }
 
 /// A reply to a sender for whose body no memory was left.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use profiler_core::labels::Labels;
 
-use super::app::{ReceiveApp, Unacceptable, come_again, origin, with_retry_after};
+use super::app::{ReceiveApp, Unacceptable, come_again, origin, record_delivery, with_retry_after};
 use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
+use crate::telemetry::traces::Span;
 use crate::wire::{ingest, ingest_name};
 
 /// Looks at the head alone.
@@ -24,7 +25,7 @@ pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
 }
 
 /// Takes a request that was received whole.
-pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
+pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) -> Reply {
     let Request { head, mut body, mut memory } = request;
     let labels = match labels(app, &head.query) {
         Ok(labels) => labels,
@@ -42,8 +43,8 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
     }
     let content_types = head.headers.get_all(header::CONTENT_TYPE).iter().cloned().collect();
     let body = Body::Ingest(Arc::new(IngestBody { query: head.query.clone(), content_types, bytes: body }));
-    let profile = Profile { labels, body, origin: origin(memory) };
-    answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await)
+    let profile = Profile { labels, body, origin: origin(span, memory) };
+    answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await, span)
 }
 
 /// The labels that `name` says. As in the reference a name that cannot be read is told to the log and leaves none.
@@ -91,8 +92,10 @@ fn undecodable(app: &ReceiveApp, error: &DecompressError) -> Reply {
     if *error == DecompressError::Busy { come_again(reply) } else { reply }
 }
 
-fn answer(outcomes: &[Outcome]) -> Reply {
-    match PushError::worst(outcomes.iter().filter_map(Outcome::worst)) {
+fn answer(outcomes: &[Outcome], span: &mut Span) -> Reply {
+    let worst = PushError::worst(outcomes.iter().filter_map(Outcome::worst));
+    record_delivery(span, 1, worst);
+    match worst {
         None => Reply::text(StatusCode::OK, ""),
         Some(error) => with_retry_after(Reply::text(error.status, format!("{error}\n")), error),
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::app::{ReceiveApp, Unacceptable, come_again, origin, with_retry_after};
+use super::app::{ReceiveApp, Unacceptable, come_again, origin, record_delivery, with_retry_after};
 use crate::ingest::{DecompressError, Head, Refusal, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
+use crate::telemetry::traces::Span;
 use crate::wire::connect::{self, Answer, Call, Codec, Protocol};
 use crate::wire::push;
 
@@ -50,7 +51,7 @@ pub(super) fn refuse(head: &Head, refusal: &Refusal) -> Reply {
 }
 
 /// Takes a request that was received whole.
-pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
+pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) -> Reply {
     let call = call_or_connect(&request.head);
     let Request { head, body, mut memory } = request;
     let series = match read(call, &head, body, app.limits.max_body_size, &mut memory).await {
@@ -61,13 +62,16 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request) -> Reply {
             return if refused.code == Code::Unavailable { come_again(reply) } else { reply };
         }
     };
-    let origin = origin(memory);
+    let origin = origin(span, memory);
     let profiles = series.into_iter().map(|series| series.into_profile(origin.clone())).collect();
     drop(origin);
     let batch = Batch { profiles };
+    let count = batch.profiles.iter().map(|profile| profile.body.profile_count()).sum();
     let labels: Vec<_> = batch.profiles.iter().map(|profile| profile.labels.clone()).collect();
     let outcomes = app.forward_to.push_each(batch).await;
-    match worst(&outcomes, &labels) {
+    let worst = worst(&outcomes, &labels);
+    record_delivery(span, count, worst.as_ref());
+    match worst {
         None => reply(call.success()),
         Some(error) => with_retry_after(failure(call, error.code, error.status, &error.cause), &error),
     }

@@ -11,6 +11,7 @@ use crate::filters::{FilterError, LabelsFilter, Verdict, VerdictCache};
 use crate::pipeline::{Batch, Body, Fanout, Outcome, ProfileOutcome, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{FanoutMetrics, RelabelMetrics};
+use crate::telemetry::traces::{Span, SpanKind, Trace};
 
 pub(super) struct RelabelStage {
     pub filter: Arc<LabelsFilter>,
@@ -34,11 +35,14 @@ impl RelabelStage {
         let mut sent = Batch::default();
         // For each profile that is sent on, what will be known of it.
         let mut slots: Vec<&mut ProfileOutcome> = Vec::with_capacity(batch.profiles.len());
+        let mut span = span(&batch);
+        let (mut dropped, mut failed) = (0usize, 0usize);
         for (mut profile, slot) in batch.profiles.into_iter().zip(&mut outcome.profiles) {
             self.metrics.processed.inc();
             match self.verdict(&profile.labels) {
                 Ok(Verdict::Drop(_)) => {
                     self.metrics.dropped.inc();
+                    dropped += 1;
                     continue;
                 }
                 Ok(Verdict::Unchanged) => {}
@@ -47,6 +51,7 @@ impl RelabelStage {
                     if let Some(line) = self.failures.admit() {
                         tracing::error!(component_id = %self.filter.settings().name, series = %profile.labels, err = %error, left_out = line.left_out, "relabelling failed");
                     }
+                    failed += 1;
                     slot.error = Some(PushError::internal(format!("relabelling failed: {error}")));
                     continue;
                 }
@@ -55,6 +60,16 @@ impl RelabelStage {
             sent.profiles.push(profile);
             slots.push(slot);
         }
+        span.record(|span| {
+            span.set("flamegate.component_id", &*self.filter.settings().name);
+            span.set("flamegate.series.kept", sent.profiles.len());
+            span.set("flamegate.series.dropped", dropped);
+            span.set("flamegate.series.failed", failed);
+            if failed > 0 {
+                span.fail("relabelling failed");
+            }
+        });
+        drop(span);
         if sent.profiles.is_empty() {
             return outcome;
         }
@@ -87,6 +102,12 @@ impl RelabelStage {
         self.metrics.cache_size.set(i64::try_from(size).unwrap_or(i64::MAX));
         Ok(verdict)
     }
+}
+
+/// Of judging the series, not of sending them on. All profiles of a batch have one origin.
+fn span(batch: &Batch) -> Span {
+    let trace = batch.profiles.first().map(|profile| &profile.origin.trace);
+    trace.unwrap_or(&Trace::default()).child("pyroscope.relabel", SpanKind::Internal)
 }
 
 /// What the counter of entries counts: pprof messages, and nothing on `/ingest`, as the reference does.

@@ -12,6 +12,7 @@ use super::*;
 use crate::component::Services;
 use crate::filters::Builtins;
 use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
+use crate::telemetry::traces::Trace;
 
 /// Compiled once for all tests.
 static BUILTINS: LazyLock<Builtins> = LazyLock::new(Builtins::default);
@@ -68,7 +69,8 @@ fn block(rules: &Json, cache_size: i64) -> String {
 
 async fn push(relabel: &Relabel, input: &Json) {
     let labels: std::collections::BTreeMap<String, String> = serde_json::from_value(input.clone()).unwrap();
-    let origin = Arc::new(Origin { arrived: std::time::SystemTime::now(), memory: Share::unbounded() });
+    let origin =
+        Arc::new(Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() });
     let labels = Labels::from_pairs(labels).unwrap();
     let profile = Profile { labels, body: Body::Pprof(Arc::new([])), origin };
     let outcome = relabel.stage.push(Batch { profiles: vec![profile] }).await;

@@ -12,6 +12,7 @@ use super::labels;
 use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
+use crate::telemetry::traces::SpanKind;
 use crate::upstream::{Api, Call, Endpoint};
 use crate::wire::{ingest, push};
 
@@ -65,9 +66,9 @@ impl WriteStage {
         let api = call.api;
         let outcome = match self.targets.as_slice() {
             [] => ProfileOutcome::default(),
-            [only] => only.send(call, profile).await,
+            [only] => only.send(call, profile, &self.component).await,
             several => {
-                let sending = several.iter().map(|target| target.send(call.clone(), profile));
+                let sending = several.iter().map(|target| target.send(call.clone(), profile, &self.component));
                 join(join_all(sending).await)
             }
         };
@@ -95,10 +96,11 @@ impl WriteStage {
 }
 
 impl Target {
-    async fn send(&self, call: Call, profile: &Profile) -> ProfileOutcome {
+    async fn send(&self, call: Call, profile: &Profile, component_id: &str) -> ProfileOutcome {
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();
-        let settled = self.endpoint.call(call, |attempt| {
+        let mut span = profile.origin.trace.child(api.span_name(), SpanKind::Internal);
+        let settled = self.endpoint.call(call, span.trace(), |attempt| {
             metrics.downstream.of(api).observe(attempt.took.as_secs_f64());
             if attempt.number > 1 {
                 metrics.retries.inc();
@@ -106,7 +108,17 @@ impl Target {
         });
         let settled = settled.await;
         metrics.endpoint.of(api).observe(began.elapsed().as_secs_f64());
-        let (bytes, profiles) = (profile.body.byte_len() as u64, profiles(&profile.body));
+        span.record(|span| {
+            span.set("flamegate.component_id", component_id);
+            span.set("flamegate.endpoint", &**self.endpoint.name());
+            span.set("flamegate.profiles", profile.body.profile_count());
+            span.set("flamegate.retries", settled.attempts.saturating_sub(1));
+            if let Err(error) = &settled.result {
+                span.fail(&error.cause);
+            }
+        });
+        drop(span);
+        let (bytes, profiles) = (profile.body.byte_len() as u64, profile.body.profile_count() as u64);
         let (sent, dropped) =
             ((&metrics.sent_bytes, &metrics.sent_profiles), (&metrics.dropped_bytes, &metrics.dropped_profiles));
         let (counted_bytes, counted_profiles) = if settled.result.is_ok() { sent } else { dropped };
@@ -133,12 +145,4 @@ fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
         PushError { cause: causes.join("; ").into(), ..worst.clone() }
     });
     ProfileOutcome { error, taken: outcomes.into_iter().flat_map(|outcome| outcome.taken).collect() }
-}
-
-/// What the counters of profiles count.
-fn profiles(body: &Body) -> u64 {
-    match body {
-        Body::Pprof(samples) => samples.len() as u64,
-        Body::Ingest(_) => 1,
-    }
 }

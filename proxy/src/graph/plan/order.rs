@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use alloy_syntax::{Diagnostic, Diagnostics};
 
-use super::Planned;
+use super::{Planned, Role, What};
 
 type Nodes = BTreeMap<Arc<str>, Planned>;
 
-/// Kahn's algorithm, by id where the order is open; what is left over is in a cycle or behind one.
+/// Kahn's algorithm; what is left over is in a cycle or behind one. Where the order is open, settings of the process and
+/// what they refer to come first, and then it is by id: they are in force before anything begins, and until all has
+/// ended.
 pub(super) fn sorted(mut nodes: Nodes) -> Result<Vec<Planned>, Diagnostics> {
     let mut waits_for: BTreeMap<Arc<str>, usize> = BTreeMap::new();
     let mut waiting: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
@@ -19,15 +21,17 @@ pub(super) fn sorted(mut nodes: Nodes) -> Result<Vec<Planned>, Diagnostics> {
             waiting.entry(referred.clone()).or_default().push(id.clone());
         }
     }
-    let mut ready: BTreeSet<Arc<str>> =
-        waits_for.iter().filter(|(_, count)| **count == 0).map(|(id, _)| id.clone()).collect();
+    let settings = settings(&nodes);
+    let rank = |id: Arc<str>| (!settings.contains(&id), id);
+    let mut ready: BTreeSet<(bool, Arc<str>)> =
+        waits_for.iter().filter(|(_, count)| **count == 0).map(|(id, _)| rank(id.clone())).collect();
     let mut ordered = Vec::with_capacity(nodes.len());
-    while let Some(id) = ready.pop_first() {
+    while let Some((_, id)) = ready.pop_first() {
         for next in waiting.remove(&id).unwrap_or_default() {
             if let Some(count) = waits_for.get_mut(&next) {
                 *count -= 1;
                 if *count == 0 {
-                    ready.insert(next);
+                    ready.insert(rank(next));
                 }
             }
         }
@@ -40,6 +44,19 @@ pub(super) fn sorted(mut nodes: Nodes) -> Result<Vec<Planned>, Diagnostics> {
             Err(Diagnostic::error(&at.block.file, at.block.header, message).into())
         }
     }
+}
+
+/// The blocks of settings and all that they refer to.
+fn settings(nodes: &Nodes) -> BTreeSet<Arc<str>> {
+    let is_settings = |node: &&Planned| matches!(node.what, What::Kind(kind) if kind.role == Role::Settings);
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Planned> = nodes.values().filter(is_settings).collect();
+    while let Some(node) = open.pop() {
+        if found.insert(node.id.clone()) {
+            open.extend(node.refers_to.iter().filter_map(|id| nodes.get(id)));
+        }
+    }
+    found
 }
 
 /// One cycle among nodes of which each refers to another one.

@@ -290,7 +290,7 @@ fn options_that_cannot_be_are_refused() {
         ("tls_config { ca_pem = \"a\" }", "no certificate in it"),
         ("tls_config { cert_file = \"a\" }", "exactly one of key_pem or key_file must be configured"),
         ("tls_config { key_file = \"a\" }", "exactly one of cert_pem or cert_file must be configured"),
-        ("tls_config { min_version = \"TLS10\" }", "is older than what Flamegate speaks"),
+        ("tls_config { min_version = \"TLS10\" }", "is a version that Flamegate does not speak"),
         ("tls_config { server_name = \"a b\" }", "is neither a DNS name nor an IP address"),
     ] {
         let error = arguments(config).unwrap_err();

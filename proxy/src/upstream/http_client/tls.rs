@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use self::unverified::Unverified;
 use super::{parse_server_name, secret_file};
 use crate::tls::Version;
+use crate::upstream::ClientSettings;
 
 mod unverified;
 
@@ -146,12 +147,18 @@ impl TlsConfigArguments {
         builder.with_client_auth_cert(chain, key).map_err(refused("the client's certificate or key"))
     }
 
+    /// The settings of rustls, from files that are read once, for a client of another kind.
+    pub(crate) fn settings(&self, http2_only: bool) -> Result<ClientSettings, TlsError> {
+        let tls = self.client_config(&self.material()?)?;
+        Ok(ClientSettings { tls, server_name: self.server_name()?, http2_only })
+    }
+
     /// The name that the server must prove to have, where it is not the URL's.
     pub(super) fn server_name(&self) -> Result<Option<ServerName<'static>>, TlsError> {
         Some(&self.server_name).filter(|name| !name.is_empty()).map(|name| parse_server_name(name)).transpose()
     }
 
-    fn validate(&self) -> Result<(), Invalid> {
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
         let key_given = !self.key_pem.is_empty();
         for (text, file, message) in [
             (!self.ca_pem.is_empty(), &self.ca_file, "at most one of ca_pem and ca_file must be configured"),
