@@ -8,6 +8,7 @@ use flamegate_tests::otlp::{Answer, OtlpReceiver};
 use flamegate_tests::polling::{DEADLINE, eventually};
 use flamegate_tests::push_client::PushClient;
 use flamegate_tests::spine::good_push;
+use futures_util::future::join_all;
 
 use super::{ALL, GRPC, HTTP, Traced, no_violations, over_grpc, over_http, servers};
 
@@ -27,7 +28,7 @@ fn each(receiver: &OtlpReceiver, exporter: &str) -> [(String, &'static str); 2] 
 
 #[tokio::test]
 async fn what_a_server_is_too_busy_for_comes_again() {
-    for index in 0..2 {
+    let cases = (0..2).map(async |index: usize| {
         let receiver = OtlpReceiver::start().await.unwrap();
         receiver.answer(Answer::Busy);
         let (blocks, exporter) = each(&receiver, QUICK_RETRY)[index].clone();
@@ -41,12 +42,14 @@ async fn what_a_server_is_too_busy_for_comes_again() {
         assert_eq!(receiver.spans().len() as f64, SPANS);
         assert_eq!(traced.metric(FAILED, exporter).await, 0.0);
         no_violations(&receiver);
-    }
+    });
+    // Side by side: most of their time is the batch's.
+    join_all(cases).await;
 }
 
 #[tokio::test]
 async fn what_a_server_refuses_does_not_come_again() {
-    for index in 0..2 {
+    let cases = (0..2).map(async |index: usize| {
         let receiver = OtlpReceiver::start().await.unwrap();
         receiver.answer(Answer::Refuse);
         let (blocks, exporter) = each(&receiver, QUICK_RETRY)[index].clone();
@@ -63,7 +66,9 @@ async fn what_a_server_refuses_does_not_come_again() {
         traced.flamegate.wait_for_log("too old", DEADLINE).await.unwrap();
         assert_eq!(receiver.requests().len(), 2);
         no_violations(&receiver);
-    }
+    });
+    // Side by side: most of their time is the batch's.
+    join_all(cases).await;
 }
 
 #[tokio::test]
@@ -123,7 +128,7 @@ async fn without_retry_or_queue_a_batch_has_one_attempt() {
 
 #[tokio::test]
 async fn the_last_spans_leave_before_the_process_does() {
-    for index in 0..2 {
+    let cases = (0..2).map(async |index: usize| {
         let receiver = OtlpReceiver::start().await.unwrap();
         let (blocks, _) = each(&receiver, "")[index].clone();
         let slowly = Script::always(BackendAnswer::Judge.after(Duration::from_secs(1)));
@@ -139,7 +144,9 @@ async fn the_last_spans_leave_before_the_process_does() {
         assert_eq!(in_flight.await.unwrap(), None);
         assert_eq!(receiver.spans().len() as f64, SPANS, "{:#?}", receiver.spans());
         no_violations(&receiver);
-    }
+    });
+    // Side by side: most of their time is the batch's.
+    join_all(cases).await;
 }
 
 #[tokio::test]

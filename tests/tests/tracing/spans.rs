@@ -6,6 +6,7 @@ use flamegate_tests::otlp::{OtlpReceiver, Span, Via};
 use flamegate_tests::push_api::PushRequest;
 use flamegate_tests::push_client::{Protocol, PushClient};
 use flamegate_tests::spine::{RECEIVE, WRITE, good_profile};
+use futures_util::future::join_all;
 use http::StatusCode;
 
 use super::{ALL, GRPC, HTTP, Traced, no_violations, over_grpc, over_http, servers};
@@ -28,7 +29,8 @@ fn named<'s>(spans: &[&'s Span], name: &str) -> Vec<&'s Span> {
 
 #[tokio::test]
 async fn a_push_with_a_retry_is_a_trace_over_each_protocol() {
-    for (via, gzip) in [(Via::Http, true), (Via::Http, false), (Via::Grpc, true), (Via::Grpc, false)] {
+    let cases = [(Via::Http, true), (Via::Http, false), (Via::Grpc, true), (Via::Grpc, false)];
+    let cases = cases.map(async |(via, gzip)| {
         let receiver = OtlpReceiver::start().await.unwrap();
         let (mut blocks, exporter) = match via {
             Via::Http => (over_http(&receiver, ALL, ""), HTTP),
@@ -103,7 +105,8 @@ async fn a_push_with_a_retry_is_a_trace_over_each_protocol() {
         traced.wait_metric("otelcol_exporter_sent_spans_total", exporter, 5.0).await.unwrap();
         assert_eq!(traced.metric("otelcol_exporter_queue_size", exporter).await, 0.0);
         assert_eq!(traced.metric("otelcol_exporter_queue_capacity", exporter).await, 1000.0);
-    }
+    });
+    join_all(cases).await;
 }
 
 #[tokio::test]
