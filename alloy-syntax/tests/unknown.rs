@@ -152,7 +152,7 @@ fn blocks() {
         // The errors beside.
         ("targets = none".to_owned(), "1:1: missing required attribute \"forward_to\""),
         ("forward_to = none\nname = [1]".to_owned(), "3:8: [1] should be string, got array"),
-        ("forward_to = none\nnam = 1".to_owned(), "3:1: unrecognized attribute name \"nam\""),
+        ("forward_to = none\nlabel = 1".to_owned(), "3:1: unrecognized attribute name \"label\""),
         ("forward_to = none\none { port = true }".to_owned(), "3:14: true should be number, got bool"),
         (format!("{known}\nmany {{ port = none }}\nmany {{ port = true }}"), "4:15: true should be number, got bool"),
         (
