@@ -7,6 +7,8 @@ use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 mod local_file;
 mod receive_http;
 mod relabel;
+mod sift;
+mod size;
 mod write;
 
 pub use local_file::LocalFile;
