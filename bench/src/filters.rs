@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         tables: Arc::new(Tables::default()),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
+        cpu_share: 1.0,
     };
     let sandboxed = LabelsFilter::new(&module, settings)?;
     let cache = VerdictCache::new(NonZeroUsize::new(SETS).context("no sets")?);

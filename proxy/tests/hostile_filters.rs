@@ -43,14 +43,14 @@ struct Bench {
 
 impl Bench {
     fn new(config: &str) -> Self {
-        Self::with(settings(config), Remember::default(), 1.0)
+        Self::with(settings(config), Remember::default())
     }
 
-    fn with(settings: FilterSettings, remember: Remember, cpu_share: f64) -> Self {
+    fn with(settings: FilterSettings, remember: Remember) -> Self {
         let metrics = Metrics::new();
         let component = ComponentLabels::top_level(format!("wasm.filter.{}", settings.name).into());
         let generation = Generation::new(&MODULE, settings, remember).unwrap();
-        let filter = Filter::new(Arc::new(generation), &HOST, cpu_share, metrics.filter(&component));
+        let filter = Filter::new(Arc::new(generation), &HOST, metrics.filter(&component));
         Self { filter, metrics }
     }
 
@@ -75,6 +75,7 @@ fn settings(config: &str) -> FilterSettings {
         tables: Arc::default(),
         timeout: Duration::from_millis(50),
         memory_limit: MEMORY_LIMIT,
+        cpu_share: 1.0,
     }
 }
 
@@ -166,7 +167,7 @@ async fn every_tenth_call_traps_and_the_others_do_not() {
 
 /// What the label `count` of three calls with the same labels is.
 async fn counts(config: &str, deterministic: Option<bool>) -> [String; 3] {
-    let bench = Bench::with(settings(config), Remember { deterministic, ..remember() }, 1.0);
+    let bench = Bench::with(settings(config), Remember { deterministic, ..remember() });
     let mut counts = [const { String::new() }; 3];
     for count in &mut counts {
         match bench.judge(&labels(&[("a", "b")])).await.unwrap() {
@@ -201,7 +202,7 @@ async fn rows_of_tables_are_looked_up() {
     let mut tables = Tables::default();
     tables.add("pods", "pod", &[target("a", "shop"), target("b", "pay")]).unwrap();
     let settings = FilterSettings { tables: Arc::new(tables), ..settings("lookup=pods") };
-    let bench = Bench::with(settings, remember(), 1.0);
+    let bench = Bench::with(settings, remember());
     let found = bench.judge(&labels(&[("key", "b")])).await;
     assert_eq!(found, Ok(Verdict::Replace(labels(&[("key", "b"), ("pod", "b"), ("team", "pay")]))));
     assert_eq!(bench.judge(&labels(&[("key", "c")])).await, Ok(Verdict::Unchanged));

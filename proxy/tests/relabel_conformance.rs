@@ -30,6 +30,7 @@ fn filter(rules: &Value) -> Result<LabelsFilter, ConfigureError> {
         tables: Arc::new(Tables::default()),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
+        cpu_share: 1.0,
     };
     LabelsFilter::new(&MODULE, settings)
 }

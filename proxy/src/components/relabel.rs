@@ -122,6 +122,7 @@ fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Res
         tables: Arc::new(Tables::default()),
         timeout: TIMEOUT,
         memory_limit: MEMORY_LIMIT,
+        cpu_share: CPU_SHARE,
     };
     let Context { component, services } = context;
     let built_in = services.filters.builtin(Builtin::RELABEL);
@@ -131,7 +132,7 @@ fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Res
     let generation = generation.map_err(|error| Invalid::block(error.to_string()))?;
     let metrics = services.metrics.filter(component);
     metrics.loaded(origin);
-    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, CPU_SHARE, metrics)))
+    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, metrics)))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Component for WasmFilter {
                 let running = previous.map(|previous| (&*previous.launch, previous.stage.filter.generation()));
                 let metrics = services.metrics.filter(component);
                 let (generation, standing) = launch.first(running, &metrics).map_err(LaunchError::into_invalid)?;
-                let filter = Filter::new(Arc::new(generation), &services.filters, arguments.cpu_share, metrics);
+                let filter = Filter::new(Arc::new(generation), &services.filters, metrics);
                 (Arc::new(filter), Arc::new(Mutex::new(standing)))
             }
         };

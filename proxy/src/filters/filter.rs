@@ -1,6 +1,6 @@
 //! A filter as a component has it: the generation that runs, and what keeps a slow one from hurting others.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use profiler_core::labels::Labels;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::breaker::{Breaker, BreakerState, Settled};
+use super::breaker::{BreakerState, Settled};
 use super::pool::Pool;
 use super::{FilterError, FilterHost, Generation, Verdict};
 use crate::telemetry::metrics::FilterMetrics;
@@ -25,9 +25,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A filter that runs.
 pub struct Filter {
     current: ArcSwap<Generation>,
-    breaker: Breaker,
-    /// Quick calls that are missing until calls are made on the threads that serve again.
-    probation: AtomicU32,
     /// Bounds what one slow filter takes from the other slow ones.
     turns: Semaphore,
     pool: Pool,
@@ -62,12 +59,10 @@ struct Call {
 }
 
 impl Filter {
-    /// Runs a generation. Above this share of all processors within a second it rests; 1 is no bound.
-    pub fn new(generation: Arc<Generation>, host: &FilterHost, cpu_share: f64, metrics: FilterMetrics) -> Self {
+    /// Runs a generation.
+    pub fn new(generation: Arc<Generation>, host: &FilterHost, metrics: FilterMetrics) -> Self {
         Self {
             current: ArcSwap::new(generation),
-            breaker: Breaker::new(cpu_share),
-            probation: AtomicU32::new(0),
             turns: Semaphore::new((Pool::size() / 2).max(1)),
             pool: host.pool().clone(),
             metrics,
@@ -123,7 +118,7 @@ impl Filter {
 
     /// Whether it is asked.
     pub fn breaker(&self) -> BreakerState {
-        self.breaker.state()
+        self.current.load().breaker.state()
     }
 
     /// What was seen of it.
@@ -140,7 +135,7 @@ impl Filter {
         self.metrics.memory_max.set(gauge(usage.memory_high_water()));
         self.metrics.cache_entries.set(gauge(cache.entries));
         self.metrics.cache_bytes.set(gauge(cache.bytes));
-        self.metrics.breaker.set(match self.breaker.state() {
+        self.metrics.breaker.set(match generation.breaker.state() {
             BreakerState::Closed => 0,
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
@@ -148,8 +143,8 @@ impl Filter {
     }
 
     async fn ask(&self, generation: &Arc<Generation>, labels: &Labels) -> Result<Verdict, FilterError> {
-        let admitted = self.breaker.admit()?;
-        let here = match self.probation.load(Ordering::Relaxed) {
+        let admitted = generation.breaker.admit()?;
+        let here = match generation.probation.load(Ordering::Relaxed) {
             0 => call_here(generation, labels),
             _ => None,
         };
@@ -160,13 +155,13 @@ impl Filter {
         self.metrics.calls.inc();
         self.metrics.call_seconds.observe(call.took.as_secs_f64());
         if call.took > QUICK {
-            self.probation.store(PROBATION, Ordering::Relaxed);
+            generation.probation.store(PROBATION, Ordering::Relaxed);
             let mut observed = self.observed();
             observed.slowest_call = observed.slowest_call.max(call.took);
         } else {
             // Never below 0, whoever counts at the same time.
             let fewer = |missing: u32| missing.checked_sub(1);
-            let _counted = self.probation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
+            let _counted = generation.probation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
         }
         let timed_out = matches!(call.answer, Err(FilterError::Timeout(_)));
         let component_id = &*generation.filter().settings().name;

@@ -1,19 +1,23 @@
 //! A module with its configuration, tables, instances and verdicts: what takes the place of another as a whole.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use profiler_core::labels::Labels;
 
+use super::breaker::Breaker;
 use super::cache::CacheSize;
 use super::{ConfigureError, FilterSettings, LabelsFilter, Module, Verdict, VerdictCache};
 
 /// A configured filter and the verdicts that it has made. A verdict is kept only beside the filter that made it: with
-/// another module, configuration or table come other verdicts.
+/// another module, configuration or table come other verdicts. So is what is known of its slowness.
 pub struct Generation {
     number: u64,
     filter: LabelsFilter,
     cache: Option<VerdictCache>,
+    pub(super) breaker: Breaker,
+    /// Quick calls that are missing until calls are made on the threads that serve again.
+    pub(super) probation: AtomicU32,
 }
 
 /// Which verdicts are kept.
@@ -33,7 +37,8 @@ impl Generation {
         let filter = LabelsFilter::new(module, settings)?;
         let is_deterministic = remember.deterministic.unwrap_or(filter.described().deterministic);
         let cache = remember.label_sets.filter(|_| is_deterministic).map(VerdictCache::new);
-        Ok(Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), filter, cache })
+        let (number, breaker) = (NUMBER.fetch_add(1, Ordering::Relaxed), Breaker::new(filter.settings().cpu_share));
+        Ok(Self { number, filter, cache, breaker, probation: AtomicU32::new(0) })
     }
 
     /// Counts the generations of the process.

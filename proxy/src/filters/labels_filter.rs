@@ -26,6 +26,8 @@ pub struct FilterSettings {
     pub timeout: Duration,
     /// The most memory that an instance may have, in bytes.
     pub memory_limit: usize,
+    /// The most that it may take of all processors in a second; above it, it rests. 1 and more is no bound.
+    pub cpu_share: f64,
 }
 
 /// A filter with its configuration. Its calls run on the caller's thread, each on an instance of its own.

@@ -9,7 +9,7 @@ use super::*;
 const MANY_STEPS: &str = "spin=50000000";
 
 fn slow(timeout: Duration, cpu_share: f64) -> Bench {
-    Bench::with(FilterSettings { timeout, ..settings(MANY_STEPS) }, Remember::default(), cpu_share)
+    Bench::with(FilterSettings { timeout, cpu_share, ..settings(MANY_STEPS) }, Remember::default())
 }
 
 #[tokio::test]
@@ -38,11 +38,8 @@ async fn a_slow_filter_leaves_the_threads_that_serve() {
 
 #[tokio::test]
 async fn five_timeouts_in_a_row_give_it_a_rest_and_then_it_is_tried_again() {
-    let bench = Bench::with(
-        FilterSettings { timeout: Duration::from_millis(10), ..settings("loop") },
-        Remember::default(),
-        1.0,
-    );
+    let bench =
+        Bench::with(FilterSettings { timeout: Duration::from_millis(10), ..settings("loop") }, Remember::default());
     let series = labels(&[("a", "b")]);
     for _ in 0..5 {
         assert_eq!(bench.judge(&series).await.unwrap_err().0, "timeout");
@@ -91,4 +88,15 @@ async fn many_calls_of_a_slow_filter_at_once_all_end() {
         assert!(["verdict", "timeout", "resting", "busy"].contains(&kind), "{kind}");
     }
     assert!(bench.filter.metrics().instances.get() <= 16);
+}
+
+#[tokio::test]
+async fn a_module_that_takes_over_is_asked_though_the_one_of_before_rests() {
+    let bench = slow(DEADLINE, 0.0001);
+    let series = labels(&[("a", "b")]);
+    bench.judge(&series).await.unwrap();
+    assert_eq!(bench.judge(&series).await.unwrap_err().0, "resting");
+    let mended = Generation::new(&MODULE, settings("unchanged"), Remember::default()).unwrap();
+    bench.filter.swap(Arc::new(mended));
+    assert_eq!(bench.judge(&series).await, Ok(Verdict::Unchanged));
 }

@@ -27,7 +27,7 @@ async fn no_verdict_of_before_after_a_swap() {
     let modules = BUILDS.map(build);
     let metrics = Metrics::new();
     let component = ComponentLabels::top_level("wasm.filter.swapped".into());
-    let filter = Filter::new(generation(&modules[0]), &HOST, 1.0, metrics.filter(&component));
+    let filter = Filter::new(generation(&modules[0]), &HOST, metrics.filter(&component));
     let filter = Arc::new(filter);
     // Swaps that have begun, and that are done.
     let (begun, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -120,7 +120,7 @@ fn look(launch: &Launch, filter: &Filter, refused: &mut Option<Digest>) -> Resul
             Ok(Seen::Swapped(digest))
         }
         Err(error) => {
-            *refused = Some(digest);
+            *refused = error.is_final().then_some(digest);
             Err(error)
         }
     }

@@ -19,7 +19,6 @@ pub(super) struct Launch {
     expected: Option<Digest>,
     settings: FilterSettings,
     remember: Remember,
-    cpu_share: f64,
     host: FilterHost,
 }
 
@@ -39,6 +38,17 @@ pub(super) enum LaunchError {
 }
 
 impl LaunchError {
+    /// Whether the same bytes would be refused again.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::OtherFile { .. } | Self::Config { .. } => true,
+            Self::Compile { error, .. } => {
+                matches!(error, CompileError::Component(_) | CompileError::Refused(_) | CompileError::World(_))
+            }
+            Self::File(_) | Self::Configure { .. } => false,
+        }
+    }
+
     /// As an objection to the block, at the attribute whose fault it is.
     pub(super) fn into_invalid(self) -> Invalid {
         let attribute = match self {
@@ -55,9 +65,9 @@ impl LaunchError {
 impl PartialEq for Launch {
     fn eq(&self, other: &Self) -> bool {
         let all = |launch: &Self| {
-            let Self { path, expected, remember, cpu_share, .. } = launch;
+            let Self { path, expected, remember, .. } = launch;
             let is_remembered = remember.label_sets.is_some();
-            (path.clone(), *expected, remember.deterministic, is_remembered, cpu_share.to_bits())
+            (path.clone(), *expected, remember.deterministic, is_remembered)
         };
         all(self) == all(other) && self.settings == other.settings
     }
@@ -76,9 +86,9 @@ impl Launch {
                 tables: Arc::new(TableArguments::all(&arguments.tables)?),
                 timeout: arguments.timeout,
                 memory_limit: arguments.memory_limit.bytes(),
+                cpu_share: arguments.cpu_share,
             },
             remember: Remember { label_sets, deterministic: arguments.deterministic },
-            cpu_share: arguments.cpu_share,
             host: context.services.filters.clone(),
         })
     }
