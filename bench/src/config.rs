@@ -12,7 +12,7 @@ use clap::{Args, value_parser};
 use flamegate::component::Services;
 use flamegate::components::KINDS;
 use flamegate::config::{Source, Sources};
-use flamegate::filters::Builtins;
+use flamegate::filters::FilterHost;
 use flamegate::graph::{Graph, Text};
 use procfs::process::Process;
 
@@ -79,7 +79,7 @@ fn measure(text: &str) -> anyhow::Result<Took> {
     let parsed = Text::parse(black_box(&sources))?;
     let parse = began.elapsed();
 
-    let services = Services::new(PathBuf::new(), Builtins::default());
+    let services = Services::new(PathBuf::new(), FilterHost::default());
     let began = Instant::now();
     let checked = Graph::check(&parsed, KINDS, &services);
     let validate = began.elapsed();

@@ -4,11 +4,12 @@
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use flamegate::filters::{Builtins, FilterSettings, LabelsFilter, Verdict, VerdictCache};
+use flamegate::filters::{Builtin, FilterHost, FilterSettings, LabelsFilter, Tables, Verdict, VerdictCache};
 use flamegate_relabel::{Action, Rule, RuleSet, Verdict as NativeVerdict};
 use profiler_core::labels::Labels;
 
@@ -27,14 +28,16 @@ const SETS: usize = 1000;
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let sets = (0..SETS).map(label_set).collect::<Result<Vec<_>, _>>()?;
     let native = RuleSet::compile(rules())?;
-    let (engine, compiled) = Builtins::default().relabel()?;
+    let (module, _) = FilterHost::default().builtin(Builtin::RELABEL)?;
     let settings = FilterSettings {
         name: "bench".into(),
         config: serde_json::to_string(&rules())?,
+        tables: Arc::new(Tables::default()),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
+        cpu_share: 1.0,
     };
-    let sandboxed = LabelsFilter::new(&engine, &compiled, settings)?;
+    let sandboxed = LabelsFilter::new(&module, settings)?;
     let cache = VerdictCache::new(NonZeroUsize::new(SETS).context("no sets")?);
     for set in &sets {
         let verdict = sandboxed.apply(set)?;

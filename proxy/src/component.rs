@@ -15,7 +15,7 @@ use alloy_syntax::{Arguments, CapsuleValue, DecodeError, DecodeValue, Invalid, V
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::filters::Builtins;
+use crate::filters::FilterHost;
 use crate::pipeline::{Flow, Receiver};
 use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -123,8 +123,8 @@ impl Context<'_> {
 pub struct Services {
     /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// The filters that are compiled in.
-    pub builtins: Builtins,
+    /// What runs filters.
+    pub filters: FilterHost,
     /// Addresses that are listened on.
     pub listeners: Arc<Listeners>,
     /// Where components may keep files.
@@ -143,10 +143,10 @@ pub struct Services {
 
 impl Services {
     /// The services of a process that keeps its files there.
-    pub fn new(storage_path: PathBuf, builtins: Builtins) -> Self {
+    pub fn new(storage_path: PathBuf, filters: FilterHost) -> Self {
         Self {
             metrics: Metrics::new(),
-            builtins,
+            filters,
             listeners: Arc::default(),
             storage_path,
             changes: Arc::default(),

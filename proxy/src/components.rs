@@ -8,12 +8,16 @@ mod local_file;
 mod otelcol;
 mod receive_http;
 mod relabel;
+mod sift;
+mod size;
+mod wasm_filter;
 mod write;
 
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
+pub use wasm_filter::WasmFilter;
 pub use write::Write;
 
 /// Every kind of block that becomes a component.
@@ -32,4 +36,5 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Write>(),
+    Kind::of::<WasmFilter>(),
 ];

@@ -1,17 +1,40 @@
 //! The Wasm host: filters run in a sandbox that they cannot leave, for as long and in as much memory as they may.
 //!
+//! [`FilterHost`] compiles a [`Module`]; a [`Generation`] is one with a configuration, its tables, its instances and
+//! the verdicts that it has made; a [`Filter`] asks the generation that runs, and spares others a slow one.
+//!
 //! Only this module knows wasmtime.
 
 mod bindings;
+mod breaker;
 mod builtins;
 mod cache;
+mod code_store;
 mod compiler;
+mod digest;
 mod engine;
+mod error;
+mod filter;
+mod generation;
 mod guest_log;
+mod host;
+mod instance;
 mod labels_filter;
+mod pool;
+mod tables;
+mod verdict;
 
-pub use builtins::Builtins;
-pub use cache::VerdictCache;
-pub use compiler::{COMPILE_COMMAND, Compiler, Source, compile_to_stdout};
-pub use engine::{CompileError, CompiledFilter, Engine};
-pub use labels_filter::{ConfigureError, FilterError, FilterSettings, LabelsFilter, Verdict};
+pub use breaker::BreakerState;
+pub use builtins::Builtin;
+pub use cache::{CacheSize, VerdictCache};
+pub use compiler::{COMPILE_COMMAND, CodeOrigin, Compiler, compile_to_stdout};
+pub use digest::{Digest, NoDigest};
+pub use engine::{CompileError, MAX_MEMORY};
+pub use error::{ConfigureError, ERROR_KINDS, FilterError};
+pub use filter::{Filter, Judged, Observed};
+pub use generation::{Generation, Remember};
+pub use host::{FilterHost, Module};
+pub use instance::Described;
+pub use labels_filter::{FilterSettings, LabelsFilter};
+pub use tables::{MAX_ROWS, TableError, Tables};
+pub use verdict::{AnswerError, Verdict};

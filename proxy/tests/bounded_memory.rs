@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use flamegate::component::Services;
-use flamegate::filters::Builtins;
+use flamegate::filters::FilterHost;
 use flamegate::graph::Controller;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,7 +125,7 @@ async fn flamegate(backend: SocketAddr) -> SocketAddr {
         "#
     );
     std::fs::write(&path, config).unwrap();
-    let services = Services::new(folder.path().to_owned(), Builtins::default());
+    let services = Services::new(folder.path().to_owned(), FilterHost::default());
     let controller = Box::leak(Box::new(Controller::new(path, Arc::new(services))));
     controller.load().await.unwrap();
     controller.listening().first().unwrap().1

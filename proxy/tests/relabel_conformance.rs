@@ -7,33 +7,32 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use flamegate::filters::{
-    Builtins, CompiledFilter, Compiler, ConfigureError, Engine, FilterSettings, LabelsFilter, Source, Verdict,
-};
+use flamegate::filters::{Builtin, ConfigureError, FilterHost, FilterSettings, LabelsFilter, Module, Tables, Verdict};
 use profiler_core::labels::Labels;
 use serde_json::{Value, json};
 
-static COMPONENT: LazyLock<(Engine, CompiledFilter)> =
-    LazyLock::new(|| match std::env::var_os("FLAMEGATE_RELABEL_COMPONENT") {
-        None => Builtins::default().relabel().unwrap(),
-        Some(path) => {
-            let engine = Engine::new().unwrap();
-            let compiled = engine.compile(&Compiler::Here, Source::Bytes(&std::fs::read(path).unwrap())).unwrap();
-            (engine, compiled)
-        }
-    });
+static MODULE: LazyLock<Module> = LazyLock::new(|| {
+    let host = FilterHost::default();
+    let loaded = match std::env::var_os("FLAMEGATE_RELABEL_COMPONENT") {
+        None => host.builtin(Builtin::RELABEL),
+        Some(path) => host.load(&std::fs::read(path).unwrap()),
+    };
+    loaded.unwrap().0
+});
 
 fn filter(rules: &Value) -> Result<LabelsFilter, ConfigureError> {
     let settings = FilterSettings {
         name: "conformance".into(),
         config: rules.to_string(),
+        tables: Arc::new(Tables::default()),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
+        cpu_share: 1.0,
     };
-    LabelsFilter::new(&COMPONENT.0, &COMPONENT.1, settings)
+    LabelsFilter::new(&MODULE, settings)
 }
 
 fn cases(file: &str) -> Vec<Value> {

@@ -24,6 +24,12 @@ pub(crate) enum Ring {
 
 const RINGS: [Ring; 4] = [Ring::Checks, Ring::Guests, Ring::Units, Ring::EndToEnd];
 
+/// For each filter the test that runs it, and the variable that hands the test the rebuilt one.
+const TESTS_OF_GUESTS: [(&str, &str, &str); 2] = [
+    ("hostile", "hostile_filters", "FLAMEGATE_HOSTILE_COMPONENT"),
+    ("relabel", "relabel_conformance", "FLAMEGATE_RELABEL_COMPONENT"),
+];
+
 /// With the build from an empty folder the step takes under two minutes; `cargo xtask soak fuzz` takes its time.
 const FUZZING: Duration = Duration::from_secs(60);
 
@@ -53,10 +59,12 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
     for guest in &report.guests {
         let same = if guest.same_bytes { "the same bytes" } else { "not the recorded toolchain: bytes not compared" };
         println!("{}: rebuilt, {same}; committed {}", guest.name, guest.committed.display());
-        let rebuilt = guest.rebuilt.as_os_str();
+        let (_, test, variable) = TESTS_OF_GUESTS
+            .iter()
+            .find(|(name, ..)| *name == guest.name)
+            .with_context(|| format!("no test is known that runs {}: name one in TESTS_OF_GUESTS", guest.name))?;
         steps::run(
-            command(root, "cargo test -p flamegate --test relabel_conformance")
-                .env("FLAMEGATE_RELABEL_COMPONENT", rebuilt),
+            command(root, &format!("cargo test -p flamegate --test {test}")).env(variable, guest.rebuilt.as_os_str()),
         )?;
     }
     Ok(())

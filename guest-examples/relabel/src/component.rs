@@ -17,7 +17,7 @@ use bindings::flamegate::filter::types::{Info, Label, Patch, Verdict};
     reason = "generated from the contract"
 )]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "labels-filter" });
+    wit_bindgen::generate!({ path: "../../wit", world: "labels-filter", with: { "flamegate:filter/tables@0.1.0": super } }); // It looks nothing up: no trace of it.
 
     export!(Component with_types_in self);
 

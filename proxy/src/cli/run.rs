@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::component::Services;
-use crate::filters::{Builtins, Compiler};
+use crate::filters::{Compiler, FilterHost};
 use crate::graph::Controller;
 use crate::telemetry::logs::{self, Logs};
 use crate::web;
@@ -114,8 +114,9 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
 }
 
 fn services(flags: &RunFlags, logs: &Logs) -> Services {
-    let builtins = Builtins::new(Compiler::Child("/proc/self/exe".into()));
-    Services { logs: Some(logs.clone()), ..Services::new(flags.storage_path.clone(), builtins) }
+    let compiled = flags.storage_path.join("compiled-filters");
+    let filters = FilterHost::new(Compiler::Child("/proc/self/exe".into()), Some(compiled));
+    Services { logs: Some(logs.clone()), ..Services::new(flags.storage_path.clone(), filters) }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

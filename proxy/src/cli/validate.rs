@@ -11,7 +11,7 @@ use super::output::{Format, complain, print};
 use crate::component::Services;
 use crate::components::KINDS;
 use crate::config::{ReadError, Source, Sources};
-use crate::filters::Builtins;
+use crate::filters::FilterHost;
 use crate::graph::{Graph, Text};
 
 /// Flags of `validate`.
@@ -57,7 +57,7 @@ fn validate(path: &Path) -> Result<(Diagnostics, Vec<Source>), ReadError> {
         Ok(text) => text,
         Err(diagnostics) => return Ok((diagnostics, sources.files)),
     };
-    let services = Services::new(PathBuf::new(), Builtins::default());
+    let services = Services::new(PathBuf::new(), FilterHost::default());
     let (found, imported) = match Graph::check(&text, KINDS, &services) {
         Ok(checked) => (checked.warnings, checked.imported),
         Err(refused) => (refused.diagnostics, refused.imported),

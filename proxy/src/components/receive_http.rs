@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_syntax::{Arguments, Invalid, TextValue};
+use alloy_syntax::{Arguments, Invalid};
 use bytesize::ByteSize;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::app::ReceiveApp;
+use super::size::Size;
 use crate::component::{Component, Context};
 use crate::ingest::{App, Claim, Limits, ListenerAddress};
 use crate::pipeline::{Budget, Fanout, Flow, Receiver};
@@ -88,35 +89,6 @@ impl HttpArguments {
         zero.map_or(Ok(()), |(name, _)| {
             Err(Invalid::attribute(name, "must be longer than 0s: no request could be served"))
         })
-    }
-}
-
-/// Bytes, as `"64MiB"` or as a number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Size(ByteSize);
-
-impl TextValue for Size {
-    fn parse_text(text: &str) -> Result<Self, String> {
-        let size: ByteSize = text.parse().map_err(|_| format!("{text:?} is no size; write it as \"64MiB\""))?;
-        if size.as_u64() == 0 {
-            return Err("must be greater than 0".to_owned());
-        }
-        Ok(Self(size))
-    }
-
-    /// In the largest unit that divides it: what is shown is exact, and can be read again.
-    fn to_text(&self) -> String {
-        let bytes = self.0.as_u64();
-        let units = [("GiB", bytesize::GIB), ("MiB", bytesize::MIB), ("KiB", bytesize::KIB)];
-        let whole = units.into_iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
-        let (name, unit) = whole.unwrap_or(("B", 1));
-        format!("{}{name}", bytes / unit)
-    }
-}
-
-impl Size {
-    fn bytes(self) -> usize {
-        usize::try_from(self.0.as_u64()).unwrap_or(usize::MAX)
     }
 }
 
@@ -201,6 +173,8 @@ impl Component for ReceiveHttp {
 
 #[cfg(test)]
 mod tests {
+    use alloy_syntax::TextValue;
+
     use super::*;
 
     #[test]

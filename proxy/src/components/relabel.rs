@@ -10,7 +10,7 @@ use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 use self::rule::{RuleArguments, Rules};
 use self::stage::RelabelStage;
 use crate::component::{Component, Context, RECEIVER_EXPORT};
-use crate::filters::{FilterSettings, LabelsFilter, VerdictCache};
+use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Tables};
 use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -22,6 +22,9 @@ mod stage;
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// The most memory of an instance; compiled rules of usual size take a hundredth of it.
 const MEMORY_LIMIT: usize = 64 << 20;
+
+/// The rules are the user's, and whatever they take is what was asked for.
+const CPU_SHARE: f64 = 1.0;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -71,16 +74,16 @@ impl Component for Relabel {
         let rules = Rules::new(&arguments.rules);
         let cache_size = arguments.cache_size().unwrap_or(NonZeroUsize::MIN);
         let kept = previous.filter(|previous| previous.rules == rules).map(|previous| &previous.stage);
-        let (filter, cache) = match kept {
+        let filter = match kept {
             // Verdicts on the old rules hold for the new ones too.
-            Some(stage) => (stage.filter.clone(), stage.cache.clone()),
-            None => (filter(&rules, context)?, Arc::new(VerdictCache::new(cache_size))),
+            Some(stage) => stage.filter.clone(),
+            None => filter(&rules, cache_size, context)?,
         };
         let Context { component, services } = context;
         let stage = RelabelStage {
             filter,
-            cache,
             forward_to: Fanout::new(arguments.forward_to.clone()),
+            component: component.clone(),
             metrics: services.metrics.relabel(component),
             fanout: services.metrics.fanout(component),
             failures: LogLimit::default(),
@@ -102,8 +105,9 @@ impl Component for Relabel {
     }
 
     fn activate(&self) {
-        let size = self.stage.cache.resize(self.cache_size);
-        self.stage.metrics.cache_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+        self.stage.filter.generation().resize(self.cache_size);
+        self.stage.filter.show();
+        self.stage.show_cache_size();
     }
 
     fn forget(&self) {
@@ -111,17 +115,24 @@ impl Component for Relabel {
     }
 }
 
-fn filter(rules: &Rules, context: &Context<'_>) -> Result<Arc<LabelsFilter>, Invalid> {
+fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Result<Arc<Filter>, Invalid> {
     let settings = FilterSettings {
         name: context.component.to_string().into(),
         config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
+        tables: Arc::new(Tables::default()),
         timeout: TIMEOUT,
         memory_limit: MEMORY_LIMIT,
+        cpu_share: CPU_SHARE,
     };
-    let built_in = context.services.builtins.relabel();
-    let (engine, compiled) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
-    let filter = LabelsFilter::new(&engine, &compiled, settings);
-    filter.map(Arc::new).map_err(|error| Invalid::block(error.to_string()))
+    let Context { component, services } = context;
+    let built_in = services.filters.builtin(Builtin::RELABEL);
+    let (module, origin) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
+    let remember = Remember { label_sets: Some(cache_size), deterministic: None };
+    let generation = Generation::new(&module, settings, remember);
+    let generation = generation.map_err(|error| Invalid::block(error.to_string()))?;
+    let metrics = services.metrics.filter(component);
+    metrics.loaded(origin);
+    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, metrics)))
 }
 
 #[cfg(test)]

@@ -5,4 +5,5 @@
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "labels-filter",
+    imports: { "flamegate:filter/tables.lookup": trappable },
 });

@@ -1,39 +1,48 @@
 //! The filters that are compiled in: the same sandboxed components as everyone else's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use super::Digest;
 
-use super::{CompileError, CompiledFilter, Compiler, Engine, Source};
-
-/// `pyroscope.relabel`'s rules; source and record of the build stand beside the file.
-const RELABEL: &str = "relabel";
-
-/// The component of a built-in filter.
-pub(super) fn embedded(name: &str) -> Option<&'static [u8]> {
-    (name == RELABEL).then_some(include_bytes!("../../../guest-examples/relabel.wasm"))
+/// A component that the binary holds; its sources stand in `guest-examples/`.
+#[derive(Debug, Clone, Copy)]
+pub struct Builtin {
+    /// By this name a child that compiles is told which one.
+    pub(super) name: &'static str,
+    pub(super) component: &'static [u8],
+    /// The record of how it was built, which says its digest: to hash the component itself would bring a megabyte of
+    /// it into the memory of a process that else never reads it.
+    record: &'static str,
 }
 
-/// The engine and the built-in filters, made when first asked for: a pipeline without filters pays nothing. Clones
-/// share them.
-#[derive(Clone, Default)]
-pub struct Builtins {
-    compiler: Compiler,
-    compiled: Arc<Mutex<Option<(Engine, CompiledFilter)>>>,
-}
+impl Builtin {
+    /// The rules of `pyroscope.relabel`.
+    pub const RELABEL: Self = Self {
+        name: "relabel",
+        component: include_bytes!("../../../guest-examples/relabel.wasm"),
+        record: include_str!("../../../guest-examples/relabel.record.toml"),
+    };
 
-impl Builtins {
-    /// Compiled by this compiler.
-    pub fn new(compiler: Compiler) -> Self {
-        Self { compiler, compiled: Arc::default() }
+    const ALL: [Self; 1] = [Self::RELABEL];
+
+    /// The one of this name.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builtin| builtin.name == name)
     }
 
-    /// The filter behind `pyroscope.relabel`. The first call takes about a second.
-    pub fn relabel(&self) -> Result<(Engine, CompiledFilter), CompileError> {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = compiled.as_ref() {
-            return Ok(ready.clone());
+    /// The digest of its component.
+    pub(super) fn digest(&self) -> Digest {
+        let recorded = self.record.lines().find_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"'));
+        recorded.and_then(|text| text.parse().ok()).unwrap_or_else(|| Digest::of(self.component))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_says_the_digest_of_the_component() {
+        for builtin in Builtin::ALL {
+            assert_eq!(builtin.digest(), Digest::of(builtin.component), "{}", builtin.name);
         }
-        let engine = Engine::new()?;
-        let relabel = engine.compile(&self.compiler, Source::Builtin(RELABEL))?;
-        Ok(compiled.insert((engine, relabel)).clone())
     }
 }

@@ -4,6 +4,7 @@
 //! back. A child of the same binary does it and ends; what it writes is machine code for this very machine.
 #![allow(unsafe_code, reason = "wasmtime takes machine code on trust; see the one block below")]
 
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,8 +13,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmtime::component::Component;
 
-use super::CompileError;
-use super::builtins::embedded;
+use super::builtins::Builtin;
+use super::code_store::{CodeStore, Found};
+use super::{CompileError, Digest};
 
 /// The argument that makes the binary a compiler.
 pub const COMPILE_COMMAND: &str = "compile-filter";
@@ -34,37 +36,118 @@ pub enum Compiler {
 
 /// A component to be compiled.
 #[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
+pub(super) enum Source<'a> {
     /// These bytes.
     Bytes(&'a [u8]),
-    /// The one that the binary holds under this name. A child reads its own copy, so that the pages of it stay out of
-    /// the memory of the process that serves.
-    Builtin(&'static str),
+    /// One that the binary holds. A child reads its own copy, so that the pages of it stay out of the memory of the
+    /// process that serves.
+    Builtin(Builtin),
+}
+
+/// Where the machine code of a filter was had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeOrigin {
+    /// The same module runs already.
+    Memory,
+    /// The folder of compiled filters.
+    Disk,
+    /// The compiler.
+    Compiled,
+    /// The compiler, since what the folder holds is not from us.
+    CompiledForTampered,
+}
+
+/// Machine code that we made ourselves.
+#[derive(Debug)]
+pub(super) struct OwnCode(Vec<u8>);
+
+impl OwnCode {
+    /// Code whose origin was proven: it was read from the store, and its MAC is right.
+    pub(super) fn authenticated(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl<'a> Source<'a> {
-    fn bytes(self) -> Result<&'a [u8], CompileError> {
+    fn bytes(self) -> &'a [u8] {
         match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            Self::Builtin(name) => embedded(name).ok_or_else(|| CompileError::Refused(no_such(name))),
+            Self::Bytes(bytes) => bytes,
+            Self::Builtin(builtin) => builtin.component,
         }
     }
 }
 
 impl Compiler {
-    /// Compiles a component. A child is waited for: not to be called on a thread that serves.
-    pub(super) fn compile(&self, engine: &wasmtime::Engine, source: Source<'_>) -> Result<Component, CompileError> {
+    /// The code of the component of this digest: from the store, or compiled. A child is waited for: not to be called
+    /// on a thread that serves.
+    pub(super) fn compile(
+        &self,
+        engine: &wasmtime::Engine,
+        source: Source<'_>,
+        digest: Digest,
+        store: Option<&CodeStore>,
+    ) -> Result<(Component, CodeOrigin), CompileError> {
+        let Some(store) = store else {
+            return Ok((load(engine, &self.code(engine, source)?)?, CodeOrigin::Compiled));
+        };
+        let name = format!("{}-{digest}", compatibility(engine));
+        let origin = match store.load(&name) {
+            // What cannot be loaded is compiled again: the code is ours, and something else is wrong with it.
+            Found::Code(code) => match load(engine, &code) {
+                Ok(component) => return Ok((component, CodeOrigin::Disk)),
+                Err(_) => CodeOrigin::Compiled,
+            },
+            Found::Nothing => CodeOrigin::Compiled,
+            Found::Foreign => CodeOrigin::CompiledForTampered,
+        };
+        let code = self.code(engine, source)?;
+        let component = load(engine, &code)?;
+        store.keep(&name, &code);
+        Ok((component, origin))
+    }
+
+    fn code(&self, engine: &wasmtime::Engine, source: Source<'_>) -> Result<OwnCode, CompileError> {
         match self {
-            Self::Here => Component::from_binary(engine, source.bytes()?).map_err(CompileError::Component),
+            Self::Here => engine.precompile_component(source.bytes()).map(OwnCode).map_err(CompileError::Component),
             Self::Child(binary) => {
                 let compiled = tokio::runtime::Handle::current().block_on(ask(binary, source));
-                let code = compiled.map_err(CompileError::Child)?.map_err(CompileError::Refused)?;
-                // SAFETY: the bytes come through a pipe from a child that runs our own binary, which made them with
-                // `Engine::precompile_component`; nobody else can write to that pipe.
-                unsafe { Component::deserialize(engine, code) }.map_err(CompileError::Component)
+                compiled.map_err(CompileError::Child)?.map(OwnCode).map_err(CompileError::Refused)
             }
         }
     }
+}
+
+fn load(engine: &wasmtime::Engine, code: &OwnCode) -> Result<Component, CompileError> {
+    // SAFETY: the bytes are machine code that our own binary made with `Engine::precompile_component`. They come from
+    // this process; or through a pipe, to which nobody else can write, from a child that runs our own binary; or from
+    // a file of `CodeStore`, which was read once into memory of this process, and hands out only what carries a MAC
+    // under a key that nobody but our own user can read.
+    unsafe { Component::deserialize(engine, code.bytes()) }.map_err(CompileError::Component)
+}
+
+/// What code depends on besides its component: wasmtime's version, the engine's settings, the processor.
+fn compatibility(engine: &wasmtime::Engine) -> Digest {
+    /// Gathers what is hashed, so that the digest of it is a strong one.
+    #[derive(Default)]
+    struct Gathered(Vec<u8>);
+
+    impl Hasher for Gathered {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    let mut gathered = Gathered::default();
+    engine.precompile_compatibility_hash().hash(&mut gathered);
+    Digest::of(&gathered.0)
 }
 
 /// What the child does: a component from standard input, or the built-in one of this name, and its machine code to
@@ -76,7 +159,7 @@ pub fn compile_to_stdout(builtin: Option<&str>) -> Result<(), String> {
     let text = |error: io::Error| error.to_string();
     let mut read = Vec::new();
     let component = match builtin {
-        Some(name) => embedded(name).ok_or_else(|| no_such(name))?,
+        Some(name) => Builtin::find(name).ok_or_else(|| format!("no built-in filter is called {name:?}"))?.component,
         None => {
             io::stdin().read_to_end(&mut read).map_err(text)?;
             &read
@@ -91,7 +174,7 @@ pub fn compile_to_stdout(builtin: Option<&str>) -> Result<(), String> {
 async fn ask(binary: &PathBuf, source: Source<'_>) -> io::Result<Result<Vec<u8>, String>> {
     let (name, component): (Option<&str>, &[u8]) = match source {
         Source::Bytes(bytes) => (None, bytes),
-        Source::Builtin(name) => (Some(name), &[]),
+        Source::Builtin(builtin) => (Some(builtin.name), &[]),
     };
     let mut child = tokio::process::Command::new(binary)
         .arg(COMPILE_COMMAND)
@@ -123,8 +206,4 @@ async fn ask(binary: &PathBuf, source: Source<'_>) -> io::Result<Result<Vec<u8>,
         return Ok(Ok(code));
     }
     Ok(Err(format!("{} ({status})", String::from_utf8_lossy(&said).trim_end())))
-}
-
-fn no_such(name: &str) -> String {
-    format!("no built-in filter is called {name:?}")
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::Digest;
 use super::bindings::{LabelsFilter as Bindings, LabelsFilterPre};
-use super::compiler::{Compiler, Source};
-use super::labels_filter::HostState;
+use super::code_store::CodeStore;
+use super::compiler::{CodeOrigin, Compiler, Source};
+use super::instance::HostState;
 
 /// How long an epoch lasts: a filter is interrupted at most this much after its deadline.
 pub(super) const EPOCH: Duration = Duration::from_millis(10);
 /// The most memory that any instance may have. Address space is reserved for it, memory is not.
-pub(super) const MAX_MEMORY: usize = 256 << 20;
+pub const MAX_MEMORY: usize = 256 << 20;
 /// Instances of all filters together: for each filter one a worker thread, and those being replaced.
 const INSTANCES: u32 = 512;
 /// Stack of a filter. Deeper recursion traps.
@@ -23,7 +25,7 @@ const STACK: usize = 512 << 10;
 
 /// Compiles components and keeps their time. Clones share the engine.
 #[derive(Clone)]
-pub struct Engine {
+pub(super) struct Engine {
     engine: wasmtime::Engine,
     linker: Arc<Linker<HostState>>,
     clock: Arc<Clock>,
@@ -31,7 +33,7 @@ pub struct Engine {
 
 /// A component that fits the contract. Clones share the code.
 #[derive(Clone)]
-pub struct CompiledFilter(pub(super) LabelsFilterPre<HostState>);
+pub(super) struct CompiledFilter(pub(super) LabelsFilterPre<HostState>);
 
 /// Why a module cannot become a filter.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +60,7 @@ pub enum CompileError {
 
 impl Engine {
     /// An engine with the pooling allocator and epoch interruption.
-    pub fn new() -> Result<Self, CompileError> {
+    pub(super) fn new() -> Result<Self, CompileError> {
         let engine = wasmtime::Engine::new(&config()).map_err(CompileError::Engine)?;
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(CompileError::Engine)?;
@@ -66,11 +68,18 @@ impl Engine {
         Ok(Self { engine, linker: Arc::new(linker), clock })
     }
 
-    /// Compiles a component, which takes a second for a megabyte.
-    pub fn compile(&self, compiler: &Compiler, source: Source<'_>) -> Result<CompiledFilter, CompileError> {
-        let component = compiler.compile(&self.engine, source)?;
+    /// Compiles a component, which takes a second for a megabyte, or loads what was compiled before.
+    pub(super) fn compile(
+        &self,
+        compiler: &Compiler,
+        source: Source<'_>,
+        digest: Digest,
+        store: Option<&CodeStore>,
+    ) -> Result<(CompiledFilter, CodeOrigin), CompileError> {
+        let (component, origin) = compiler.compile(&self.engine, source, digest, store)?;
         let linked = self.linker.instantiate_pre(&component).map_err(CompileError::World)?;
-        LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)
+        let filter = LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)?;
+        Ok((filter, origin))
     }
 
     pub(super) fn inner(&self) -> &wasmtime::Engine {

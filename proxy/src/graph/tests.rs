@@ -9,7 +9,7 @@ use alloy_syntax::{Arguments, Invalid, parse_file};
 use super::*;
 use crate::component::{Changed, Component, Context};
 use crate::config;
-use crate::filters::Builtins;
+use crate::filters::FilterHost;
 use crate::import::{ImportFile, ImportString, Imported};
 
 mod changes;
@@ -111,7 +111,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let services = Services::new("unused".into(), Builtins::default());
+        let services = Services::new("unused".into(), FilterHost::default());
         Self { services, graph: Graph::default(), text: text("") }
     }
 

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 mod controller;
 mod fanout;
+mod filter;
 mod local_file;
 mod process;
 pub mod receive_http;
@@ -28,6 +29,7 @@ mod write;
 
 pub use controller::{ControllerMetrics, ModuleLabels};
 pub use fanout::FanoutMetrics;
+pub use filter::FilterMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::RelabelMetrics;
@@ -42,6 +44,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 pub struct Metrics {
     registry: Registry,
     fanout: fanout::Families,
+    filter: filter::Families,
     local_file: local_file::Families,
     receive_http: receive_http::Families,
     relabel: relabel::Families,
@@ -60,6 +63,7 @@ impl Metrics {
         let mut registry = Registry::default();
         Arc::new(Self {
             fanout: fanout::Families::register(&mut registry),
+            filter: filter::Families::register(&mut registry),
             local_file: local_file::Families::register(&mut registry),
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
@@ -85,6 +89,11 @@ impl Metrics {
     /// The fan-out series of a component.
     pub fn fanout(&self, component: &ComponentLabels) -> FanoutMetrics {
         self.fanout.of(component)
+    }
+
+    /// The series of a filter: of a `pyroscope.relabel` or a `wasm.filter`.
+    pub fn filter(&self, component: &ComponentLabels) -> FilterMetrics {
+        self.filter.of(component)
     }
 
     /// When a `local.file` last read its file, in Unix seconds.
@@ -135,6 +144,7 @@ impl Metrics {
     /// Removes the series of a component that is no more, but for those of its endpoints.
     pub fn forget(&self, component: &ComponentLabels) {
         self.fanout.forget(component);
+        self.filter.forget(component);
         self.local_file.forget(component);
         self.relabel.forget(component);
         self.write.forget(component, None);

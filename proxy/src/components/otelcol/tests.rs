@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{ExporterOtlp, ExporterOtlpHttp};
 use crate::component::{Component, Context, Services};
-use crate::filters::{Builtins, Compiler};
+use crate::filters::FilterHost;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::telemetry::traces::Consumer;
 use crate::tls::tests::certificates::Authority;
@@ -31,7 +31,7 @@ fn decode<A: Arguments>(body: &str, label: &str) -> Result<A, String> {
 /// Whether it can be built.
 fn build<C: Component>(body: &str) -> Result<C, String> {
     let arguments: C::Arguments = decode(body, "\"test\"")?;
-    let services = Services::new(std::env::temp_dir(), Builtins::new(Compiler::Child("none".into())));
+    let services = Services::new(std::env::temp_dir(), FilterHost::default());
     let context = Context { component: ComponentLabels::top_level(C::NAME.into()), services: &services };
     C::build(&arguments, &context, None).map_err(|invalid| format!("{:?}: {}", invalid.attribute, invalid.message))
 }

@@ -10,12 +10,12 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::component::Services;
-use crate::filters::Builtins;
+use crate::filters::FilterHost;
 use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
 use crate::telemetry::traces::Trace;
 
 /// Compiled once for all tests.
-static BUILTINS: LazyLock<Builtins> = LazyLock::new(Builtins::default);
+static FILTERS: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
 
 /// Takes everything and remembers its labels.
 #[derive(Default)]
@@ -36,7 +36,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let services = Services::new(std::env::temp_dir(), BUILTINS.clone());
+        let services = Services::new(std::env::temp_dir(), FILTERS.clone());
         Self { services, sink: Arc::default() }
     }
 

@@ -1,0 +1,102 @@
+//! What every component does that judges series by their labels: each profile of a batch goes on, goes on under other
+//! labels, or ends here; what goes on is sent at once.
+
+use profiler_core::labels::Labels;
+use tokio::time::Instant;
+
+use crate::pipeline::{Batch, Body, Fanout, Outcome, ProfileOutcome, PushError};
+use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
+use crate::telemetry::traces::{Span, SpanKind, Trace};
+
+/// What becomes of a profile.
+pub(super) enum Fate {
+    /// It goes on as it is.
+    Passed,
+    /// It goes on with these labels.
+    Relabelled(Labels),
+    /// It ends here, and that is well.
+    Dropped,
+    /// It ends here with an error.
+    Failed(PushError),
+}
+
+/// Who judges.
+pub(super) trait Judge: Sync {
+    /// The kind of component, which names the span of judging.
+    const NAME: &'static str;
+
+    /// What the span says where a profile failed.
+    const FAILED: &'static str;
+
+    /// Which component it is.
+    fn component(&self) -> &ComponentLabels;
+
+    /// What becomes of a profile with these labels.
+    fn fate(&self, labels: &Labels) -> impl Future<Output = Fate> + Send;
+}
+
+/// Judges each profile, and sends on what is left.
+pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout, metrics: &FanoutMetrics) -> Outcome {
+    let mut outcome = Outcome::accepted(batch.profiles.len());
+    let mut sent = Batch::default();
+    // For each profile that is sent on, what will be known of it.
+    let mut slots: Vec<&mut ProfileOutcome> = Vec::with_capacity(batch.profiles.len());
+    let mut span = span(&batch, J::NAME);
+    let (mut dropped, mut failed) = (0_usize, 0_usize);
+    for (mut profile, slot) in batch.profiles.into_iter().zip(&mut outcome.profiles) {
+        match judge.fate(&profile.labels).await {
+            Fate::Passed => {}
+            Fate::Relabelled(labels) => profile.labels = labels,
+            Fate::Dropped => {
+                dropped += 1;
+                continue;
+            }
+            Fate::Failed(error) => {
+                failed += 1;
+                slot.error = Some(error);
+                continue;
+            }
+        }
+        sent.profiles.push(profile);
+        slots.push(slot);
+    }
+    span.record(|span| {
+        span.set("flamegate.component_id", judge.component().to_string().as_str());
+        span.set("flamegate.series.kept", sent.profiles.len());
+        span.set("flamegate.series.dropped", dropped);
+        span.set("flamegate.series.failed", failed);
+        if failed > 0 {
+            span.fail(J::FAILED);
+        }
+    });
+    drop(span);
+    if sent.profiles.is_empty() {
+        return outcome;
+    }
+
+    let samples: Vec<u64> = sent.profiles.iter().map(|profile| samples(&profile.body)).collect();
+    let began = Instant::now();
+    let answered = forward_to.push(sent).await;
+    metrics.latency.observe(began.elapsed().as_secs_f64());
+    for ((slot, result), samples) in slots.into_iter().zip(answered.profiles).zip(samples) {
+        if result.error.is_none() {
+            metrics.entries.add(samples);
+        }
+        *slot = result;
+    }
+    outcome
+}
+
+/// Of judging the series, not of sending them on. All profiles of a batch have one origin.
+fn span(batch: &Batch, name: &'static str) -> Span {
+    let trace = batch.profiles.first().map(|profile| &profile.origin.trace);
+    trace.unwrap_or(&Trace::default()).child(name, SpanKind::Internal)
+}
+
+/// What the counter of entries counts: pprof messages, and nothing on `/ingest`, as the reference does.
+fn samples(body: &Body) -> u64 {
+    match body {
+        Body::Pprof(samples) => samples.len() as u64,
+        Body::Ingest(_) => 0,
+    }
+}

@@ -1,0 +1,89 @@
+//! The values and blocks within the block.
+
+use std::collections::BTreeMap;
+
+use alloy_syntax::{Arguments, Invalid, TextValue};
+
+use crate::filters::{Digest, NoDigest, Tables};
+
+/// A table that the filter may look up.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = TableArguments::validate)]
+pub(super) struct TableArguments {
+    /// By this name the filter looks up.
+    #[alloy(label)]
+    name: String,
+    /// The rows.
+    #[alloy(attr)]
+    targets: Vec<BTreeMap<String, String>>,
+    /// The label by which a row is found.
+    #[alloy(attr)]
+    key: String,
+}
+
+impl TableArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        if self.key.is_empty() {
+            return Err(Invalid::attribute("key", "is empty: name the label by which rows are found"));
+        }
+        // The same rules as for the filter's tables, told at the block.
+        Tables::default()
+            .add(&self.name, &self.key, &self.targets)
+            .map_err(|error| Invalid::attribute("targets", error.to_string()))
+    }
+
+    /// The tables of these blocks.
+    pub(super) fn all(blocks: &[Self]) -> Result<Tables, Invalid> {
+        let mut tables = Tables::default();
+        for Self { name, targets, key } in blocks {
+            let added = tables.add(name, key, targets);
+            added.map_err(|error| Invalid::attribute("table", error.to_string()))?;
+        }
+        Ok(tables)
+    }
+}
+
+/// What becomes of a profile on which the filter gives no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnError {
+    /// Its sender is told that it failed.
+    Fail,
+    /// It goes on as it is.
+    Pass,
+    /// It ends here.
+    Drop,
+}
+
+impl TextValue for OnError {
+    fn parse_text(text: &str) -> Result<Self, String> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "pass" => Ok(Self::Pass),
+            "drop" => Ok(Self::Drop),
+            _ => Err(format!("{text:?} is no way to go on: write \"fail\", \"pass\" or \"drop\"")),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Fail => "fail",
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+        }
+        .to_owned()
+    }
+}
+
+/// The digest that the module's file must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileDigest(pub(super) Digest);
+
+impl TextValue for FileDigest {
+    fn parse_text(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: NoDigest| format!("{text:?} {error}"))
+    }
+
+    fn to_text(&self) -> String {
+        self.0.to_string()
+    }
+}

@@ -1,0 +1,72 @@
+//! The file of a module, read whole.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Most bytes of a module. The largest interpreters take 18 MB.
+const MAX_MODULE: u64 = 64 << 20;
+/// Between two reads that must agree: whoever writes the file goes on meanwhile.
+const BETWEEN_READS: Duration = Duration::from_millis(10);
+/// So often it is read again before it is given up for now.
+const MOST_READS: usize = 50;
+
+/// Why a module's file cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("cannot read {}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    #[error("cannot read {}: it is no file", .0.display())]
+    NoFile(PathBuf),
+    #[error("{} is larger than the {}MiB that a module may have", .0.display(), MAX_MODULE >> 20)]
+    TooLarge(PathBuf),
+    #[error("{} is being written: it is read again when it changes", .0.display())]
+    Unsteady(PathBuf),
+}
+
+/// The content of a file, taken when two reads agree. Blocks for some milliseconds.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut before = read_once(path)?;
+    for _ in 0..MOST_READS {
+        thread::sleep(BETWEEN_READS);
+        let again = read_once(path)?;
+        if again == before {
+            return Ok(again);
+        }
+        before = again;
+    }
+    Err(FileError::Unsteady(path.to_owned()))
+}
+
+fn read_once(path: &Path) -> Result<Vec<u8>, FileError> {
+    let io = |error| FileError::Io { path: path.to_owned(), error };
+    // A pipe would block until someone writes to it.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(FileError::NoFile(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(MAX_MODULE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_MODULE {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_bounded_size_are_modules() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("filter.wasm");
+        assert!(read(&path).unwrap_err().to_string().contains("No such file"));
+        std::fs::write(&path, b"module").unwrap();
+        assert_eq!(read(&path).unwrap(), b"module");
+        assert!(matches!(read(folder.path()), Err(FileError::NoFile(_))));
+        File::options().write(true).open(&path).unwrap().set_len(MAX_MODULE + 1).unwrap();
+        assert!(matches!(read(&path), Err(FileError::TooLarge(_))));
+    }
+}

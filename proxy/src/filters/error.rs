@@ -1,0 +1,66 @@
+//! Why a filter gave no verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::verdict::AnswerError;
+
+/// Why a filter cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigureError {
+    /// It failed before it could be asked.
+    #[error("the filter failed when it was configured: {0}")]
+    Filter(#[from] FilterError),
+    /// It refuses its configuration.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Why a call of a filter gave no verdict.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FilterError {
+    /// No instance could be made.
+    #[error("no instance of the filter can be made: {0}")]
+    Instantiate(String),
+    /// It took too long.
+    #[error("the filter took longer than its {0:?} and was interrupted")]
+    Timeout(Duration),
+    /// It asked for more memory than it may have, and could not go on.
+    #[error("the filter needs more than its memory_limit of {limit} bytes: {trap}")]
+    Memory {
+        /// The limit.
+        limit: usize,
+        /// How it ended.
+        trap: String,
+    },
+    /// It did something that it may not: out of its memory, a panic.
+    #[error("the filter trapped: {0}")]
+    Trap(String),
+    /// It answered something that is no verdict.
+    #[error("the filter answered labels that are none: {0}")]
+    Answer(#[from] AnswerError),
+    /// It has been too slow, and rests.
+    #[error("the filter is not asked for now: {0}")]
+    Resting(Arc<str>),
+    /// Too many calls of it wait already.
+    #[error("the filter is slow, and its calls of before are not answered yet")]
+    Busy,
+}
+
+/// The kinds of [`FilterError`], as metrics name them.
+pub const ERROR_KINDS: [&str; 7] = ["instantiate", "timeout", "memory", "trap", "answer", "resting", "busy"];
+
+impl FilterError {
+    /// Which of [`ERROR_KINDS`] it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Instantiate(_) => "instantiate",
+            Self::Timeout(_) => "timeout",
+            Self::Memory { .. } => "memory",
+            Self::Trap(_) => "trap",
+            Self::Answer(_) => "answer",
+            Self::Resting(_) => "resting",
+            Self::Busy => "busy",
+        }
+    }
+}

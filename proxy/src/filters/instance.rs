@@ -1,0 +1,212 @@
+//! One configured instance of a filter: a sandbox with its limits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use profiler_core::labels::Labels;
+use wasmtime::{ResourceLimiter, Store};
+
+use super::bindings::LabelsFilter as Bindings;
+use super::bindings::exports::flamegate::filter::filter_labels::Verdict as GuestVerdict;
+use super::bindings::flamegate::filter::{log, tables, types};
+use super::engine::EPOCH;
+use super::error::{ConfigureError, FilterError};
+use super::guest_log::GuestLog;
+use super::host::Module;
+use super::tables::Tables;
+use super::verdict::cut;
+
+/// Longest call of `configure`, and of `describe`.
+const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that one call may pass to the host, checked before they are copied out. Above [`Labels`]' own limit.
+const HOSTCALL_BYTES: usize = 2 << 20;
+/// Longest refusal of a configuration that is shown, in bytes.
+const REFUSAL_BYTES: usize = 4096;
+/// Longest name and version that are shown, in bytes.
+const NAME_BYTES: usize = 64;
+
+/// A sandbox that holds a configured filter. After a trap it must be thrown away.
+pub(super) struct Instance {
+    store: Store<HostState>,
+    exports: Bindings,
+}
+
+/// What all instances of a filter share.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub log: Arc<GuestLog>,
+    pub tables: Arc<Tables>,
+    pub usage: Arc<Usage>,
+}
+
+/// What the instances of a filter take.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    instances: AtomicUsize,
+    memory: AtomicUsize,
+}
+
+impl Usage {
+    /// Instances that there are now.
+    pub(super) fn instances(&self) -> usize {
+        self.instances.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that any of them has had.
+    pub(super) fn memory_high_water(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+}
+
+/// What a filter says of itself, cut to what can be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Whether verdicts follow from configuration, tables and labels alone.
+    pub deterministic: bool,
+}
+
+/// What the host keeps for an instance.
+pub(super) struct HostState {
+    meter: Meter,
+    shared: Surroundings,
+}
+
+impl Instance {
+    /// Instantiates and configures, which may take as long as `configure` may.
+    pub(super) fn new(
+        module: &Module,
+        config: &str,
+        memory_limit: usize,
+        shared: Surroundings,
+    ) -> Result<Self, ConfigureError> {
+        shared.usage.instances.fetch_add(1, Ordering::Relaxed);
+        let meter = Meter { limit: memory_limit, taken: 0, refused: false };
+        let mut store = Store::new(module.engine().inner(), HostState { meter, shared });
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_epoch_deadline(epochs(CONFIGURE_TIMEOUT));
+        let running = module.engine().running();
+        let instantiated = module.code().0.instantiate(&mut store);
+        drop(running);
+        let exports = instantiated.map_err(|error| failure(&error, CONFIGURE_TIMEOUT, store.data()))?;
+        let mut instance = Self { store, exports };
+        let accepted = instance.call(module, CONFIGURE_TIMEOUT, |exports, store| {
+            exports.flamegate_filter_lifecycle().call_configure(store, config)
+        })?;
+        accepted.map_err(|refusal| ConfigureError::Refused(cut(&refusal, REFUSAL_BYTES).to_owned()))?;
+        Ok(instance)
+    }
+
+    /// What it says of itself.
+    pub(super) fn describe(&mut self, module: &Module) -> Result<Described, FilterError> {
+        let info = self.call(module, CONFIGURE_TIMEOUT, |exports, store| {
+            exports.flamegate_filter_lifecycle().call_describe(store)
+        })?;
+        let shown = |text: &str| cut(text, NAME_BYTES).to_owned();
+        Ok(Described { name: shown(&info.name), version: shown(&info.version), deterministic: info.deterministic })
+    }
+
+    /// Its answer on these labels.
+    pub(super) fn apply(
+        &mut self,
+        module: &Module,
+        timeout: Duration,
+        labels: &Labels,
+    ) -> Result<GuestVerdict, FilterError> {
+        let handed = to_guest(labels);
+        self.call(module, timeout, |exports, store| exports.flamegate_filter_filter_labels().call_apply(store, &handed))
+    }
+
+    fn call<T>(
+        &mut self,
+        module: &Module,
+        timeout: Duration,
+        call: impl FnOnce(&Bindings, &mut Store<HostState>) -> wasmtime::Result<T>,
+    ) -> Result<T, FilterError> {
+        self.store.data_mut().meter.refused = false;
+        self.store.set_epoch_deadline(epochs(timeout));
+        let _running = module.engine().running();
+        call(&self.exports, &mut self.store).map_err(|error| failure(&error, timeout, self.store.data()))
+    }
+}
+
+/// Epochs in which a call must end; the one that has begun does not count.
+fn epochs(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_millis().div_ceil(EPOCH.as_millis())).unwrap_or(u64::MAX / 2) + 1
+}
+
+fn failure(error: &wasmtime::Error, timeout: Duration, state: &HostState) -> FilterError {
+    let trap = match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::Interrupt) => return FilterError::Timeout(timeout),
+        // The backtrace that follows the first line is the guest's, and long.
+        Some(trap) => trap.to_string(),
+        // Not a trap: an answer that cannot be lifted, such as text that is not UTF-8, or the host's own refusal.
+        None => cut(&error.root_cause().to_string(), REFUSAL_BYTES).to_owned(),
+    };
+    let Meter { limit, refused, .. } = state.meter;
+    if refused { FilterError::Memory { limit, trap } } else { FilterError::Trap(trap) }
+}
+
+fn to_guest(labels: &Labels) -> Vec<types::Label> {
+    labels.iter().map(|(name, value)| types::Label { name: name.to_owned(), value: value.to_owned() }).collect()
+}
+
+impl Drop for HostState {
+    fn drop(&mut self) {
+        self.shared.usage.instances.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts the bytes of all memories of an instance together.
+struct Meter {
+    limit: usize,
+    taken: usize,
+    /// Whether growth was refused in the call that runs or ran last.
+    refused: bool,
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let meter = &mut self.meter;
+        let taken = meter.taken.saturating_sub(current).saturating_add(desired);
+        if taken > meter.limit {
+            meter.refused = true;
+            return Ok(false);
+        }
+        meter.taken = taken;
+        self.shared.usage.memory.fetch_max(taken, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // The pooling allocator bounds each table.
+        Ok(true)
+    }
+}
+
+impl types::Host for HostState {}
+
+impl log::Host for HostState {
+    fn log(&mut self, level: log::Level, message: String) {
+        self.shared.log.write(level, &message);
+    }
+}
+
+impl tables::Host for HostState {
+    fn lookup(&mut self, table: String, key: String) -> wasmtime::Result<Option<Vec<types::Label>>> {
+        match self.shared.tables.look_up(&table, &key) {
+            Some(row) => Ok(row.map(to_guest)),
+            None => {
+                let table = cut(&table, NAME_BYTES);
+                Err(wasmtime::Error::msg(format!(
+                    "it looks up {table:?}, and its component has no table of that name: add table {table:?} {{ … }}"
+                )))
+            }
+        }
+    }
+}
