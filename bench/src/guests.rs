@@ -1,0 +1,130 @@
+//! The example filters, each called for a long time: what a call costs in each language, and whether memory stays.
+
+#![allow(clippy::print_stdout, reason = "the table is what this benchmark is for")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use flamegate::filters::{Compiler, Engine, FilterSettings, LabelsFilter, Source, Verdict};
+use procfs::process::Process;
+use profiler_core::labels::Labels;
+
+use crate::filters;
+
+/// Flags of `guests`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Calls of each
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(PARTS..))]
+    calls: u64,
+    /// Components of guest-examples/team-label
+    #[arg(required = true)]
+    components: Vec<PathBuf>,
+}
+
+/// A run is cut into these; memory is read after each. The first is the time in which a language's runtime takes what
+/// it works with.
+const PARTS: u64 = 10;
+/// Bytes by which memory may differ between the first part and any later one: the allocator's, and pages that a
+/// collector touches for the first time. A leak of eight bytes a call exceeds it in a million calls.
+const FLUCTUATION: u64 = 4 << 20;
+/// Label sets that take turns.
+const SETS: usize = 1000;
+/// The default of `wasm.filter`: an instance that wants more traps, which ends the run.
+const MEMORY_LIMIT: usize = 64 << 20;
+
+/// Measures one after the other, and prints.
+///
+/// # Errors
+/// A component that is none, a call that fails, a verdict that is wrong, or memory that grows.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let sets = (0..SETS).map(label_set).collect::<anyhow::Result<Vec<_>>>()?;
+    for component in &arguments.components {
+        measure(component, &sets, arguments.calls).with_context(|| component.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn measure(component: &Path, sets: &[Labels], calls: u64) -> anyhow::Result<()> {
+    let bytes = std::fs::read(component)?;
+    let engine = Engine::new()?;
+    let (compiled, compiling) = timed(|| engine.compile(&Compiler::Here, Source::Bytes(&bytes)));
+    let compiled = compiled?;
+    let (filter, configuring) = timed(|| LabelsFilter::new(&engine, &compiled, settings()));
+    let filter = filter?;
+    println!("{}: {} bytes", component.display(), bytes.len());
+    println!("  compiled in {:.1} s, first instance in {:.2} ms", compiling.as_secs_f64(), millis(configuring));
+
+    let mut resident = Vec::new();
+    for part in 0..PARTS {
+        // The last part takes the remainder of the division as well.
+        let calls = calls / PARTS + if part + 1 == PARTS { calls % PARTS } else { 0 };
+        let (called, took) = timed(|| call(&filter, sets, calls));
+        called?;
+        let memory = resident_memory()?;
+        println!(
+            "  {calls} calls, {:.2} us each; {:.1} MiB resident",
+            took.as_secs_f64() * 1e6 / calls as f64,
+            memory as f64 / f64::from(1 << 20)
+        );
+        resident.push(memory);
+    }
+    let (first, most) = (resident.first().copied().unwrap_or(0), resident.iter().copied().max().unwrap_or(0));
+    ensure!(
+        most <= first + FLUCTUATION,
+        "memory grew from {first} to {most} bytes: the filter keeps what it is handed"
+    );
+    Ok(())
+}
+
+/// Two of three sets get a label, every third is dropped.
+fn call(filter: &LabelsFilter, sets: &[Labels], calls: u64) -> anyhow::Result<()> {
+    let turns = (0..calls).zip(sets.iter().enumerate().cycle());
+    for (call, (index, labels)) in turns {
+        let right = match filter.apply(labels).with_context(|| format!("call {call}"))? {
+            Verdict::Drop(_) => is_dropped(index),
+            Verdict::Replace(changed) => !is_dropped(index) && changed.value("team") == Some("payments"),
+            Verdict::Unchanged => false,
+        };
+        ensure!(right, "call {call}: a wrong verdict on {labels}");
+    }
+    Ok(())
+}
+
+fn label_set(index: usize) -> anyhow::Result<Labels> {
+    let base = filters::label_set(index)?;
+    let mut labels = base.to_builder();
+    labels.set("service_name", "payments-api");
+    if is_dropped(index) {
+        labels.set("namespace", "sandbox");
+    }
+    Ok(labels.build()?)
+}
+
+fn is_dropped(index: usize) -> bool {
+    index.is_multiple_of(3)
+}
+
+fn settings() -> FilterSettings {
+    FilterSettings {
+        name: "bench".into(),
+        config: "team checkout- checkout\nteam payments- payments\ndrop dev\ndrop sandbox".into(),
+        timeout: Duration::from_secs(10),
+        memory_limit: MEMORY_LIMIT,
+    }
+}
+
+fn resident_memory() -> anyhow::Result<u64> {
+    Ok(Process::myself()?.status()?.vmrss.context("the kernel names no resident memory")? * 1024)
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    (work(), began.elapsed())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
