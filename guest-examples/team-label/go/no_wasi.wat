@@ -1,8 +1,7 @@
 ;; What Go's runtime asks of a system, answered without one: a filter has no clock, no files and no randomness.
 ;;
-;; Built into the component in place of WASI (`wasm-tools component new --adapt`). It keeps nothing in memory, not even
-;; a stack: the usual adapter allocates its own in the middle of Go's work, through Go's allocator, and Go's stacks are
-;; not where that adapter thinks they are.
+;; Built into the component where others have an adapter to a newer WASI (`wasm-tools component new --adapt`), whose
+;; imports the host would refuse. It keeps two numbers, and nothing in Go's memory.
 (module
   (import "env" "memory" (memory 0))
 
