@@ -87,7 +87,7 @@ fn apply_natively(rules: &RuleSet, labels: &Labels) -> anyhow::Result<Verdict> {
     })
 }
 
-fn label_set(index: usize) -> Result<Labels, profiler_core::labels::LabelError> {
+pub(crate) fn label_set(index: usize) -> Result<Labels, profiler_core::labels::LabelError> {
     let pod = format!("payments-api-6c9d8f7b5-{index:05}");
     Labels::from_pairs([
         ("__address__", "10.4.17.32:6060"),

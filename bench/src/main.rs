@@ -1,10 +1,11 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `filters` its filters and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program, `filters` its filters, `guests` those of the examples and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
 
 mod config;
 mod filters;
 mod forward;
+mod guests;
 mod load;
 mod sink;
 
@@ -22,6 +23,8 @@ enum Command {
     Load(load::Arguments),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
+    /// Calls example filters for a long time, and fails if their memory grows
+    Guests(guests::Arguments),
     /// Reads a configuration of thousands of components
     Config(config::Flags),
     /// Takes profiles and answers at once
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
+        Command::Guests(arguments) => guests::run(&arguments),
         Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),

@@ -5,12 +5,18 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use crate::guests::{LANGUAGES, Language, build_examples};
 use crate::{debian, steps};
 
 /// Runs the benchmark that `args` name, with the rest of `args` as its flags.
 ///
 /// Before a load, installs Debian's nginx when it is to be measured and is missing, which takes root.
 pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
+    if let Some((benchmark, flags)) = args.split_first()
+        && benchmark == "guests"
+    {
+        return guests(root, &LANGUAGES, flags);
+    }
     if let Some((benchmark, flags)) = args.split_first()
         && benchmark == "load"
     {
@@ -24,6 +30,19 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     }
     // Cargo puts both binaries into one folder, where the benchmark looks for Flamegate's.
     cargo(root, &["run", "--release", "--package", "flamegate-bench", "--"], args)
+}
+
+/// Builds the example filters in these languages, calls each so often as the flags say, and prints what a call costs.
+///
+/// # Errors
+/// One does not build, fails in a call, or takes more memory from call to call.
+pub(crate) fn guests(root: &Path, languages: &[Language], flags: &[String]) -> anyhow::Result<()> {
+    let folder = build_examples(root, languages)?;
+    let components = languages.iter().map(|language| folder.join(language.name()).with_extension("wasm"));
+    let components = components.map(|path| path.display().to_string());
+    let arguments: Vec<String> =
+        ["guests".to_owned()].into_iter().chain(flags.iter().cloned()).chain(components).collect();
+    cargo(root, &["run", "--release", "--package", "flamegate-bench", "--"], &arguments)
 }
 
 /// Whether the flags of a load leave `program` in: all are measured where `--only` names none.

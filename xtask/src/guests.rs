@@ -1,10 +1,13 @@
 //! `cargo xtask guests`: the filters of `guest-examples/` as components, and the check that those in the repository
 //! are what their sources make.
 //!
+//! Beside these stand examples in several languages, which are built and tested, but not kept.
+//!
 //! Whoever builds Flamegate needs no Wasm toolchain: `NAME.wasm` is committed beside `NAME.record.toml`, which says
 //! from which sources and with which toolchain it was made.
 
 mod compile;
+mod examples;
 mod record;
 mod sources;
 mod toolchain;
@@ -16,6 +19,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+pub(crate) use examples::{LANGUAGES, Language, build_examples};
 use record::Record;
 use sources::Sources;
 use toolchain::Toolchain;

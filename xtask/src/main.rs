@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod cargo_tools;
 mod checks;
 mod clients;
 mod debian;
@@ -35,8 +36,12 @@ enum Command {
         #[arg(long, value_name = "RING")]
         only: Option<rings::Ring>,
     },
-    /// Builds the filters of guest-examples/ and writes the components and their records
-    Guests,
+    /// Builds the filters of guest-examples/ and writes the components, and the records of those that are compiled in
+    Guests {
+        /// Only those that are compiled in: no other language's toolchain is asked for
+        #[arg(long)]
+        built_in: bool,
+    },
     /// Builds and runs a benchmark: `cargo xtask bench load --help`
     Bench {
         /// The benchmark's name and its flags
@@ -54,16 +59,20 @@ fn main() -> anyhow::Result<()> {
     let root = root()?;
     match Cli::parse().command {
         Command::Test { pyroscope, only } => rings::run(&root, pyroscope.as_deref(), only),
-        Command::Guests => build_guests(&root),
+        Command::Guests { built_in } => build_guests(&root, built_in),
         Command::Bench { args } => bench::run(&root, &args),
         Command::Soak { soak } => soak::run(&root, soak),
     }
 }
 
-fn build_guests(root: &Path) -> anyhow::Result<()> {
+fn build_guests(root: &Path, only_built_in: bool) -> anyhow::Result<()> {
     for built in guests::build(root)? {
         let changed = if built.changed { "changed" } else { "as before" };
         println!("{}: {} bytes, {changed}: {}", built.name, built.size, built.component.display());
+    }
+    if !only_built_in {
+        debian::provide_build_tools()?;
+        guests::build_examples(root, &guests::LANGUAGES)?;
     }
     Ok(())
 }

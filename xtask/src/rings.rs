@@ -14,7 +14,8 @@ use crate::{checks, clients, debian, fuzz, guests};
 pub(crate) enum Ring {
     /// Format, lints, dependencies, spelling
     Checks,
-    /// The built-in filters: sources, record and component belong together; the rebuilt one passes the cases
+    /// The built-in filters: sources, record and component belong together; the rebuilt one passes the cases. The
+    /// examples in other languages, built from their sources, pass theirs
     Guests,
     /// Tests beside the code, the conformance cases, and a minute of fuzzing
     Units,
@@ -41,7 +42,7 @@ pub(crate) fn run(root: &Path, pyroscope: Option<&Path>, only: Option<Ring>) -> 
         println!("== {ring:?}");
         let took = timed(|| match ring {
             Ring::Checks => checks::run(root),
-            Ring::Guests => built_in_filters(root),
+            Ring::Guests => built_in_filters(root).and_then(|()| example_filters(root)),
             Ring::Units => units(root),
             Ring::EndToEnd => end_to_end(root, pyroscope),
         });
@@ -68,6 +69,11 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn example_filters(root: &Path) -> anyhow::Result<()> {
+    let components = guests::build_examples(root, &guests::LANGUAGES)?;
+    steps::run(command(root, "cargo test -p flamegate --test guests -- --ignored").env("FLAMEGATE_GUESTS", components))
 }
 
 fn units(root: &Path) -> anyhow::Result<()> {

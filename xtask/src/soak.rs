@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::{debian, fuzz};
+use crate::guests::Language;
+use crate::{bench, debian, fuzz};
 
 /// What to let run.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -15,6 +16,13 @@ pub(crate) enum Soak {
         /// How long
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
         minutes: u32,
+    },
+    /// Calls the example filters in Go and JavaScript, the languages that collect garbage in the sandbox under load,
+    /// and fails if their memory grows
+    Guests {
+        /// Calls of each
+        #[arg(long, default_value_t = 1_000_000)]
+        calls: u64,
     },
 }
 
@@ -26,5 +34,8 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
     debian::provide_build_tools()?;
     match soak {
         Soak::Fuzz { minutes } => fuzz::run_and_keep(root, Duration::from_secs(60 * u64::from(minutes))),
+        Soak::Guests { calls } => {
+            bench::guests(root, &[Language::Go, Language::JavaScript], &["--calls".to_owned(), calls.to_string()])
+        }
     }
 }

@@ -54,7 +54,22 @@ fn fetch(root: &Path, toolchain: &Toolchain) -> anyhow::Result<()> {
 
 fn cargo(root: &Path, toolchain: &Toolchain) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root.join("guest-examples")).env("RUSTC", &toolchain.rustc);
+    command.current_dir(root.join("guest-examples"));
+    with_toolchain(&mut command, toolchain);
+    command
+}
+
+/// Makes every cargo that a command starts build for Wasm with this toolchain, as a plain `cargo build --target` does
+/// where rustup has the target.
+pub(super) fn for_wasm(command: &mut Command, toolchain: &Toolchain) {
+    with_toolchain(command, toolchain);
+    if toolchain.borrowed_linker.is_some() {
+        command.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
+    }
+}
+
+fn with_toolchain(command: &mut Command, toolchain: &Toolchain) {
+    command.env("RUSTC", &toolchain.rustc);
     for setting in FOREIGN_SETTINGS {
         command.env_remove(setting);
     }
@@ -62,7 +77,6 @@ fn cargo(root: &Path, toolchain: &Toolchain) -> Command {
         // Building the standard library is a matter of nightly compilers, which this one may act as.
         command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
     }
-    command
 }
 
 /// Panics name source files: they must be called the same wherever checkout, cargo and compiler lie.

@@ -1,0 +1,107 @@
+//! The filters to copy from: `guest-examples/team-label`, one job in each language, built as its README says.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+use super::compile;
+use super::toolchain::Toolchain;
+use crate::steps::{self, command};
+use crate::{cargo_tools, debian};
+
+/// A language with an example; its folder is `guest-examples/team-label/NAME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    Rust,
+    C,
+    Go,
+    Python,
+    JavaScript,
+}
+
+/// All of them.
+pub(crate) const LANGUAGES: [Language; 5] =
+    [Language::Rust, Language::C, Language::Go, Language::Python, Language::JavaScript];
+
+/// A command that builds call, and Debian's packages that bring it and what belongs to it.
+type Needed = (&'static str, &'static [&'static str]);
+
+const CLANG: &[Needed] = &[("clang-19", &["clang-19", "lld-19", "libclang-rt-19-dev-wasm32", "wasi-libc"])];
+const GO: &[Needed] = &[("go", &["golang-go"])];
+const NODE: &[Needed] = &[("node", &["nodejs"]), ("npm", &["npm"])];
+
+/// Builds the examples, and collects the components as `LANGUAGE.wasm` in one folder, which it returns.
+///
+/// # Errors
+/// A toolchain that is missing and cannot be installed, or sources that do not build.
+pub(crate) fn build_examples(root: &Path, languages: &[Language]) -> anyhow::Result<PathBuf> {
+    let root = &super::absolute(root)?;
+    let folder = root.join("target/guest-examples");
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    for language in languages {
+        let began = Instant::now();
+        let built =
+            language.build(root).with_context(|| format!("the example in {} does not build", language.name()))?;
+        let component = folder.join(language.name()).with_extension("wasm");
+        let size = fs::copy(&built, &component).with_context(|| format!("copying {}", built.display()))?;
+        let seconds = began.elapsed().as_secs_f64();
+        println!("{}: {size} bytes in {seconds:.0} s: {}", language.name(), component.display());
+    }
+    Ok(folder)
+}
+
+impl Language {
+    /// As the folder of its example is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::Go => "go",
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+        }
+    }
+
+    fn build(self, root: &Path) -> anyhow::Result<PathBuf> {
+        let folder = root.join("guest-examples/team-label").join(self.name());
+        let component = folder.join("build/team-label.wasm");
+        // What was there before does not count: make writes another one, or fails.
+        if component.exists() {
+            fs::remove_file(&component).with_context(|| format!("removing {}", component.display()))?;
+        }
+        let mut make = command(&folder, "make");
+        match self {
+            Self::Rust => compile::for_wasm(&mut make, &Toolchain::find_or_install()?),
+            Self::C => provide_commands(CLANG)?,
+            Self::Go => provide_commands(GO)?,
+            Self::Python => debian::provide_python()?,
+            Self::JavaScript => provide_commands(NODE)?,
+        }
+        if matches!(self, Self::Rust | Self::C | Self::Go) {
+            make.env("PATH", self.component_tools(root)?);
+        }
+        steps::run(&mut make)?;
+        ensure!(component.is_file(), "make succeeded but left no {}", component.display());
+        Ok(component)
+    }
+
+    /// `PATH`, with the tools that make components of modules before all else.
+    fn component_tools(self, root: &Path) -> anyhow::Result<OsString> {
+        let mut folder = cargo_tools::provide(root, &cargo_tools::WASM_TOOLS)?;
+        if self != Self::Rust {
+            folder = cargo_tools::provide(root, &cargo_tools::WIT_BINDGEN)?;
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
+            .context("PATH cannot be extended")
+    }
+}
+
+fn provide_commands(needed: &[Needed]) -> anyhow::Result<()> {
+    let missing = needed.iter().filter(|(command, _)| debian::on_path(command).is_none());
+    let packages: Vec<&str> = missing.flat_map(|(_, packages)| packages.iter().copied()).collect();
+    if packages.is_empty() { Ok(()) } else { debian::install(&packages) }
+}
