@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use flamegate::filters::{Builtin, FilterHost, FilterSettings, LabelsFilter, Tables, Verdict, VerdictCache};
+use flamegate::filters::{Builtin, ConfiguredFilter, FilterHost, FilterSettings, Tables, Verdict, VerdictCache};
 use flamegate_relabel::{Action, Rule, RuleSet, Verdict as NativeVerdict};
 use profiler_core::labels::Labels;
 
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         memory_limit: 64 << 20,
         cpu_share: 1.0,
     };
-    let sandboxed = LabelsFilter::new(&module, settings)?;
+    let sandboxed = ConfiguredFilter::new(&module, settings)?;
     let cache = VerdictCache::new(NonZeroUsize::new(SETS).context("no sets")?);
     for set in &sets {
         let verdict = sandboxed.apply(set)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use flamegate::filters::{FilterHost, FilterSettings, LabelsFilter, Tables, Verdict};
+use flamegate::filters::{ConfiguredFilter, FilterHost, FilterSettings, Tables, Verdict};
 use procfs::process::Process;
 use profiler_core::labels::Labels;
 
@@ -52,7 +52,7 @@ fn measure(component: &Path, sets: &[Labels], calls: u64) -> anyhow::Result<()> 
     let bytes = std::fs::read(component)?;
     let (loaded, compiling) = timed(|| FilterHost::default().load(&bytes));
     let (module, _) = loaded?;
-    let (filter, configuring) = timed(|| LabelsFilter::new(&module, settings()));
+    let (filter, configuring) = timed(|| ConfiguredFilter::new(&module, settings()));
     let filter = filter?;
     println!("{}: {} bytes", component.display(), bytes.len());
     println!("  compiled in {:.1} s, first instance in {:.2} ms", compiling.as_secs_f64(), millis(configuring));
@@ -80,7 +80,7 @@ fn measure(component: &Path, sets: &[Labels], calls: u64) -> anyhow::Result<()> 
 }
 
 /// Two of three sets get a label, every third is dropped.
-fn call(filter: &LabelsFilter, sets: &[Labels], calls: u64) -> anyhow::Result<()> {
+fn call(filter: &ConfiguredFilter, sets: &[Labels], calls: u64) -> anyhow::Result<()> {
     let turns = (0..calls).zip(sets.iter().enumerate().cycle());
     for (call, (index, labels)) in turns {
         let right = match filter.apply(labels).with_context(|| format!("call {call}"))? {

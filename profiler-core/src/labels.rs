@@ -34,8 +34,8 @@ struct Inner {
     hash: u64,
     /// Names and values one after another, in order.
     text: Box<str>,
-    /// For each label the offsets in `text` where its name and its value end.
-    ends: Box<[(u32, u32)]>,
+    /// Where in `text` each name and each value ends: two for each label.
+    ends: Box<[u32]>,
 }
 
 /// Why bytes are no label set.
@@ -58,6 +58,14 @@ pub enum LabelError {
     /// More than [`MAX_BYTES`] of names and values.
     #[error("labels hold {0} bytes, more than the {MAX_BYTES} allowed")]
     TooLarge(usize),
+    /// Offsets that do not cut their text into names and values.
+    #[error("{offsets} offsets do not cut {bytes} bytes of text into names and values")]
+    Cut {
+        /// How many offsets there are.
+        offsets: usize,
+        /// How long the text is.
+        bytes: usize,
+    },
 }
 
 static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels::new(Box::from(""), Box::default()));
@@ -89,6 +97,33 @@ impl Labels {
         Self::from_sorted(labels.len(), labels.into_iter())
     }
 
+    /// Names and values one after another, and where in the text each of them ends. What is sorted, unique and without
+    /// empty values is taken as it is; an empty value deletes its label.
+    pub fn from_packed(text: String, ends: Vec<u32>) -> Result<Self, LabelError> {
+        if text.len() > MAX_BYTES {
+            return Err(LabelError::TooLarge(text.len()));
+        }
+        let uncut = || LabelError::Cut { offsets: ends.len(), bytes: text.len() };
+        if !ends.len().is_multiple_of(2) || ends.last().map_or(0, |end| *end as usize) != text.len() {
+            return Err(uncut());
+        }
+        let mut labels: Vec<(&str, &str)> = Vec::with_capacity(ends.len() / 2);
+        let (mut start, mut is_canonical) = (0, true);
+        for pair in ends.chunks_exact(2) {
+            let &[name_end, value_end] = pair else { return Err(uncut()) };
+            let part = |from: u32, to: u32| text.get(from as usize..to as usize).ok_or_else(uncut);
+            let (name, value) = (part(start, name_end)?, part(name_end, value_end)?);
+            is_canonical &= !value.is_empty() && labels.last().is_none_or(|(before, _)| *before < name);
+            labels.push((name, value));
+            start = value_end;
+        }
+        if is_canonical {
+            drop(labels);
+            return Ok(Self::new(text.into_boxed_str(), ends.into_boxed_slice()));
+        }
+        Self::from_pairs(labels.into_iter().filter(|(_, value)| !value.is_empty()))
+    }
+
     /// Labels that are sorted and unique already.
     fn from_sorted<'a>(
         count: usize,
@@ -99,22 +134,20 @@ impl Labels {
             return Err(LabelError::TooLarge(bytes));
         }
         let mut text = String::with_capacity(bytes);
-        let mut ends = Vec::with_capacity(count);
-        for (name, value) in labels {
-            text.push_str(name);
-            let name_end = text.len() as u32;
-            text.push_str(value);
-            ends.push((name_end, text.len() as u32));
+        let mut ends = Vec::with_capacity(2 * count);
+        for part in labels.flat_map(<[&str; 2]>::from) {
+            text.push_str(part);
+            ends.push(text.len() as u32);
         }
         Ok(Self::new(text.into_boxed_str(), ends.into_boxed_slice()))
     }
 
-    fn new(text: Box<str>, ends: Box<[(u32, u32)]>) -> Self {
+    fn new(text: Box<str>, ends: Box<[u32]>) -> Self {
         let mut hasher = rapidhash::fast::RapidHasher::default();
         hasher.write(text.as_bytes());
-        for (name_end, value_end) in &ends {
+        for label in ends.chunks_exact(2) {
             // The same text cut elsewhere is another set.
-            hasher.write_u64((u64::from(*name_end) << 32) | u64::from(*value_end));
+            hasher.write_u64(label.iter().fold(0, |cut, end| (cut << 32) | u64::from(*end)));
         }
         let hash = hasher.finish();
         Self(Arc::new(Inner { hash, text, ends }))
@@ -122,12 +155,22 @@ impl Labels {
 
     /// How many labels there are.
     pub fn len(&self) -> usize {
-        self.0.ends.len()
+        self.0.ends.len() / 2
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.ends.is_empty()
+    }
+
+    /// Names and values, one after another.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Where in [`text`](Self::text) each name and each value ends.
+    pub fn ends(&self) -> &[u32] {
+        &self.0.ends
     }
 
     /// Bytes of all names and values.
@@ -161,11 +204,12 @@ impl Labels {
     }
 
     fn at(&self, index: usize) -> Option<(&str, &str)> {
+        let end = |place: usize| self.0.ends.get(place).copied();
         let start = match index {
             0 => 0,
-            _ => self.0.ends.get(index - 1)?.1,
+            _ => end(2 * index - 1)?,
         };
-        let (name_end, value_end) = *self.0.ends.get(index)?;
+        let (name_end, value_end) = (end(2 * index)?, end(2 * index + 1)?);
         let text = |from: u32, to: u32| self.0.text.get(from as usize..to as usize);
         Some((text(start, name_end)?, text(name_end, value_end)?))
     }
@@ -223,6 +267,22 @@ mod tests {
         assert_eq!(set("a", "bc"), set("a", "bc"));
         assert_ne!(set("a", "bc"), set("ab", "c"));
         assert_ne!(set("a", "bc").0.hash, set("ab", "c").0.hash);
+    }
+
+    #[test]
+    fn packed_labels_are_those_that_were_packed() {
+        let labels = Labels::from_pairs([("b", "2"), ("a", "ä"), ("c", "")]).unwrap();
+        let unpacked = Labels::from_packed(labels.text().to_owned(), labels.ends().to_vec()).unwrap();
+        assert_eq!(unpacked.to_string(), r#"{a="ä", b="2"}"#);
+        let unsorted = Labels::from_packed("b2aä".to_owned(), vec![1, 2, 3, 5]).unwrap();
+        assert_eq!((unsorted.0.hash, &unsorted), (unpacked.0.hash, &unpacked));
+        assert_eq!(Labels::from_packed(String::new(), Vec::new()).unwrap(), Labels::empty());
+        let twice = Labels::from_packed("a1a2".to_owned(), vec![1, 2, 3, 4]);
+        assert_eq!(twice.unwrap_err().to_string(), "duplicate label name: a");
+        for ends in [&[1, 2, 3][..], &[1, 2], &[], &[1, 4, 3, 5], &[3, 1, 3, 5], &[1, 4, 4, 5], &[1, 9, 9, 5]] {
+            let wrong = Labels::from_packed("b2aä".to_owned(), ends.to_vec()).unwrap_err();
+            assert_eq!(wrong, LabelError::Cut { offsets: ends.len(), bytes: 5 }, "{ends:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod local_file;
 mod otelcol;
+mod pprofs;
 mod receive_http;
 mod relabel;
 mod sift;

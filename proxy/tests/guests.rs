@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flamegate::filters::{ConfigureError, FilterHost, FilterSettings, LabelsFilter, Module, Tables, Verdict};
+use flamegate::filters::{ConfigureError, ConfiguredFilter, FilterHost, FilterSettings, Module, Tables, Verdict};
 use profiler_core::labels::Labels;
 use serde::Deserialize;
 
@@ -134,7 +134,7 @@ impl Guest {
         Self(FilterHost::default().load(&bytes).unwrap().0)
     }
 
-    fn configure(&self, config: &str) -> Result<LabelsFilter, ConfigureError> {
+    fn configure(&self, config: &str) -> Result<ConfiguredFilter, ConfigureError> {
         let settings = FilterSettings {
             name: "team-label".into(),
             config: config.to_owned(),
@@ -143,7 +143,7 @@ impl Guest {
             memory_limit: MEMORY_LIMIT,
             cpu_share: 1.0,
         };
-        LabelsFilter::new(&self.0, settings)
+        ConfiguredFilter::new(&self.0, settings)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use flamegate::filters::{
-    BreakerState, ConfigureError, Filter, FilterHost, FilterSettings, Generation, Judged, LabelsFilter, Module,
+    BreakerState, ConfigureError, ConfiguredFilter, Filter, FilterHost, FilterSettings, Generation, Judged, Module,
     Remember, Tables, Verdict,
 };
 use flamegate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -140,13 +140,13 @@ fn what_cannot_be_configured_does_not_start() {
         ("configure-error=100000", true, "xxx"),
         ("kindness", true, "\"kindness\" is no behaviour"),
     ] {
-        let error = LabelsFilter::new(&MODULE, settings(config)).err().expect(config);
+        let error = ConfiguredFilter::new(&MODULE, settings(config)).err().expect(config);
         assert_eq!(matches!(error, ConfigureError::Refused(_)), is_refusal, "{config}: {error}");
         let said = error.to_string();
         assert!(said.contains(words), "{config}: {said}");
         assert!(said.len() <= 4096, "{config}: {} bytes", said.len());
     }
-    let described = LabelsFilter::new(&MODULE, settings("describe-name=100000")).unwrap().described().clone();
+    let described = ConfiguredFilter::new(&MODULE, settings("describe-name=100000")).unwrap().described().clone();
     assert_eq!(described.name, "x".repeat(64));
 }
 

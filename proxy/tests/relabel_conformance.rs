@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use flamegate::filters::{Builtin, ConfigureError, FilterHost, FilterSettings, LabelsFilter, Module, Tables, Verdict};
+use flamegate::filters::{
+    Builtin, ConfigureError, ConfiguredFilter, FilterHost, FilterSettings, Module, Tables, Verdict,
+};
 use profiler_core::labels::Labels;
 use serde_json::{Value, json};
 
@@ -23,7 +25,7 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
     loaded.unwrap().0
 });
 
-fn filter(rules: &Value) -> Result<LabelsFilter, ConfigureError> {
+fn filter(rules: &Value) -> Result<ConfiguredFilter, ConfigureError> {
     let settings = FilterSettings {
         name: "conformance".into(),
         config: rules.to_string(),
@@ -32,7 +34,7 @@ fn filter(rules: &Value) -> Result<LabelsFilter, ConfigureError> {
         memory_limit: 64 << 20,
         cpu_share: 1.0,
     };
-    LabelsFilter::new(&MODULE, settings)
+    ConfiguredFilter::new(&MODULE, settings)
 }
 
 fn cases(file: &str) -> Vec<Value> {
@@ -49,7 +51,7 @@ fn labels(value: &Value) -> Labels {
 }
 
 /// What leaves relabel: `None` where the series is dropped.
-fn outcome(filter: &LabelsFilter, input: &Labels) -> Option<Labels> {
+fn outcome(filter: &ConfiguredFilter, input: &Labels) -> Option<Labels> {
     match filter.apply(input).unwrap() {
         Verdict::Unchanged => Some(input.clone()),
         Verdict::Replace(labels) => Some(labels),

@@ -1,11 +1,12 @@
-//! The filter: a component of the world `labels-filter`.
+//! The filter: a component of the world `packed-labels-filter`.
 
 use std::cell::RefCell;
 
 use crate::{Change, Rule, RuleSet};
-use bindings::exports::flamegate::filter::{filter_labels, lifecycle};
+use bindings::exports::flamegate::filter::filter_labels_packed::{self, Packed, PackedVerdict};
+use bindings::exports::flamegate::filter::lifecycle;
 use bindings::flamegate::filter::log::{self, Level};
-use bindings::flamegate::filter::types::{Info, Label, Patch, Verdict};
+use bindings::flamegate::filter::types::Info;
 
 #[allow(
     unsafe_code,
@@ -17,7 +18,7 @@ use bindings::flamegate::filter::types::{Info, Label, Patch, Verdict};
     reason = "generated from the contract"
 )]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "labels-filter", with: { "flamegate:filter/tables@0.1.0": super } }); // It looks nothing up: no trace of it.
+    wit_bindgen::generate!({ path: "../../wit", world: "packed-labels-filter", with: { "flamegate:filter/tables@0.1.0": super } }); // It looks nothing up: no trace of it.
 
     export!(Component with_types_in self);
 
@@ -46,48 +47,44 @@ impl lifecycle::Guest for Component {
     }
 }
 
-impl filter_labels::Guest for Component {
-    fn apply(labels: Vec<Label>) -> Verdict {
+impl filter_labels_packed::Guest for Component {
+    fn apply(labels: Packed) -> PackedVerdict {
+        let labels: Vec<(&str, &str)> = pairs(&labels).collect();
         match RULES.with_borrow(|rules| rules.apply(&labels)) {
-            crate::Verdict::Unchanged => Verdict::Unchanged,
-            crate::Verdict::Drop(reason) => Verdict::Drop(reason.to_owned()),
-            crate::Verdict::Change(change) => answer(labels, change),
+            crate::Verdict::Unchanged => PackedVerdict::Unchanged,
+            crate::Verdict::Drop(reason) => PackedVerdict::Drop(reason.to_owned()),
+            crate::Verdict::Change(change) => PackedVerdict::Replace(pack(labels, &change)),
         }
     }
 }
 
-impl crate::Label for Label {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn value(&self) -> &str {
-        &self.value
-    }
+fn pairs(Packed { text, ends }: &Packed) -> impl Iterator<Item = (&str, &str)> {
+    let starts = std::iter::once(0).chain(ends.iter().skip(1).step_by(2).copied());
+    starts.zip(ends.chunks_exact(2)).map(|(start, ends)| {
+        let &[name_end, value_end] = ends else { return ("", "") };
+        let text = |from: u32, to: u32| text.get(from as usize..to as usize).unwrap_or_default();
+        (text(start, name_end), text(name_end, value_end))
+    })
 }
 
-/// The verdict that is cheaper to lift: the host pays for each string that it takes out of the sandbox.
-fn answer(mut labels: Vec<Label>, Change { removed, set }: Change) -> Verdict {
-    let overwritten = |label: &Label| set.iter().any(|(name, _)| *name == label.name);
-    let strings_of_patch = 2 * set.len() + removed.len();
-    let strings_of_whole = 2 * (labels.len() - removed.len());
-    if strings_of_patch <= strings_of_whole {
-        let remove = removed
-            .into_iter()
-            .filter_map(|position| labels.get_mut(position).map(|label| std::mem::take(&mut label.name)))
-            .collect();
-        return Verdict::Patch(Patch { set: written(set).collect(), remove });
-    }
-    let mut removed = removed.into_iter().peekable();
+/// The changed set, sorted: the host then takes it as it is.
+fn pack<'a>(mut labels: Vec<(&'a str, &'a str)>, Change { removed, set }: &'a Change) -> Packed {
+    let mut removed = removed.iter().peekable();
     let mut position = 0;
-    labels.retain(|label| {
-        let gone = removed.next_if_eq(&position).is_some();
+    labels.retain(|(name, value)| {
+        let gone = removed.next_if_eq(&&position).is_some();
         position += 1;
-        !gone && !overwritten(label)
+        !gone && !value.is_empty() && !set.iter().any(|(overwritten, _)| overwritten == name)
     });
-    labels.extend(written(set));
-    Verdict::Replace(labels)
-}
-
-fn written(set: Vec<(String, String)>) -> impl Iterator<Item = Label> {
-    set.into_iter().map(|(name, value)| Label { name, value })
+    labels.extend(set.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    labels.sort_unstable_by_key(|label| label.0);
+    let mut packed = Packed {
+        text: String::with_capacity(labels.iter().map(|(name, value)| name.len() + value.len()).sum()),
+        ends: Vec::with_capacity(2 * labels.len()),
+    };
+    for part in labels.into_iter().flat_map(<[&str; 2]>::from) {
+        packed.text.push_str(part);
+        packed.ends.push(packed.text.len() as u32);
+    }
+    packed
 }

@@ -1,4 +1,4 @@
-//! `wasm.filter`: a filter of the user's own, in the sandbox, on the labels of series.
+//! `wasm.filter`: a filter of the user's own, in the sandbox, on the labels of series or on profiles as well.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
-use self::arguments::{FileDigest, OnError, TableArguments};
+use self::arguments::{FileDigest, OnError, OnUnsupported, TableArguments};
 use self::follow::{Following, Standing};
 use self::launch::{Launch, LaunchError};
 use self::stage::FilterStage;
@@ -47,6 +47,9 @@ pub struct WasmFilterArguments {
     /// What becomes of a profile when the filter gives no verdict.
     #[alloy(attr, default = OnError::Fail)]
     on_error: OnError,
+    /// What becomes of a profile that a filter of profiles cannot look into: one that is no pprof, or damaged.
+    #[alloy(attr, default = OnUnsupported::Pass)]
+    on_unsupported: OnUnsupported,
     /// The longest that a call may take.
     #[alloy(attr, default = Duration::from_millis(50))]
     timeout: Duration,
@@ -113,7 +116,8 @@ pub struct WasmFilter {
 
 impl Component for WasmFilter {
     const NAME: &'static str = "wasm.filter";
-    const SUMMARY: &'static str = "Judges and changes the labels of profiles by a filter of your own, in the sandbox.";
+    const SUMMARY: &'static str =
+        "Judges and changes profiles and their labels by a filter of your own, in the sandbox.";
     const EXPORTS: &'static [Export] = &[RECEIVER_EXPORT];
     type Arguments = WasmFilterArguments;
 
@@ -135,6 +139,7 @@ impl Component for WasmFilter {
         let stage = FilterStage {
             filter,
             on_error: arguments.on_error,
+            on_unsupported: arguments.on_unsupported,
             forward_to: Fanout::new(arguments.forward_to.clone()),
             component: component.clone(),
             fanout: services.metrics.fanout(component),

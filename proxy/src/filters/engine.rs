@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::Digest;
-use super::bindings::{LabelsFilter as Bindings, LabelsFilterPre};
 use super::code_store::CodeStore;
 use super::compiler::{CodeOrigin, Compiler, Source};
 use super::instance::HostState;
+use super::world::Linked;
 
 /// How long an epoch lasts: a filter is interrupted at most this much after its deadline.
 pub(super) const EPOCH: Duration = Duration::from_millis(10);
@@ -30,10 +30,6 @@ pub(super) struct Engine {
     linker: Arc<Linker<HostState>>,
     clock: Arc<Clock>,
 }
-
-/// A component that fits the contract. Clones share the code.
-#[derive(Clone)]
-pub(super) struct CompiledFilter(pub(super) LabelsFilterPre<HostState>);
 
 /// Why a module cannot become a filter.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +50,7 @@ pub enum CompileError {
     #[error("the compiler of filters cannot be run: {0}")]
     Child(std::io::Error),
     /// It imports or exports something else than the contract says.
-    #[error("the component does not fit the world flamegate:filter/labels-filter@0.1.0: {0:#}")]
+    #[error("the component does not fit the contract flamegate:filter@0.1.0: {0:#}")]
     World(wasmtime::Error),
 }
 
@@ -63,7 +59,7 @@ impl Engine {
     pub(super) fn new() -> Result<Self, CompileError> {
         let engine = wasmtime::Engine::new(&config()).map_err(CompileError::Engine)?;
         let mut linker = Linker::new(&engine);
-        Bindings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(CompileError::Engine)?;
+        Linked::offer(&mut linker).map_err(CompileError::Engine)?;
         let clock = Clock::start(engine.weak()).map_err(CompileError::Clock)?;
         Ok(Self { engine, linker: Arc::new(linker), clock })
     }
@@ -75,11 +71,10 @@ impl Engine {
         source: Source<'_>,
         digest: Digest,
         store: Option<&CodeStore>,
-    ) -> Result<(CompiledFilter, CodeOrigin), CompileError> {
+    ) -> Result<(Linked, CodeOrigin), CompileError> {
         let (component, origin) = compiler.compile(&self.engine, source, digest, store)?;
         let linked = self.linker.instantiate_pre(&component).map_err(CompileError::World)?;
-        let filter = LabelsFilterPre::new(linked).map(CompiledFilter).map_err(CompileError::World)?;
-        Ok((filter, origin))
+        Ok((Linked::new(linked).map_err(CompileError::World)?, origin))
     }
 
     pub(super) fn inner(&self) -> &wasmtime::Engine {

@@ -39,6 +39,15 @@ pub enum FilterError {
     /// It answered something that is no verdict.
     #[error("the filter answered labels that are none: {0}")]
     Answer(#[from] AnswerError),
+    /// It is of the world `profile-filter`, and was handed labels alone. Not counted: who asks has the profiles.
+    #[error("the filter looks into profiles, and was handed labels alone")]
+    NeedsProfile,
+    /// A profile that it looked into is none, or too large.
+    #[error("the filter cannot look into the profile: {0}")]
+    Unreadable(String),
+    /// What it made of a profile cannot be written.
+    #[error("the filter's changes cannot be made: {0}")]
+    Unwritten(String),
     /// It has been too slow, and rests.
     #[error("the filter is not asked for now: {0}")]
     Resting(Arc<str>),
@@ -47,8 +56,23 @@ pub enum FilterError {
     Busy,
 }
 
+/// The kind of a profile in a format that filters of profiles cannot look into.
+pub const UNSUPPORTED: &str = "unsupported";
+
 /// The kinds of [`FilterError`], as metrics name them.
-pub const ERROR_KINDS: [&str; 7] = ["instantiate", "timeout", "memory", "trap", "answer", "resting", "busy"];
+pub const ERROR_KINDS: [&str; 11] = [
+    "instantiate",
+    "timeout",
+    "memory",
+    "trap",
+    "answer",
+    "needs_profile",
+    "unreadable",
+    "unwritten",
+    UNSUPPORTED,
+    "resting",
+    "busy",
+];
 
 impl FilterError {
     /// Which of [`ERROR_KINDS`] it is.
@@ -59,6 +83,9 @@ impl FilterError {
             Self::Memory { .. } => "memory",
             Self::Trap(_) => "trap",
             Self::Answer(_) => "answer",
+            Self::NeedsProfile => "needs_profile",
+            Self::Unreadable(_) => "unreadable",
+            Self::Unwritten(_) => "unwritten",
             Self::Resting(_) => "resting",
             Self::Busy => "busy",
         }

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use nix::time::{ClockId, clock_gettime};
 use profiler_core::labels::Labels;
+use profiler_core::pprof::edit::Edited;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::breaker::{BreakerState, Settled};
+use super::breaker::{Admitted, BreakerState, Settled};
 use super::pool::Pool;
-use super::{FilterError, FilterHost, Generation, Verdict};
+use super::{AnswerError, FilterError, FilterHost, Generation, Verdict, World};
 use crate::telemetry::metrics::FilterMetrics;
 
 /// A call that takes longer moves its filter's calls away from the threads that serve.
@@ -41,6 +43,15 @@ pub struct Judged {
     pub from_cache: bool,
 }
 
+/// A verdict on a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedProfile {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What became of the profile, where it is not dropped.
+    pub profile: Edited,
+}
+
 /// What was seen of a filter, for whoever looks for a fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -51,8 +62,8 @@ pub struct Observed {
 }
 
 /// A call that was made.
-struct Call {
-    answer: Result<Verdict, FilterError>,
+struct Call<T> {
+    answer: Result<T, FilterError>,
     took: Duration,
     /// Processor time.
     used: Duration,
@@ -73,7 +84,8 @@ impl Filter {
     /// What becomes of a series with these labels.
     ///
     /// # Errors
-    /// Why there is no verdict; it is counted.
+    /// [`FilterError::NeedsProfile`] where [`judge_profile`](Self::judge_profile) is to be asked; else why there is no
+    /// verdict, which is counted.
     pub async fn judge(&self, labels: &Labels) -> Result<Judged, FilterError> {
         if let Some(verdict) = self.current.load().find(labels) {
             self.metrics.cache_hits.inc();
@@ -81,22 +93,37 @@ impl Filter {
         }
         // Held over the call: the verdict belongs to this generation, whichever runs afterwards.
         let generation = self.current.load_full();
+        if generation.filter().module().world() == World::Profile {
+            return Err(FilterError::NeedsProfile);
+        }
         if generation.remembers() {
             self.metrics.cache_misses.inc();
         }
-        match self.ask(&generation, labels).await {
-            Ok(verdict) => {
-                generation.remember(labels, &verdict);
-                self.show();
-                Ok(Judged { verdict, from_cache: false })
-            }
-            Err(error) => {
-                self.metrics.error(error.kind());
-                self.observed().last_error = Some((SystemTime::now(), error.to_string()));
-                self.show();
-                Err(error)
-            }
+        let asked = self.ask_on_labels(&generation, labels).await;
+        if let Ok(verdict) = &asked {
+            generation.remember(labels, verdict);
         }
+        let verdict = self.seen_to_end(asked)?;
+        Ok(Judged { verdict, from_cache: false })
+    }
+
+    /// What becomes of a series with these labels and this pprof profile. Of filters of either kind.
+    ///
+    /// Always on a thread that may take its time: to open a profile takes some milliseconds a megabyte.
+    ///
+    /// # Errors
+    /// Why there is no verdict; it is counted.
+    pub async fn judge_profile(&self, labels: &Labels, profile: &Bytes) -> Result<JudgedProfile, FilterError> {
+        let generation = self.current.load_full();
+        let asked = self.ask_on_profile(&generation, labels, profile).await;
+        self.seen_to_end(asked)
+    }
+
+    /// Counts an answer that fits none before it.
+    pub fn wrong_answer(&self, wrong: AnswerError) -> FilterError {
+        let error = FilterError::from(wrong);
+        self.note(&error);
+        error
     }
 
     /// The generation that runs.
@@ -142,7 +169,7 @@ impl Filter {
         });
     }
 
-    async fn ask(&self, generation: &Arc<Generation>, labels: &Labels) -> Result<Verdict, FilterError> {
+    async fn ask_on_labels(&self, generation: &Arc<Generation>, labels: &Labels) -> Result<Verdict, FilterError> {
         let admitted = generation.breaker.admit()?;
         let here = match generation.probation.load(Ordering::Relaxed) {
             0 => call_here(generation, labels),
@@ -150,18 +177,43 @@ impl Filter {
         };
         let call = match here {
             Some(call) => call,
-            None => self.call_aside(generation, labels).await?,
+            None => {
+                let (asked, labels) = (generation.clone(), labels.clone());
+                self.call_aside(move || asked.filter().apply(&labels)).await?
+            }
         };
-        self.metrics.calls.inc();
-        self.metrics.call_seconds.observe(call.took.as_secs_f64());
         if call.took > QUICK {
             generation.probation.store(PROBATION, Ordering::Relaxed);
-            let mut observed = self.observed();
-            observed.slowest_call = observed.slowest_call.max(call.took);
         } else {
             // Never below 0, whoever counts at the same time.
             let fewer = |missing: u32| missing.checked_sub(1);
             let _counted = generation.probation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
+        }
+        self.settle(generation, admitted, call)
+    }
+
+    async fn ask_on_profile(
+        &self,
+        generation: &Arc<Generation>,
+        labels: &Labels,
+        profile: &Bytes,
+    ) -> Result<JudgedProfile, FilterError> {
+        let admitted = generation.breaker.admit()?;
+        let (asked, labels, profile) = (generation.clone(), labels.clone(), profile.clone());
+        let call = self.call_aside(move || {
+            let applied = asked.filter().apply_to_profile(&labels, &profile);
+            applied.map(|(verdict, profile)| JudgedProfile { verdict, profile })
+        });
+        self.settle(generation, admitted, call.await?)
+    }
+
+    /// What a call tells of its filter.
+    fn settle<T>(&self, generation: &Generation, admitted: Admitted<'_>, call: Call<T>) -> Result<T, FilterError> {
+        self.metrics.calls.inc();
+        self.metrics.call_seconds.observe(call.took.as_secs_f64());
+        if call.took > QUICK {
+            let mut observed = self.observed();
+            observed.slowest_call = observed.slowest_call.max(call.took);
         }
         let timed_out = matches!(call.answer, Err(FilterError::Timeout(_)));
         let component_id = &*generation.filter().settings().name;
@@ -176,13 +228,29 @@ impl Filter {
         call.answer
     }
 
+    /// Counts an error, and brings the gauges up to date.
+    fn seen_to_end<T>(&self, asked: Result<T, FilterError>) -> Result<T, FilterError> {
+        if let Err(error) = &asked {
+            self.note(error);
+        }
+        self.show();
+        asked
+    }
+
+    fn note(&self, error: &FilterError) {
+        self.metrics.error(error.kind());
+        self.observed().last_error = Some((SystemTime::now(), error.to_string()));
+    }
+
     /// On a thread that may take its time.
-    async fn call_aside(&self, generation: &Arc<Generation>, labels: &Labels) -> Result<Call, FilterError> {
+    async fn call_aside<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> Result<T, FilterError> + Send + 'static,
+    ) -> Result<Call<T>, FilterError> {
         let turn = timeout(LONGEST_WAIT, self.turns.acquire()).await;
-        let (generation, labels) = (generation.clone(), labels.clone());
         let call = self.pool.run(move || {
             let (began, processor) = (Instant::now(), processor_time());
-            let answer = generation.filter().apply(&labels);
+            let answer = call();
             Call { answer, took: began.elapsed(), used: processor_time().saturating_sub(processor) }
         });
         match turn {
@@ -198,7 +266,7 @@ impl Filter {
 }
 
 /// On this thread, where an instance waits.
-fn call_here(generation: &Generation, labels: &Labels) -> Option<Call> {
+fn call_here(generation: &Generation, labels: &Labels) -> Option<Call<Verdict>> {
     let began = Instant::now();
     let answer = generation.filter().apply_waiting(labels)?;
     let took = began.elapsed();

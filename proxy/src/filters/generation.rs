@@ -7,13 +7,13 @@ use profiler_core::labels::Labels;
 
 use super::breaker::Breaker;
 use super::cache::CacheSize;
-use super::{ConfigureError, FilterSettings, LabelsFilter, Module, Verdict, VerdictCache};
+use super::{ConfigureError, ConfiguredFilter, FilterSettings, Module, Verdict, VerdictCache, World};
 
 /// A configured filter and the verdicts that it has made. A verdict is kept only beside the filter that made it: with
 /// another module, configuration or table come other verdicts. So is what is known of its slowness.
 pub struct Generation {
     number: u64,
-    filter: LabelsFilter,
+    filter: ConfiguredFilter,
     cache: Option<VerdictCache>,
     pub(super) breaker: Breaker,
     /// Quick calls that are missing until calls are made on the threads that serve again.
@@ -34,8 +34,10 @@ impl Generation {
     pub fn new(module: &Module, settings: FilterSettings, remember: Remember) -> Result<Self, ConfigureError> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
 
-        let filter = LabelsFilter::new(module, settings)?;
-        let is_deterministic = remember.deterministic.unwrap_or(filter.described().deterministic);
+        let filter = ConfiguredFilter::new(module, settings)?;
+        // What a filter of profiles decides follows from more than labels.
+        let is_deterministic =
+            module.world() != World::Profile && remember.deterministic.unwrap_or(filter.described().deterministic);
         let cache = remember.label_sets.filter(|_| is_deterministic).map(VerdictCache::new);
         let (number, breaker) = (NUMBER.fetch_add(1, Ordering::Relaxed), Breaker::new(filter.settings().cpu_share));
         Ok(Self { number, filter, cache, breaker, probation: AtomicU32::new(0) })
@@ -47,7 +49,7 @@ impl Generation {
     }
 
     /// The filter.
-    pub fn filter(&self) -> &LabelsFilter {
+    pub fn filter(&self) -> &ConfiguredFilter {
         &self.filter
     }
 

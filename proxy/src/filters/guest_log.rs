@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bindings::flamegate::filter::log::Level;
+use super::bindings::labels::flamegate::filter::log::Level;
 use crate::telemetry::LogLimit;
 
 /// Bytes of a line.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::code_store::CodeStore;
 use super::compiler::{CodeOrigin, Source};
-use super::engine::{CompiledFilter, Engine};
+use super::engine::Engine;
 use super::pool::Pool;
+use super::world::{Linked, World};
 use super::{Builtin, CompileError, Compiler, Digest};
 
 /// The engine and what it has compiled, made when first asked for: a pipeline without filters pays nothing. Clones
@@ -35,7 +36,7 @@ pub struct Module(Arc<Compiled>);
 
 struct Compiled {
     engine: Engine,
-    code: CompiledFilter,
+    code: Linked,
     digest: Digest,
 }
 
@@ -102,11 +103,16 @@ impl Module {
         self.0.digest
     }
 
+    /// The world that it fits.
+    pub fn world(&self) -> World {
+        self.0.code.world()
+    }
+
     pub(super) fn engine(&self) -> &Engine {
         &self.0.engine
     }
 
-    pub(super) fn code(&self) -> &CompiledFilter {
+    pub(super) fn code(&self) -> &Linked {
         &self.0.code
     }
 }

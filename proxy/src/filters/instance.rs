@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use profiler_core::labels::Labels;
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime::{ResourceLimiter, Store};
 
-use super::bindings::LabelsFilter as Bindings;
-use super::bindings::exports::flamegate::filter::filter_labels::Verdict as GuestVerdict;
-use super::bindings::flamegate::filter::{log, tables, types};
+use super::bindings::labels::flamegate::filter::{log, tables, types};
 use super::engine::EPOCH;
 use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;
 use super::host::Module;
+use super::profile::Opened;
 use super::tables::Tables;
 use super::verdict::cut;
+use super::world::{Answer, Exports, to_guest};
 
 /// Longest call of `configure`, and of `describe`.
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ const NAME_BYTES: usize = 64;
 /// A sandbox that holds a configured filter. After a trap it must be thrown away.
 pub(super) struct Instance {
     store: Store<HostState>,
-    exports: Bindings,
+    exports: Exports,
 }
 
 /// What all instances of a filter share.
@@ -74,6 +75,10 @@ pub struct Described {
 pub(super) struct HostState {
     meter: Meter,
     shared: Surroundings,
+    /// The one that the call that runs was lent.
+    pub(super) profiles: ResourceTable,
+    /// Whether the call that runs or ran last asked for a profile that cannot be decoded.
+    pub(super) unreadable: bool,
 }
 
 impl Instance {
@@ -86,49 +91,57 @@ impl Instance {
     ) -> Result<Self, ConfigureError> {
         shared.usage.instances.fetch_add(1, Ordering::Relaxed);
         let meter = Meter { limit: memory_limit, taken: 0, refused: false };
-        let mut store = Store::new(module.engine().inner(), HostState { meter, shared });
+        let state = HostState { meter, shared, profiles: ResourceTable::new(), unreadable: false };
+        let mut store = Store::new(module.engine().inner(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_epoch_deadline(epochs(CONFIGURE_TIMEOUT));
         let running = module.engine().running();
-        let instantiated = module.code().0.instantiate(&mut store);
+        let instantiated = module.code().instantiate(&mut store);
         drop(running);
         let exports = instantiated.map_err(|error| failure(&error, CONFIGURE_TIMEOUT, store.data()))?;
         let mut instance = Self { store, exports };
-        let accepted = instance.call(module, CONFIGURE_TIMEOUT, |exports, store| {
-            exports.flamegate_filter_lifecycle().call_configure(store, config)
-        })?;
+        let accepted = instance.call(module, CONFIGURE_TIMEOUT, |exports, store| exports.configure(store, config))?;
         accepted.map_err(|refusal| ConfigureError::Refused(cut(&refusal, REFUSAL_BYTES).to_owned()))?;
         Ok(instance)
     }
 
     /// What it says of itself.
     pub(super) fn describe(&mut self, module: &Module) -> Result<Described, FilterError> {
-        let info = self.call(module, CONFIGURE_TIMEOUT, |exports, store| {
-            exports.flamegate_filter_lifecycle().call_describe(store)
-        })?;
+        let info = self.call(module, CONFIGURE_TIMEOUT, Exports::describe)?;
         let shown = |text: &str| cut(text, NAME_BYTES).to_owned();
         Ok(Described { name: shown(&info.name), version: shown(&info.version), deterministic: info.deterministic })
     }
 
     /// Its answer on these labels.
-    pub(super) fn apply(
+    pub(super) fn apply(&mut self, module: &Module, timeout: Duration, labels: &Labels) -> Result<Answer, FilterError> {
+        self.call(module, timeout, |exports, store| exports.apply(store, labels))
+    }
+
+    /// Its answer on these labels and this profile, and the profile with what is to be changed in it.
+    pub(super) fn apply_to_profile(
         &mut self,
         module: &Module,
         timeout: Duration,
         labels: &Labels,
-    ) -> Result<GuestVerdict, FilterError> {
-        let handed = to_guest(labels);
-        self.call(module, timeout, |exports, store| exports.flamegate_filter_filter_labels().call_apply(store, &handed))
+        profile: Opened,
+    ) -> Result<(Answer, Opened), FilterError> {
+        let host = |error: ResourceTableError| FilterError::Trap(error.to_string());
+        // The host's own for as long as the call lasts; that of an instance that traps goes with its table.
+        let owned = self.store.data_mut().profiles.push(profile).map_err(host)?;
+        let lent = Resource::new_borrow(owned.rep());
+        let answer = self.call(module, timeout, |exports, store| exports.apply_to_profile(store, labels, lent))?;
+        Ok((answer, self.store.data_mut().profiles.delete(owned).map_err(host)?))
     }
 
     fn call<T>(
         &mut self,
         module: &Module,
         timeout: Duration,
-        call: impl FnOnce(&Bindings, &mut Store<HostState>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&Exports, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, FilterError> {
-        self.store.data_mut().meter.refused = false;
+        let state = self.store.data_mut();
+        (state.meter.refused, state.unreadable) = (false, false);
         self.store.set_epoch_deadline(epochs(timeout));
         let _running = module.engine().running();
         call(&self.exports, &mut self.store).map_err(|error| failure(&error, timeout, self.store.data()))
@@ -148,12 +161,11 @@ fn failure(error: &wasmtime::Error, timeout: Duration, state: &HostState) -> Fil
         // Not a trap: an answer that cannot be lifted, such as text that is not UTF-8, or the host's own refusal.
         None => cut(&error.root_cause().to_string(), REFUSAL_BYTES).to_owned(),
     };
+    if state.unreadable {
+        return FilterError::Unreadable(trap);
+    }
     let Meter { limit, refused, .. } = state.meter;
     if refused { FilterError::Memory { limit, trap } } else { FilterError::Trap(trap) }
-}
-
-fn to_guest(labels: &Labels) -> Vec<types::Label> {
-    labels.iter().map(|(name, value)| types::Label { name: name.to_owned(), value: value.to_owned() }).collect()
 }
 
 impl Drop for HostState {

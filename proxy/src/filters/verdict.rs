@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use profiler_core::labels::{LabelError, Labels};
 
-use super::bindings::exports::flamegate::filter::filter_labels::Verdict as GuestVerdict;
-use super::bindings::flamegate::filter::types::Label;
+use super::bindings::labels::flamegate::filter::types::{Label, Verdict as GuestVerdict};
+use super::bindings::packed::exports::flamegate::filter::filter_labels_packed::PackedVerdict;
+use super::world::Answer;
 
 /// What becomes of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub enum AnswerError {
     /// A label with an empty name.
     #[error("a label has no name; its value begins with {0:?}")]
     Nameless(String),
+    /// On profiles of one series, which goes on as one.
+    #[error("the profiles of one series come out with different labels")]
+    Disagreement,
 }
 
 /// Most labels of an answer.
@@ -42,11 +46,21 @@ const EMPTIED: &str = "no labels";
 
 impl Verdict {
     /// What a filter answered on these labels.
-    pub(super) fn of(answer: GuestVerdict, labels: &Labels) -> Result<Self, AnswerError> {
+    pub(super) fn of(answer: Answer, labels: &Labels) -> Result<Self, AnswerError> {
         let changed = match answer {
-            GuestVerdict::Unchanged => return Ok(Self::Unchanged),
-            GuestVerdict::Drop(reason) => return Ok(Self::Drop(cut(&reason, REASON_BYTES).into())),
-            GuestVerdict::Patch(patch) => {
+            Answer::Whole(GuestVerdict::Unchanged) | Answer::Packed(PackedVerdict::Unchanged) => {
+                return Ok(Self::Unchanged);
+            }
+            Answer::Whole(GuestVerdict::Drop(reason)) | Answer::Packed(PackedVerdict::Drop(reason)) => {
+                return Ok(Self::Drop(cut(&reason, REASON_BYTES).into()));
+            }
+            Answer::Packed(PackedVerdict::Replace(packed)) => {
+                check_count(packed.ends.len() / 2)?;
+                let changed = Labels::from_packed(packed.text, packed.ends)?;
+                check_names(changed.iter())?;
+                changed
+            }
+            Answer::Whole(GuestVerdict::Patch(patch)) => {
                 check(&patch.set)?;
                 let mut names = BTreeSet::new();
                 if let Some(twice) = patch.set.iter().find(|label| !names.insert(label.name.as_str())) {
@@ -57,7 +71,7 @@ impl Verdict {
                 patch.set.into_iter().for_each(|label| changed.set(label.name, label.value));
                 changed.build()?
             }
-            GuestVerdict::Replace(replaced) => {
+            Answer::Whole(GuestVerdict::Replace(replaced)) => {
                 check(&replaced)?;
                 let kept = replaced.into_iter().filter(|label| !label.value.is_empty());
                 Labels::from_pairs(kept.map(|label| (label.name, label.value)))?
@@ -83,11 +97,17 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
 }
 
 fn check(labels: &[Label]) -> Result<(), AnswerError> {
-    if labels.len() > MAX_LABELS {
-        return Err(AnswerError::TooMany(labels.len()));
-    }
-    match labels.iter().find(|label| label.name.is_empty()) {
-        Some(nameless) => Err(AnswerError::Nameless(cut(&nameless.value, REASON_BYTES).to_owned())),
+    check_count(labels.len())?;
+    check_names(labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))
+}
+
+fn check_count(labels: usize) -> Result<(), AnswerError> {
+    if labels > MAX_LABELS { Err(AnswerError::TooMany(labels)) } else { Ok(()) }
+}
+
+fn check_names<'a>(mut labels: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), AnswerError> {
+    match labels.find(|(name, _)| name.is_empty()) {
+        Some((_, value)) => Err(AnswerError::Nameless(cut(value, REASON_BYTES).to_owned())),
         None => Ok(()),
     }
 }

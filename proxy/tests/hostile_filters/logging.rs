@@ -34,7 +34,7 @@ impl<S: Subscriber> Layer<S> for Lines {
 fn a_gigabyte_of_lines_becomes_a_few_short_ones() {
     let lines = Lines::default();
     let settings = FilterSettings { timeout: DEADLINE, ..settings("log=1000") };
-    let filter = LabelsFilter::new(&MODULE, settings).unwrap();
+    let filter = ConfiguredFilter::new(&MODULE, settings).unwrap();
     let subscriber = tracing_subscriber::registry().with(lines.clone());
     let began = Instant::now();
     let verdict = tracing::subscriber::with_default(subscriber, || filter.apply(&labels(&[("a", "b")])));

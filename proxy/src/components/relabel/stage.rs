@@ -8,7 +8,7 @@ use profiler_core::labels::Labels;
 
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, PushError, Stage};
+use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics, RelabelMetrics};
 
@@ -36,25 +36,25 @@ impl Judge for RelabelStage {
         &self.component
     }
 
-    async fn fate(&self, labels: &Labels) -> Fate {
+    async fn fate(&self, profile: &mut Profile) -> Fate {
         self.metrics.processed.inc();
-        let fate = match self.verdict(labels).await {
+        match self.verdict(&profile.labels).await {
             Ok(Verdict::Drop(reason)) => {
                 self.metrics.dropped.inc();
                 self.filter.metrics().dropped(&reason);
                 return Fate::Dropped;
             }
-            Ok(Verdict::Unchanged) => Fate::Passed,
-            Ok(Verdict::Replace(labels)) => Fate::Relabelled(labels),
+            Ok(Verdict::Unchanged) => {}
+            Ok(Verdict::Replace(labels)) => profile.labels = labels,
             Err(error) => {
                 if let Some(line) = self.failures.admit() {
-                    tracing::error!(component_id = %self.component, series = %labels, err = %error, left_out = line.left_out, "relabelling failed");
+                    tracing::error!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "relabelling failed");
                 }
                 return Fate::Failed(PushError::internal(format!("relabelling failed: {error}")));
             }
-        };
+        }
         self.metrics.written.inc();
-        fate
+        Fate::Passed
     }
 }
 

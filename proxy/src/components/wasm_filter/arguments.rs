@@ -74,6 +74,33 @@ impl TextValue for OnError {
     }
 }
 
+/// What becomes of a profile that a filter of profiles cannot look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnUnsupported {
+    /// It goes on as it is.
+    Pass,
+    /// Its sender is told that it is refused.
+    Fail,
+}
+
+impl TextValue for OnUnsupported {
+    fn parse_text(text: &str) -> Result<Self, String> {
+        match text {
+            "pass" => Ok(Self::Pass),
+            "fail" => Ok(Self::Fail),
+            _ => Err(format!("{text:?} is no way to go on: write \"pass\" or \"fail\"")),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+        }
+        .to_owned()
+    }
+}
+
 /// The digest that the module's file must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileDigest(pub(super) Digest);

@@ -171,7 +171,7 @@ fn what_cannot_be_is_refused_by_name() {
         ("cpu_share = 1.5", "at most 1"),
         ("capabilities = [\"clock\"]", "\"clock\" cannot be granted yet"),
         ("on_error = \"retry\"", "write \"fail\", \"pass\" or \"drop\""),
-        ("on_unsupported = \"pass\"", "on_unsupported"),
+        ("on_unsupported = \"drop\"", "write \"pass\" or \"fail\""),
         ("sha256 = \"abc\"", "64 hexadecimal digits"),
         ("table \"t\" {\n\ttargets = []\n\tkey = \"\"\n}", "name the label by which"),
     ] {
@@ -197,7 +197,7 @@ fn a_module_that_cannot_run_does_not_start() {
     for (bytes, words) in [
         (b"\0asm\x01\0\0\0".as_slice(), "not a WebAssembly component"),
         (b"neither", "not a WebAssembly component"),
-        (b"\0asm\x0d\0\x01\0", "does not fit the world"),
+        (b"\0asm\x0d\0\x01\0", "exports none of flamegate:filter"),
     ] {
         bench.replace_module(bytes);
         let module = refusal("");

@@ -1,17 +1,21 @@
-//! A configured filter of the world `labels-filter`, and its instances.
+//! A configured filter, and its instances.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use bytes::Bytes;
 use profiler_core::labels::Labels;
+use profiler_core::pprof::edit::Edited;
 
 use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;
 use super::host::Module;
 use super::instance::{Described, Instance, Surroundings, Usage};
+use super::profile::Opened;
 use super::tables::Tables;
 use super::verdict::Verdict;
+use super::world::World;
 
 /// How a filter is run.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +35,7 @@ pub struct FilterSettings {
 }
 
 /// A filter with its configuration. Its calls run on the caller's thread, each on an instance of its own.
-pub struct LabelsFilter {
+pub struct ConfiguredFilter {
     module: Module,
     settings: FilterSettings,
     described: Described,
@@ -40,7 +44,7 @@ pub struct LabelsFilter {
     idle: Mutex<Vec<Instance>>,
 }
 
-impl LabelsFilter {
+impl ConfiguredFilter {
     /// Tries the configuration on a first instance.
     pub fn new(module: &Module, settings: FilterSettings) -> Result<Self, ConfigureError> {
         let shared = Surroundings {
@@ -69,25 +73,29 @@ impl LabelsFilter {
     }
 
     /// What becomes of a series with these labels. Makes an instance where none waits.
+    ///
+    /// # Errors
+    /// [`FilterError::NeedsProfile`] of a filter of profiles.
     pub fn apply(&self, labels: &Labels) -> Result<Verdict, FilterError> {
-        match self.apply_waiting(labels) {
-            Some(verdict) => verdict,
-            None => {
-                let Self { module, settings, shared, .. } = self;
-                let made = Instance::new(module, &settings.config, settings.memory_limit, shared.clone());
-                let instance = made.map_err(|error| match error {
-                    ConfigureError::Filter(error @ FilterError::Timeout(_)) => error,
-                    error => FilterError::Instantiate(error.to_string()),
-                })?;
-                self.apply_on(instance, labels)
-            }
-        }
+        self.apply_on(self.waiting_or_new()?, labels)
     }
 
     /// As [`apply`](Self::apply), `None` where no instance waits: to make one may take seconds.
     pub(super) fn apply_waiting(&self, labels: &Labels) -> Option<Result<Verdict, FilterError>> {
-        let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(self.apply_on(waiting, labels))
+        Some(self.apply_on(self.waiting()?, labels))
+    }
+
+    /// What becomes of a series with these labels and this pprof profile, and of the profile where it is passed on.
+    /// Filters of labels do not see the profile.
+    pub fn apply_to_profile(&self, labels: &Labels, profile: &Bytes) -> Result<(Verdict, Edited), FilterError> {
+        let mut instance = self.waiting_or_new()?;
+        let lent = Opened::new(profile.clone());
+        let (answer, opened) = instance.apply_to_profile(&self.module, self.settings.timeout, labels, lent)?;
+        self.keep(instance);
+        Ok(match Verdict::of(answer, labels)? {
+            dropped @ Verdict::Drop(_) => (dropped, Edited::Unchanged),
+            passed => (passed, opened.finish()?),
+        })
     }
 
     pub(super) fn usage(&self) -> &Usage {
@@ -95,18 +103,38 @@ impl LabelsFilter {
     }
 
     fn apply_on(&self, mut instance: Instance, labels: &Labels) -> Result<Verdict, FilterError> {
+        if self.module.world() == World::Profile {
+            return Err(FilterError::NeedsProfile);
+        }
         let answer = instance.apply(&self.module, self.settings.timeout, labels)?;
-        // An instance that trapped never comes here: it is gone, and the next call makes another one.
+        self.keep(instance);
+        Ok(Verdict::of(answer, labels)?)
+    }
+
+    fn waiting(&self) -> Option<Instance> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn waiting_or_new(&self) -> Result<Instance, FilterError> {
+        if let Some(waiting) = self.waiting() {
+            return Ok(waiting);
+        }
+        let Self { module, settings, shared, .. } = self;
+        let made = Instance::new(module, &settings.config, settings.memory_limit, shared.clone());
+        made.map_err(|error| match error {
+            ConfigureError::Filter(error @ FilterError::Timeout(_)) => error,
+            error => FilterError::Instantiate(error.to_string()),
+        })
+    }
+
+    /// For the next call. An instance that trapped never comes here: it is gone, and the next call makes another one.
+    fn keep(&self, instance: Instance) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < most_idle() {
+        if idle.len() < *MOST_IDLE {
             idle.push(instance);
         }
-        drop(idle);
-        Ok(Verdict::of(answer, labels)?)
     }
 }
 
-/// As many instances as threads can use at a time.
-fn most_idle() -> usize {
-    2 * available_parallelism().map_or(1, usize::from)
-}
+/// As many instances as threads can use at a time. Asked once: the system answers from files of the control group.
+static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| 2 * available_parallelism().map_or(1, usize::from));
