@@ -4,15 +4,18 @@ use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock, TracingB
 use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
+mod enrich;
 mod local_file;
 mod otelcol;
 mod receive_http;
 mod relabel;
 mod sift;
 mod size;
+mod targets;
 mod wasm_filter;
 mod write;
 
+pub use enrich::Enrich;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
@@ -33,6 +36,7 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<TracingBlock>(),
     Kind::of::<ExporterOtlp>(),
     Kind::of::<ExporterOtlpHttp>(),
+    Kind::of::<Enrich>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Write>(),

@@ -36,5 +36,5 @@ pub use generation::{Generation, Remember};
 pub use host::{FilterHost, Module};
 pub use instance::Described;
 pub use labels_filter::{FilterSettings, LabelsFilter};
-pub use tables::{MAX_ROWS, TableError, Tables};
+pub use tables::{MAX_ROWS, Rows, TableError, Tables};
 pub use verdict::{AnswerError, Verdict};

@@ -119,7 +119,7 @@ impl Component for WasmFilter {
 
     fn build(arguments: &WasmFilterArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
-        let launch = Launch::new(arguments, context)?;
+        let launch = Launch::new(arguments, context, previous.map(|previous| &*previous.launch))?;
         let kept = previous.filter(|previous| *previous.launch == launch);
         let (filter, standing) = match kept {
             // The file is followed further by whoever takes its place: another module on disk shows there.

@@ -74,8 +74,13 @@ impl PartialEq for Launch {
 }
 
 impl Launch {
-    /// What the block says.
-    pub(super) fn new(arguments: &WasmFilterArguments, context: &Context<'_>) -> Result<Self, Invalid> {
+    /// What the block says; `before` is what it said last.
+    pub(super) fn new(
+        arguments: &WasmFilterArguments,
+        context: &Context<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, Invalid> {
+        let tables_before = before.map(|before| &*before.settings.tables);
         let label_sets = usize::try_from(arguments.cache_size).ok().and_then(NonZeroUsize::new);
         Ok(Self {
             path: PathBuf::from(&arguments.module),
@@ -83,7 +88,7 @@ impl Launch {
             settings: FilterSettings {
                 name: context.component.to_string().into(),
                 config: arguments.config.clone(),
-                tables: Arc::new(TableArguments::all(&arguments.tables)?),
+                tables: Arc::new(TableArguments::all(&arguments.tables, tables_before)?),
                 timeout: arguments.timeout,
                 memory_limit: arguments.memory_limit.bytes(),
                 cpu_share: arguments.cpu_share,
