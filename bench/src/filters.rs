@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Nanoseconds for one set, of the fastest round over all sets.
-fn fastest(rounds: u32, sets: &[Labels], mut judge: impl FnMut(&Labels) -> bool) -> f64 {
+pub(crate) fn fastest(rounds: u32, sets: &[Labels], mut judge: impl FnMut(&Labels) -> bool) -> f64 {
     let round = |_| {
         let began = Instant::now();
         for set in sets {
