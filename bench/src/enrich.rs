@@ -55,7 +55,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 fn memory_and_reloads(count: usize) -> anyhow::Result<()> {
     let bench = Pipeline::new()?;
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    let text = (0..count).map(|index| target(index, "shop")).flatten().map(|(name, value)| name.len() + value.len());
+    let text = (0..count).flat_map(|index| target(index, "shop")).map(|(name, value)| name.len() + value.len());
     let text = text.sum::<usize>() / count;
 
     // The filter is compiled and runs: what is added then are the targets.
