@@ -105,7 +105,7 @@ fn an_empty_label_of_a_target_deletes_where_all_are_copied() {
     assert_eq!(enriched(&filter(&arguments), &input).to_string(), r#"{env="prod", h="a", team="shop"}"#);
 }
 
-/// Rows that are worth no patch, or that no profile may have.
+/// The host would refuse such an answer whole.
 #[test]
 fn a_label_without_a_name_is_not_copied() {
     let target = BTreeMap::from([("h".to_owned(), "a".to_owned()), (String::new(), "nameless".to_owned())]);
