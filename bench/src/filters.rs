@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         name: "bench".into(),
         config: serde_json::to_string(&rules())?,
         tables: Arc::new(Tables::default()),
+        capabilities: Vec::new(),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
         cpu_share: 1.0,
@@ -60,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Nanoseconds for one set, of the fastest round over all sets.
-fn fastest(rounds: u32, sets: &[Labels], mut judge: impl FnMut(&Labels) -> bool) -> f64 {
+pub(crate) fn fastest(rounds: u32, sets: &[Labels], mut judge: impl FnMut(&Labels) -> bool) -> f64 {
     let round = |_| {
         let began = Instant::now();
         for set in sets {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use flamegate::filters::{ConfiguredFilter, FilterHost, FilterSettings, Tables, Verdict};
-use procfs::process::Process;
 use profiler_core::labels::Labels;
 
 use crate::filters;
+use crate::memory::resident;
 
 /// Flags of `guests`.
 #[derive(Debug, Args)]
@@ -57,21 +57,21 @@ fn measure(component: &Path, sets: &[Labels], calls: u64) -> anyhow::Result<()> 
     println!("{}: {} bytes", component.display(), bytes.len());
     println!("  compiled in {:.1} s, first instance in {:.2} ms", compiling.as_secs_f64(), millis(configuring));
 
-    let mut resident = Vec::new();
+    let mut after_parts = Vec::new();
     for part in 0..PARTS {
         // The last part takes the remainder of the division as well.
         let calls = calls / PARTS + if part + 1 == PARTS { calls % PARTS } else { 0 };
         let (called, took) = timed(|| call(&filter, sets, calls));
         called?;
-        let memory = resident_memory()?;
+        let memory = resident()?;
         println!(
             "  {calls} calls, {:.2} us each; {:.1} MiB resident",
             took.as_secs_f64() * 1e6 / calls as f64,
             memory as f64 / f64::from(1 << 20)
         );
-        resident.push(memory);
+        after_parts.push(memory);
     }
-    let (least, last) = (resident.iter().copied().min().unwrap_or(0), resident.last().copied().unwrap_or(0));
+    let (least, last) = (after_parts.iter().copied().min().unwrap_or(0), after_parts.last().copied().unwrap_or(0));
     ensure!(
         last <= least + FLUCTUATION,
         "memory grew from {least} to {last} bytes: the filter keeps what it is handed"
@@ -112,14 +112,11 @@ fn settings() -> FilterSettings {
         name: "bench".into(),
         config: "team checkout- checkout\nteam payments- payments\ndrop dev\ndrop sandbox".into(),
         tables: Arc::new(Tables::default()),
+        capabilities: Vec::new(),
         timeout: Duration::from_secs(10),
         memory_limit: MEMORY_LIMIT,
         cpu_share: 1.0,
     }
-}
-
-fn resident_memory() -> anyhow::Result<u64> {
-    Ok(Process::myself()?.status()?.vmrss.context("the kernel names no resident memory")? * 1024)
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {

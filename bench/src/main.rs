@@ -1,12 +1,14 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `filters` its filters, `guests` those of the examples and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program, `filters` its filters, `enrich` the one with targets, `guests` those of the examples and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
 
 mod config;
+mod enrich;
 mod filters;
 mod forward;
 mod guests;
 mod load;
+mod memory;
 mod sink;
 
 use clap::Parser;
@@ -23,6 +25,8 @@ enum Command {
     Load(load::Arguments),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
+    /// Holds very many targets, and looks them up
+    Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
     /// Reads a configuration of thousands of components
@@ -37,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
+        Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),

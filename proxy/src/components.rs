@@ -4,6 +4,7 @@ use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock, TracingB
 use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
+mod enrich;
 mod local_file;
 mod otelcol;
 mod pprofs;
@@ -11,9 +12,11 @@ mod receive_http;
 mod relabel;
 mod sift;
 mod size;
+mod targets;
 mod wasm_filter;
 mod write;
 
+pub use enrich::Enrich;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
@@ -34,6 +37,7 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<TracingBlock>(),
     Kind::of::<ExporterOtlp>(),
     Kind::of::<ExporterOtlpHttp>(),
+    Kind::of::<Enrich>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Write>(),

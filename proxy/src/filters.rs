@@ -39,6 +39,6 @@ pub use generation::{Generation, Remember};
 pub use host::{FilterHost, Module};
 pub use instance::Described;
 pub use profile::MAX_PROFILE;
-pub use tables::{MAX_ROWS, TableError, Tables};
+pub use tables::{MAX_ROWS, Rows, TableError, Tables};
 pub use verdict::{AnswerError, Verdict};
-pub use world::World;
+pub use world::{Capability, World};

@@ -139,6 +139,7 @@ impl Guest {
             name: "team-label".into(),
             config: config.to_owned(),
             tables: Arc::new(Tables::default()),
+            capabilities: Vec::new(),
             timeout: Duration::from_secs(10),
             memory_limit: MEMORY_LIMIT,
             cpu_share: 1.0,

@@ -6,13 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use flamegate::filters::{
     BreakerState, ConfigureError, ConfiguredFilter, Filter, FilterHost, FilterSettings, Generation, Judged, Module,
-    Remember, Tables, Verdict,
+    Remember, Rows, Tables, Verdict,
 };
 use flamegate::telemetry::metrics::{ComponentLabels, Metrics};
 use profiler_core::labels::Labels;
@@ -73,6 +72,7 @@ fn settings(config: &str) -> FilterSettings {
         name: config.split('=').next().unwrap().into(),
         config: config.to_owned(),
         tables: Arc::default(),
+        capabilities: Vec::new(),
         timeout: Duration::from_millis(50),
         memory_limit: MEMORY_LIMIT,
         cpu_share: 1.0,
@@ -196,11 +196,9 @@ async fn reasons_are_cut() {
 
 #[tokio::test]
 async fn rows_of_tables_are_looked_up() {
-    let target = |pod: &str, team: &str| {
-        BTreeMap::from([("pod".to_owned(), pod.to_owned()), ("team".to_owned(), team.to_owned())])
-    };
+    let target = |pod, team| labels(&[("pod", pod), ("team", team)]);
     let mut tables = Tables::default();
-    tables.add("pods", "pod", &[target("a", "shop"), target("b", "pay")]).unwrap();
+    tables.add("pods", "pod", Rows::new(vec![target("a", "shop"), target("b", "pay")]).unwrap()).unwrap();
     let settings = FilterSettings { tables: Arc::new(tables), ..settings("lookup=pods") };
     let bench = Bench::with(settings, remember());
     let found = bench.judge(&labels(&[("key", "b")])).await;

@@ -8,11 +8,11 @@
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use flamegate::filters::{
-    ConfiguredFilter, FilterError, FilterHost, FilterSettings, MAX_PROFILE, Module, Verdict, World,
+    Capability, ConfiguredFilter, FilterError, FilterHost, FilterSettings, MAX_PROFILE, Module, Verdict, World,
 };
 use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::{Edited, Editing, LabelValue};
@@ -192,6 +192,23 @@ fn names_are_redacted() {
 }
 
 #[test]
+fn who_is_granted_the_clock_may_ask_it_and_who_is_not_does_not_run() {
+    assert_eq!((PROBE.needs(), REDACT.needs()), (vec![Capability::Clock], vec![]));
+    let told = || {
+        let (verdict, _) = filter("now").apply_to_profile(&labels(), &Bytes::new()).unwrap();
+        let Verdict::Replace(labels) = verdict else { panic!("{verdict:?}") };
+        Duration::from_nanos(labels.value("read").unwrap().parse().unwrap())
+    };
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let told = told();
+    assert!(before <= told && told <= SystemTime::now().duration_since(UNIX_EPOCH).unwrap(), "{told:?}");
+
+    let settings = FilterSettings { capabilities: Vec::new(), ..settings("now") };
+    let refused = ConfiguredFilter::new(&PROBE, settings).err().unwrap().to_string();
+    assert!(refused.contains(r#"capabilities = ["clock"]"#), "{refused}");
+}
+
+#[test]
 fn it_is_of_its_world_and_asks_for_profiles() {
     assert_eq!(PROBE.world(), World::Profile);
     assert!(matches!(filter("").apply(&labels()), Err(FilterError::NeedsProfile)));
@@ -202,15 +219,19 @@ fn filter(orders: &str) -> ConfiguredFilter {
 }
 
 fn configured(module: &Module, config: &str) -> ConfiguredFilter {
-    let settings = FilterSettings {
+    ConfiguredFilter::new(module, settings(config)).unwrap()
+}
+
+fn settings(config: &str) -> FilterSettings {
+    FilterSettings {
         name: "test".into(),
         config: config.to_owned(),
         tables: Arc::default(),
+        capabilities: vec![Capability::Clock],
         timeout: Duration::from_secs(1),
         memory_limit: 64 << 20,
         cpu_share: 1.0,
-    };
-    ConfiguredFilter::new(module, settings).unwrap()
+    }
 }
 
 fn labels() -> Labels {

@@ -30,6 +30,7 @@ fn filter(rules: &Value) -> Result<ConfiguredFilter, ConfigureError> {
         name: "conformance".into(),
         config: rules.to_string(),
         tables: Arc::new(Tables::default()),
+        capabilities: Vec::new(),
         timeout: Duration::from_secs(10),
         memory_limit: 64 << 20,
         cpu_share: 1.0,

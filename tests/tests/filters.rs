@@ -11,6 +11,7 @@ use flamegate_tests::push_client::PushClient;
 use flamegate_tests::spine::good_push;
 
 const RELABEL: &str = "pyroscope.relabel.default";
+const ENRICH: &str = "pyroscope.enrich.default";
 const FILTER: &str = "wasm.filter.default";
 
 /// The word by which the build in the repository tells itself from others, and another of the same length.
@@ -131,4 +132,62 @@ async fn another_module_takes_over_while_profiles_come() {
     let labels = [("component_id", FILTER)];
     assert_eq!(metrics.sum("flamegate_filter_swaps_total", &labels), Some(1.0));
     assert_eq!(metrics.sum("flamegate_filter_swaps_refused_total", &labels), Some(1.0));
+}
+
+/// Targets of a file, which discovery of another kind may write.
+fn enriching(backend: &Backend, targets: &Path) -> String {
+    format!(
+        r#"
+local.file "targets" {{
+    filename = {targets:?}
+}}
+pyroscope.receive_http "default" {{
+    http {{
+        listen_address = "127.0.0.1"
+        listen_port    = 0
+    }}
+    forward_to = [{ENRICH}.receiver]
+}}
+pyroscope.enrich "default" {{
+    targets              = encoding.from_json(local.file.targets.content)
+    target_match_label   = "app"
+    profiles_match_label = "service_name"
+    labels_to_copy       = ["team"]
+    forward_to           = [pyroscope.write.default.receiver]
+}}
+"#
+    ) + &blocks::write("default", &[backend.url()], "")
+}
+
+/// The service that the profile of `push` is of, and its team.
+fn owned_by(team: &str) -> String {
+    serde_json::json!([{ "app": "shop", "team": team, "region": "nowhere" }]).to_string()
+}
+
+#[tokio::test]
+async fn profiles_get_the_labels_of_targets_as_they_come_and_change() {
+    let backend = Backend::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let targets = folder.path().join("targets.json");
+    std::fs::write(&targets, "[]").unwrap();
+    let flamegate = Flamegate::start(&enriching(&backend, &targets), &[]).await.unwrap();
+    let before = push(&flamegate, &backend).await;
+    assert!(before.contains("shop") && !before.contains("team"), "{before}");
+
+    for team in ["team-of-before", "team-of-after"] {
+        std::fs::write(&targets, owned_by(team)).unwrap();
+        let enriched = async || push(&flamegate, &backend).await.contains(team).then_some(());
+        eventually("a profile with its target's team", enriched).await.unwrap();
+        let labels = push(&flamegate, &backend).await;
+        assert!(!labels.contains("region"), "{labels}");
+    }
+    assert!(!push(&flamegate, &backend).await.contains("team-of-before"));
+
+    // What is no list of targets leaves those of before.
+    std::fs::write(&targets, "{}").unwrap();
+    flamegate.wait_for_log("the component goes on with its last arguments", DEADLINE).await.unwrap();
+    assert!(push(&flamegate, &backend).await.contains("team-of-after"));
+    let metrics = flamegate.metrics().await.unwrap();
+    let hits = metrics.sum("flamegate_filter_cache_hits_total", &[("component_id", ENRICH)]);
+    assert!(hits > Some(0.0), "{hits:?}");
 }

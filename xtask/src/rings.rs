@@ -26,7 +26,8 @@ pub(crate) enum Ring {
 const RINGS: [Ring; 4] = [Ring::Checks, Ring::Guests, Ring::Units, Ring::EndToEnd];
 
 /// For each filter the test that runs it, and the variable that hands the test the rebuilt one.
-const TESTS_OF_GUESTS: [(&str, &str, &str); 4] = [
+const TESTS_OF_GUESTS: [(&str, &str, &str); 5] = [
+    ("enrich", "enrich_conformance", "FLAMEGATE_ENRICH_COMPONENT"),
     ("hostile", "hostile_filters", "FLAMEGATE_HOSTILE_COMPONENT"),
     ("probe", "profile_filters", "FLAMEGATE_PROBE_COMPONENT"),
     ("redact", "profile_filters", "FLAMEGATE_REDACT_COMPONENT"),

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Write;
 
 use bindings::exports::flamegate::filter::{filter_profile, lifecycle};
+use bindings::flamegate::filter::clock;
 use bindings::flamegate::filter::profile::{LabelValue, Profile, Quantity, Relabelling, Renaming, SampleLabel};
 use bindings::flamegate::filter::types::{Info, Label, Patch, Verdict};
 
@@ -52,6 +53,7 @@ impl filter_profile::Guest for Component {
                 ["spin"] => loop {
                     std::hint::spin_loop();
                 },
+                ["now"] => set.push(label("read", clock::now().to_string())),
                 ["read"] => set.push(label("read", read(profile))),
                 ["read-labels"] => set.push(label("read", format!("{:?}", profile.sample_labels(0, ALL)))),
                 ["range", first, count] => {

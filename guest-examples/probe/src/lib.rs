@@ -5,6 +5,7 @@
 //! - `read`: all that can be read of the profile becomes the label `read`
 //! - `read-labels`: as much, of the labels of samples
 //! - `range FIRST COUNT`: how many samples such a range hands over becomes the label `range`
+//! - `now`: what the clock says becomes the label `read`
 //! - `drop REASON`, `trap`, `spin`: how the call ends
 
 #[cfg(target_arch = "wasm32")]

@@ -120,6 +120,7 @@ fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Res
         name: context.component.to_string().into(),
         config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
         tables: Arc::new(Tables::default()),
+        capabilities: Vec::new(),
         timeout: TIMEOUT,
         memory_limit: MEMORY_LIMIT,
         cpu_share: CPU_SHARE,

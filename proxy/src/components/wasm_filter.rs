@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
-use self::arguments::{FileDigest, OnError, OnUnsupported, TableArguments};
+use self::arguments::{FileDigest, Granted, OnError, OnUnsupported, TableArguments};
 use self::follow::{Following, Standing};
 use self::launch::{Launch, LaunchError};
 use self::stage::FilterStage;
@@ -67,7 +67,7 @@ pub struct WasmFilterArguments {
     deterministic: Option<bool>,
     /// What the filter may use besides what it is handed.
     #[alloy(attr, optional)]
-    capabilities: Vec<String>,
+    capabilities: Vec<Granted>,
     /// Where profiles go afterwards.
     #[alloy(attr)]
     forward_to: Vec<Receiver>,
@@ -94,11 +94,6 @@ impl WasmFilterArguments {
         if !(self.cpu_share > 0.0 && self.cpu_share <= 1.0) {
             return refuse("cpu_share", "must be greater than 0 and at most 1, which is no bound".to_owned());
         }
-        if let Some(capability) = self.capabilities.first() {
-            let message =
-                format!("{capability:?} cannot be granted yet: filters have no capability; leave the list empty");
-            return refuse("capabilities", message);
-        }
         Ok(())
     }
 }
@@ -123,7 +118,7 @@ impl Component for WasmFilter {
 
     fn build(arguments: &WasmFilterArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
-        let launch = Launch::new(arguments, context)?;
+        let launch = Launch::new(arguments, context, previous.map(|previous| &*previous.launch))?;
         let kept = previous.filter(|previous| *previous.launch == launch);
         let (filter, standing) = match kept {
             // The file is followed further by whoever takes its place: another module on disk shows there.

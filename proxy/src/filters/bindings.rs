@@ -20,6 +20,7 @@ pub mod packed {
             "flamegate:filter/types": super::labels::flamegate::filter::types,
             "flamegate:filter/log": super::labels::flamegate::filter::log,
             "flamegate:filter/tables": super::labels::flamegate::filter::tables,
+            "flamegate:filter/clock": super::labels::flamegate::filter::clock,
         },
     });
 }
@@ -33,6 +34,7 @@ pub mod profile {
             "flamegate:filter/types": super::labels::flamegate::filter::types,
             "flamegate:filter/log": super::labels::flamegate::filter::log,
             "flamegate:filter/tables": super::labels::flamegate::filter::tables,
+            "flamegate:filter/clock": super::labels::flamegate::filter::clock,
             "flamegate:filter/profile.profile": super::super::profile::Opened,
         },
     });

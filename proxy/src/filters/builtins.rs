@@ -14,6 +14,13 @@ pub struct Builtin {
 }
 
 impl Builtin {
+    /// The targets' labels of `pyroscope.enrich`.
+    pub const ENRICH: Self = Self {
+        name: "enrich",
+        component: include_bytes!("../../../guest-examples/enrich.wasm"),
+        record: include_str!("../../../guest-examples/enrich.record.toml"),
+    };
+
     /// The rules of `pyroscope.relabel`.
     pub const RELABEL: Self = Self {
         name: "relabel",
@@ -21,7 +28,7 @@ impl Builtin {
         record: include_str!("../../../guest-examples/relabel.record.toml"),
     };
 
-    const ALL: [Self; 1] = [Self::RELABEL];
+    const ALL: [Self; 2] = [Self::ENRICH, Self::RELABEL];
 
     /// The one of this name.
     pub(super) fn find(name: &str) -> Option<Self> {

@@ -15,7 +15,7 @@ use super::instance::{Described, Instance, Surroundings, Usage};
 use super::profile::Opened;
 use super::tables::Tables;
 use super::verdict::Verdict;
-use super::world::World;
+use super::world::{Capability, World};
 
 /// How a filter is run.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub struct FilterSettings {
     pub config: String,
     /// What it may look up.
     pub tables: Arc<Tables>,
+    /// What it may use besides what it is handed.
+    pub capabilities: Vec<Capability>,
     /// The longest that a call may take.
     pub timeout: Duration,
     /// The most memory that an instance may have, in bytes.
@@ -47,6 +49,9 @@ pub struct ConfiguredFilter {
 impl ConfiguredFilter {
     /// Tries the configuration on a first instance.
     pub fn new(module: &Module, settings: FilterSettings) -> Result<Self, ConfigureError> {
+        if let Some(missing) = module.needs().into_iter().find(|needed| !settings.capabilities.contains(needed)) {
+            return Err(ConfigureError::Ungranted(missing.name()));
+        }
         let shared = Surroundings {
             log: GuestLog::new(settings.name.clone()),
             tables: settings.tables.clone(),

@@ -11,6 +11,9 @@ pub enum ConfigureError {
     /// It failed before it could be asked.
     #[error("the filter failed when it was configured: {0}")]
     Filter(#[from] FilterError),
+    /// It imports what it was not granted.
+    #[error("it uses the {0}: grant it with capabilities = [{0:?}], or take a filter that does without")]
+    Ungranted(&'static str),
     /// It refuses its configuration.
     #[error("{0}")]
     Refused(String),

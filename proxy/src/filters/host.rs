@@ -8,7 +8,7 @@ use super::code_store::CodeStore;
 use super::compiler::{CodeOrigin, Source};
 use super::engine::Engine;
 use super::pool::Pool;
-use super::world::{Linked, World};
+use super::world::{Capability, Linked, World};
 use super::{Builtin, CompileError, Compiler, Digest};
 
 /// The engine and what it has compiled, made when first asked for: a pipeline without filters pays nothing. Clones
@@ -106,6 +106,11 @@ impl Module {
     /// The world that it fits.
     pub fn world(&self) -> World {
         self.0.code.world()
+    }
+
+    /// What it is to be granted before it runs.
+    pub fn needs(&self) -> Vec<Capability> {
+        self.0.code.needs()
     }
 
     pub(super) fn engine(&self) -> &Engine {

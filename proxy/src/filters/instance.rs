@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use profiler_core::labels::Labels;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime::{ResourceLimiter, Store};
 
-use super::bindings::labels::flamegate::filter::{log, tables, types};
+use super::bindings::labels::flamegate::filter::{clock, log, tables, types};
 use super::engine::EPOCH;
 use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;
@@ -206,6 +206,14 @@ impl types::Host for HostState {}
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
         self.shared.log.write(level, &message);
+    }
+}
+
+/// Offered to all: who was not granted it is refused before it runs.
+impl clock::Host for HostState {
+    fn now(&mut self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

@@ -58,6 +58,31 @@ impl World {
     }
 }
 
+/// What a filter may be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// The time of day.
+    Clock,
+}
+
+impl Capability {
+    /// All there are.
+    pub const ALL: [Self; 1] = [Self::Clock];
+
+    /// As the user writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+        }
+    }
+
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Clock => "flamegate:filter/clock@0.1.0",
+        }
+    }
+}
+
 /// As the contract names it.
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,6 +127,20 @@ impl Linked {
             Self::Packed(_) => World::PackedLabels,
             Self::Profile(_) => World::Profile,
         }
+    }
+
+    /// What the component imports that is to be granted first.
+    pub(super) fn needs(&self) -> Vec<Capability> {
+        let component = match self {
+            Self::Labels(linked) => linked.instance_pre().component(),
+            Self::Packed(linked) => linked.instance_pre().component(),
+            Self::Profile(linked) => linked.instance_pre().component(),
+        };
+        let imported = component.component_type();
+        let is_imported = |capability: &Capability| {
+            imported.imports(component.engine()).any(|(name, _)| name == capability.interface())
+        };
+        Capability::ALL.into_iter().filter(is_imported).collect()
     }
 
     pub(super) fn instantiate(&self, store: &mut Store<HostState>) -> wasmtime::Result<Exports> {

@@ -91,7 +91,7 @@ impl Metrics {
         self.fanout.of(component)
     }
 
-    /// The series of a filter: of a `pyroscope.relabel` or a `wasm.filter`.
+    /// The series of a filter: of a `pyroscope.relabel`, a `pyroscope.enrich` or a `wasm.filter`.
     pub fn filter(&self, component: &ComponentLabels) -> FilterMetrics {
         self.filter.of(component)
     }

@@ -22,7 +22,7 @@ async fn everything_that_may_stand_in_a_configuration_is_listed() {
         assert!(names.insert(name.trim().to_owned()), "{name} stands there twice");
     }
     let expected = ["argument", "declare", "export", "foreach", "import.string", "livedebugging"];
-    let components = ["pyroscope.receive_http", "pyroscope.relabel", "pyroscope.write"];
+    let components = ["pyroscope.enrich", "pyroscope.receive_http", "pyroscope.relabel", "pyroscope.write"];
     for name in expected.iter().chain(&components) {
         assert!(names.contains(*name), "{name} is missing in {names:?}");
     }
@@ -63,6 +63,15 @@ async fn each_has_a_page() {
             ][..],
         ),
         ("pyroscope.relabel", &["  forward_to = list(receiver)  (required)", "  rule { }  (any number)"]),
+        (
+            "pyroscope.enrich",
+            &[
+                "  targets = list(map(string))  (required)",
+                "  target_match_label = string  (required)",
+                "  labels_to_copy = list(string)  (default [])",
+                "  receiver receiver",
+            ],
+        ),
         ("livedebugging", &["livedebugging { … }", "  enabled = bool  (default false)"]),
         ("foreach", &["foreach \"LABEL\" { … }", "  collection = list(any)  (required)"]),
         ("export", &["  value = any  (required)"]),

@@ -1,10 +1,9 @@
 //! The values and blocks within the block.
 
-use std::collections::BTreeMap;
-
 use alloy_syntax::{Arguments, Invalid, TextValue};
 
-use crate::filters::{Digest, NoDigest, Tables};
+use crate::components::targets::Targets;
+use crate::filters::{Capability, Digest, NoDigest, Tables};
 
 /// A table that the filter may look up.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -15,7 +14,7 @@ pub(super) struct TableArguments {
     name: String,
     /// The rows.
     #[alloy(attr)]
-    targets: Vec<BTreeMap<String, String>>,
+    targets: Targets,
     /// The label by which a row is found.
     #[alloy(attr)]
     key: String,
@@ -26,17 +25,15 @@ impl TableArguments {
         if self.key.is_empty() {
             return Err(Invalid::attribute("key", "is empty: name the label by which rows are found"));
         }
-        // The same rules as for the filter's tables, told at the block.
-        Tables::default()
-            .add(&self.name, &self.key, &self.targets)
-            .map_err(|error| Invalid::attribute("targets", error.to_string()))
+        Ok(())
     }
 
-    /// The tables of these blocks.
-    pub(super) fn all(blocks: &[Self]) -> Result<Tables, Invalid> {
+    /// The tables of these blocks; of those before, the rows that are the same.
+    pub(super) fn all(blocks: &[Self], before: Option<&Tables>) -> Result<Tables, Invalid> {
         let mut tables = Tables::default();
         for Self { name, targets, key } in blocks {
-            let added = tables.add(name, key, targets);
+            let rows = targets.rows(before.and_then(|before| before.rows(name)));
+            let added = tables.add(name, key, rows);
             added.map_err(|error| Invalid::attribute("table", error.to_string()))?;
         }
         Ok(tables)
@@ -98,6 +95,24 @@ impl TextValue for OnUnsupported {
             Self::Fail => "fail",
         }
         .to_owned()
+    }
+}
+
+/// What the filter may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Granted(pub(super) Capability);
+
+impl TextValue for Granted {
+    fn parse_text(text: &str) -> Result<Self, String> {
+        let named = Capability::ALL.into_iter().find(|capability| capability.name() == text);
+        named.map(Self).ok_or_else(|| {
+            let names = Capability::ALL.map(Capability::name).join(", ");
+            format!("{text:?} cannot be granted: filters may be granted {names}, and nothing else")
+        })
+    }
+
+    fn to_text(&self) -> String {
+        self.0.name().to_owned()
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum LaunchError {
     #[error("{} refuses its config: {refusal}", path.display())]
     Config { path: PathBuf, refusal: String },
     #[error("{}: {error}", path.display())]
+    Ungranted { path: PathBuf, error: ConfigureError },
+    #[error("{}: {error}", path.display())]
     Configure { path: PathBuf, error: ConfigureError },
 }
 
@@ -41,7 +43,7 @@ impl LaunchError {
     /// Whether the same bytes would be refused again.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::OtherFile { .. } | Self::Config { .. } => true,
+            Self::OtherFile { .. } | Self::Config { .. } | Self::Ungranted { .. } => true,
             Self::Compile { error, .. } => {
                 matches!(error, CompileError::Component(_) | CompileError::Refused(_) | CompileError::World(_))
             }
@@ -54,6 +56,7 @@ impl LaunchError {
         let attribute = match self {
             Self::Config { .. } => "config",
             Self::OtherFile { .. } => "sha256",
+            Self::Ungranted { .. } => "capabilities",
             Self::File(_) | Self::Compile { .. } | Self::Configure { .. } => "module",
         };
         // Where there is no such attribute, it is told at the block.
@@ -74,8 +77,13 @@ impl PartialEq for Launch {
 }
 
 impl Launch {
-    /// What the block says.
-    pub(super) fn new(arguments: &WasmFilterArguments, context: &Context<'_>) -> Result<Self, Invalid> {
+    /// What the block says; `before` is what it said last.
+    pub(super) fn new(
+        arguments: &WasmFilterArguments,
+        context: &Context<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, Invalid> {
+        let tables_before = before.map(|before| &*before.settings.tables);
         let label_sets = usize::try_from(arguments.cache_size).ok().and_then(NonZeroUsize::new);
         Ok(Self {
             path: PathBuf::from(&arguments.module),
@@ -83,7 +91,8 @@ impl Launch {
             settings: FilterSettings {
                 name: context.component.to_string().into(),
                 config: arguments.config.clone(),
-                tables: Arc::new(TableArguments::all(&arguments.tables)?),
+                tables: Arc::new(TableArguments::all(&arguments.tables, tables_before)?),
+                capabilities: arguments.capabilities.iter().map(|granted| granted.0).collect(),
                 timeout: arguments.timeout,
                 memory_limit: arguments.memory_limit.bytes(),
                 cpu_share: arguments.cpu_share,
@@ -149,6 +158,7 @@ impl Launch {
     fn generation(&self, module: &Module) -> Result<Generation, LaunchError> {
         Generation::new(module, self.settings.clone(), self.remember).map_err(|error| match error {
             ConfigureError::Refused(refusal) => LaunchError::Config { path: self.path.clone(), refusal },
+            error @ ConfigureError::Ungranted(_) => LaunchError::Ungranted { path: self.path.clone(), error },
             error @ ConfigureError::Filter(_) => LaunchError::Configure { path: self.path.clone(), error },
         })
     }

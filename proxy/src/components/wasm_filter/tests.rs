@@ -169,7 +169,7 @@ fn what_cannot_be_is_refused_by_name() {
         ("cache_size = -1", "must not be negative"),
         ("cpu_share = 0", "greater than 0"),
         ("cpu_share = 1.5", "at most 1"),
-        ("capabilities = [\"clock\"]", "\"clock\" cannot be granted yet"),
+        ("capabilities = [\"network\"]", "\"network\" cannot be granted"),
         ("on_error = \"retry\"", "write \"fail\", \"pass\" or \"drop\""),
         ("on_unsupported = \"drop\"", "write \"pass\" or \"fail\""),
         ("sha256 = \"abc\"", "64 hexadecimal digits"),

@@ -1,0 +1,176 @@
+//! `pyroscope.enrich`: a profile that names a target gets the target's labels.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_syntax::schema::Export;
+use alloy_syntax::{Arguments, Capsule, Invalid, Value};
+
+use self::stage::{Counts, EnrichStage};
+use super::targets::Targets;
+use crate::component::{Component, Context, RECEIVER_EXPORT};
+use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Rows, Tables};
+use crate::pipeline::{Fanout, Flow, Receiver};
+use crate::telemetry::LogLimit;
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
+
+mod stage;
+
+/// By this name the filter looks targets up.
+const TABLE: &str = "targets";
+/// The longest that a label set may take: some microseconds do, or a millisecond for one of a mebibyte.
+const TIMEOUT: Duration = Duration::from_millis(100);
+/// The most memory of an instance, which holds one label set and one target of a mebibyte each at most.
+const MEMORY_LIMIT: usize = 64 << 20;
+/// What it takes follows from the targets alone, and is what was asked for.
+const CPU_SHARE: f64 = 1.0;
+/// Label sets whose verdict is remembered: as many as a `pyroscope.relabel` does.
+const LABEL_SETS: usize = 10_000;
+
+/// What may stand in the block.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = EnrichArguments::validate)]
+pub struct EnrichArguments {
+    /// Where the labels come from; without any, profiles pass as they are.
+    #[alloy(attr)]
+    targets: Targets,
+    /// The label of a target by which it is found.
+    #[alloy(attr)]
+    target_match_label: String,
+    /// The label of a profile that names its target; where it is not given, `target_match_label`.
+    #[alloy(attr, optional)]
+    profiles_match_label: String,
+    /// The labels of a target that its profiles get; where none is given, all of them.
+    #[alloy(attr, optional)]
+    labels_to_copy: Vec<String>,
+    /// Where profiles go afterwards.
+    #[alloy(attr)]
+    forward_to: Vec<Receiver>,
+}
+
+impl EnrichArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        let of_one = std::slice::from_ref;
+        for (attribute, names) in [
+            ("target_match_label", of_one(&self.target_match_label)),
+            ("profiles_match_label", of_one(&self.profiles_match_label)),
+            ("labels_to_copy", &self.labels_to_copy),
+        ] {
+            if let Some(name) = names.iter().find(|name| name.contains('\n')) {
+                let message = format!("{name:?} is no label's name: remove the line break");
+                return Err(Invalid::attribute(attribute, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the filter is configured with: a label's name a line.
+    fn config(&self) -> String {
+        let labels_to_copy = self.labels_to_copy.iter().map(String::as_str);
+        std::iter::once(self.profiles_match_label()).chain(labels_to_copy).collect::<Vec<_>>().join("\n")
+    }
+
+    fn profiles_match_label(&self) -> &str {
+        if self.profiles_match_label.is_empty() { &self.target_match_label } else { &self.profiles_match_label }
+    }
+
+    fn settings(&self, component: &ComponentLabels, before: Option<&Rows>) -> Result<FilterSettings, Invalid> {
+        let mut tables = Tables::default();
+        let added = tables.add(TABLE, &self.target_match_label, self.targets.rows(before));
+        added.map_err(|error| Invalid::attribute("targets", error.to_string()))?;
+        Ok(FilterSettings {
+            name: component.to_string().into(),
+            config: self.config(),
+            tables: Arc::new(tables),
+            capabilities: Vec::new(),
+            timeout: TIMEOUT,
+            memory_limit: MEMORY_LIMIT,
+            cpu_share: CPU_SHARE,
+        })
+    }
+}
+
+/// The running component.
+pub struct Enrich {
+    stage: Arc<EnrichStage>,
+    component: ComponentLabels,
+    metrics: Arc<Metrics>,
+}
+
+impl Component for Enrich {
+    const NAME: &'static str = "pyroscope.enrich";
+    const SUMMARY: &'static str = "Gives profiles the labels of the targets that they name, in the sandbox.";
+    const EXPORTS: &'static [Export] = &[RECEIVER_EXPORT];
+    type Arguments = EnrichArguments;
+
+    fn build(arguments: &EnrichArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let Context { component, services } = context;
+        let running = previous.map(|previous| previous.stage.filter.generation());
+        let before = running.as_ref().map(|generation| generation.filter().settings());
+        let settings = arguments.settings(component, before.and_then(|before| before.tables.rows(TABLE)))?;
+        let kept = previous.filter(|_| before == Some(&settings)).map(|previous| previous.stage.filter.clone());
+        let filter = match kept {
+            // Its verdicts hold for the same targets.
+            Some(filter) => filter,
+            None => filter(settings, context)?,
+        };
+        let stage = EnrichStage {
+            filter,
+            forward_to: Fanout::new(arguments.forward_to.clone()),
+            component: component.clone(),
+            fanout: services.metrics.fanout(component),
+            counts: previous.map(|previous| previous.stage.counts.clone()).unwrap_or_default(),
+            failures: LogLimit::default(),
+        };
+        Ok(Self { stage: Arc::new(stage), component: component.clone(), metrics: services.metrics.clone() })
+    }
+
+    fn exports(&self) -> Value {
+        let receiver = Receiver::new(self.component.to_string().into(), self.stage.clone());
+        Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        let generation = self.stage.filter.generation();
+        let tables = &generation.filter().settings().tables;
+        let targets = tables.rows(TABLE).map_or(0, |rows| rows.targets().len());
+        let rows = tables.sizes().map(|(_, rows)| rows).sum::<usize>();
+        let Counts { matched, unmatched } = &*self.stage.counts;
+        Some(Value::object([
+            ("targets", Value::from(targets as u64)),
+            ("rows", Value::from(rows as u64)),
+            ("matched", Value::from(matched.count())),
+            ("unmatched", Value::from(unmatched.count())),
+            ("generation", Value::from(generation.number())),
+            ("verdicts", Value::from(generation.cache_size().entries as u64)),
+        ]))
+    }
+
+    fn flow(&self) -> Option<Flow> {
+        Some(self.stage.forward_to.flow())
+    }
+
+    fn activate(&self) {
+        self.stage.filter.show();
+    }
+
+    fn forget(&self) {
+        self.metrics.forget(&self.component);
+    }
+}
+
+fn filter(settings: FilterSettings, context: &Context<'_>) -> Result<Arc<Filter>, Invalid> {
+    let Context { component, services } = context;
+    let built_in = services.filters.builtin(Builtin::ENRICH);
+    let (module, origin) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
+    let remember = Remember { label_sets: NonZeroUsize::new(LABEL_SETS), deterministic: None };
+    let generation = Generation::new(&module, settings, remember);
+    let generation = generation.map_err(|error| Invalid::block(error.to_string()))?;
+    let metrics = services.metrics.filter(component);
+    metrics.loaded(origin);
+    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, metrics)))
+}
+
+#[cfg(test)]
+mod tests;
