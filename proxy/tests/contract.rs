@@ -19,7 +19,7 @@ const PROFILE: &[u8] = include_bytes!("contract/profile-filter-0.1.0.wasm");
 fn a_labels_filter_of_0_1_runs() {
     let target = Labels::from_pairs([("pod", "a"), ("team", "x")]).unwrap();
     let mut tables = Tables::default();
-    tables.add("targets", "pod", Rows::new(vec![target])).unwrap();
+    tables.add("targets", "pod", Rows::new(vec![target]).unwrap()).unwrap();
     let filter = run(LABELS, World::Labels, "pod", tables);
     let verdict = filter.apply(&Labels::from_pairs([("pod", "a")]).unwrap()).unwrap();
     assert_eq!(verdict, Verdict::Replace(Labels::from_pairs([("pod", "a"), ("team", "x")]).unwrap()));
