@@ -8,6 +8,8 @@ use std::io::Read;
 use bytes::Bytes;
 use prost::Message;
 
+pub mod edit;
+mod footprint;
 mod message;
 
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
@@ -18,9 +20,12 @@ pub enum PprofError {
     /// The gzip stream is damaged or cut short.
     #[error("the profile's gzip stream is damaged: {0}")]
     Gzip(#[source] std::io::Error),
-    /// More bytes than allowed came out of the gzip stream.
+    /// More bytes than allowed, or more than allowed came out of the gzip stream.
     #[error("the profile holds more than the {0} bytes allowed once decompressed")]
     TooLarge(usize),
+    /// Decoded it would take many times the memory that real profiles do; holds the bytes allowed.
+    #[error("the profile's entries would take more than {0} bytes of memory once decoded")]
+    TooManyEntries(usize),
     /// The protobuf message cannot be read.
     #[error("the profile is no pprof message: {0}")]
     Message(#[from] prost::DecodeError),
@@ -32,19 +37,16 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
 }
 
 impl Profile {
-    /// Reads a profile, gzipped or not; `limit` bounds the bytes after decompression.
+    /// Reads a profile, gzipped or not; `limit` bounds the bytes after decompression, and with them the memory: a profile
+    /// whose entries would take more than eight times the limit is refused before it is decoded.
     pub fn from_bytes(bytes: &Bytes, limit: usize) -> Result<Self, PprofError> {
-        if !is_gzip(bytes) {
-            return Ok(Self::decode(bytes.clone())?);
+        let message = decompress(bytes, limit)?;
+        // Stacks are what real profiles are made of: one byte of an id becomes eight.
+        let memory = limit.saturating_mul(8);
+        if footprint::of(&message) > memory {
+            return Err(PprofError::TooManyEntries(memory));
         }
-        let mut message = Vec::new();
-        let gzip = flate2::read::MultiGzDecoder::new(bytes.as_ref());
-        // One byte over the limit tells a profile that is too large from one that just fits.
-        gzip.take(limit as u64 + 1).read_to_end(&mut message).map_err(PprofError::Gzip)?;
-        if message.len() > limit {
-            return Err(PprofError::TooLarge(limit));
-        }
-        Ok(Self::decode(message.as_slice())?)
+        Ok(Self::decode(message)?)
     }
 
     /// A string of the table; `None` where the index lies outside.
@@ -61,6 +63,17 @@ impl Profile {
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
         self.function.iter().map(|function| self.string(function.name))
     }
+}
+
+fn decompress(bytes: &Bytes, limit: usize) -> Result<Bytes, PprofError> {
+    if !is_gzip(bytes) {
+        return if bytes.len() > limit { Err(PprofError::TooLarge(limit)) } else { Ok(bytes.clone()) };
+    }
+    let mut message = Vec::new();
+    let gzip = flate2::read::MultiGzDecoder::new(bytes.as_ref());
+    // One byte over the limit tells a profile that is too large from one that just fits.
+    gzip.take(limit as u64 + 1).read_to_end(&mut message).map_err(PprofError::Gzip)?;
+    if message.len() > limit { Err(PprofError::TooLarge(limit)) } else { Ok(message.into()) }
 }
 
 #[cfg(test)]
@@ -97,6 +110,14 @@ mod tests {
     fn a_bomb_ends_at_the_limit() {
         let bomb = gzip(&vec![0; 1 << 24]);
         assert!(matches!(Profile::from_bytes(&bomb, 1 << 16), Err(PprofError::TooLarge(limit)) if limit == 1 << 16));
+    }
+
+    #[test]
+    fn a_crowd_of_empty_entries_is_refused_before_it_is_decoded() {
+        // Field 2, a sample, of no bytes: two bytes here, 72 in memory.
+        let crowd = Bytes::from([0x12, 0x00].repeat(1000));
+        assert!(matches!(Profile::from_bytes(&crowd, 2000), Err(PprofError::TooManyEntries(16_000))));
+        assert_eq!(Profile::from_bytes(&crowd, 20_000).unwrap().sample.len(), 1000);
     }
 
     #[test]

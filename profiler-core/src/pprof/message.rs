@@ -48,6 +48,9 @@ pub struct Profile {
     /// The sample type shown first.
     #[prost(int64, tag = "14")]
     pub default_sample_type: i64,
+    /// Where people read about the profile, as a URL.
+    #[prost(int64, tag = "15")]
+    pub doc_url: i64,
 }
 
 /// The kind and the unit of a value.
