@@ -1,19 +1,16 @@
-//! What every component does that judges series by their labels: each profile of a batch goes on, goes on under other
-//! labels, or ends here; what goes on is sent at once.
+//! What every component does that judges profiles: each of a batch goes on, goes on changed, or ends here; what goes on
+//! is sent at once.
 
-use profiler_core::labels::Labels;
 use tokio::time::Instant;
 
-use crate::pipeline::{Batch, Body, Fanout, Outcome, ProfileOutcome, PushError};
+use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, ProfileOutcome, PushError};
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 
 /// What becomes of a profile.
 pub(super) enum Fate {
-    /// It goes on as it is.
+    /// It goes on, as it is or as it was changed.
     Passed,
-    /// It goes on with these labels.
-    Relabelled(Labels),
     /// It ends here, and that is well.
     Dropped,
     /// It ends here with an error.
@@ -31,8 +28,8 @@ pub(super) trait Judge: Sync {
     /// Which component it is.
     fn component(&self) -> &ComponentLabels;
 
-    /// What becomes of a profile with these labels.
-    fn fate(&self, labels: &Labels) -> impl Future<Output = Fate> + Send;
+    /// What becomes of a profile; changes it where it is to be changed.
+    fn fate(&self, profile: &mut Profile) -> impl Future<Output = Fate> + Send;
 }
 
 /// Judges each profile, and sends on what is left.
@@ -44,9 +41,8 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
     let mut span = span(&batch, J::NAME);
     let (mut dropped, mut failed) = (0_usize, 0_usize);
     for (mut profile, slot) in batch.profiles.into_iter().zip(&mut outcome.profiles) {
-        match judge.fate(&profile.labels).await {
+        match judge.fate(&mut profile).await {
             Fate::Passed => {}
-            Fate::Relabelled(labels) => profile.labels = labels,
             Fate::Dropped => {
                 dropped += 1;
                 continue;

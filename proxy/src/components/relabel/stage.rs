@@ -1,19 +1,25 @@
 //! What relabel does with a batch.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 
+use super::samples::{Ruled, SampleRules};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, PushError, Stage};
+use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics, RelabelMetrics};
 
+/// The reason for which profiles are dropped that the rules for samples left nothing of.
+static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
+
 pub(super) struct RelabelStage {
     pub filter: Arc<Filter>,
+    /// None where no rule is for samples: profiles are not opened then.
+    pub samples: Option<Arc<SampleRules>>,
     pub forward_to: Fanout,
     pub component: ComponentLabels,
     pub metrics: RelabelMetrics,
@@ -36,29 +42,39 @@ impl Judge for RelabelStage {
         &self.component
     }
 
-    async fn fate(&self, labels: &Labels) -> Fate {
+    async fn fate(&self, profile: &mut Profile) -> Fate {
         self.metrics.processed.inc();
-        let fate = match self.verdict(labels).await {
-            Ok(Verdict::Drop(reason)) => {
-                self.metrics.dropped.inc();
-                self.filter.metrics().dropped(&reason);
-                return Fate::Dropped;
-            }
-            Ok(Verdict::Unchanged) => Fate::Passed,
-            Ok(Verdict::Replace(labels)) => Fate::Relabelled(labels),
+        match self.verdict(&profile.labels).await {
+            Ok(Verdict::Drop(reason)) => return self.dropped(&reason),
+            Ok(Verdict::Unchanged) => {}
+            Ok(Verdict::Replace(labels)) => profile.labels = labels,
             Err(error) => {
                 if let Some(line) = self.failures.admit() {
-                    tracing::error!(component_id = %self.component, series = %labels, err = %error, left_out = line.left_out, "relabelling failed");
+                    tracing::error!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "relabelling failed");
                 }
                 return Fate::Failed(PushError::internal(format!("relabelling failed: {error}")));
             }
-        };
+        }
+        if let Some(samples) = &self.samples {
+            match samples.apply(profile).await {
+                Ok(Ruled::Unchanged) => {}
+                Ok(Ruled::Changed(body)) => profile.body = body,
+                Ok(Ruled::Empty) => return self.dropped(&NO_SAMPLES),
+                Err(error) => return Fate::Failed(error),
+            }
+        }
         self.metrics.written.inc();
-        fate
+        Fate::Passed
     }
 }
 
 impl RelabelStage {
+    fn dropped(&self, reason: &Arc<str>) -> Fate {
+        self.metrics.dropped.inc();
+        self.filter.metrics().dropped(reason);
+        Fate::Dropped
+    }
+
     async fn verdict(&self, labels: &Labels) -> Result<Verdict, FilterError> {
         // The reference's rule: a series without labels is not for rules to judge.
         if labels.is_empty() {

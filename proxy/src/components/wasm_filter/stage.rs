@@ -9,7 +9,7 @@ use profiler_core::labels::Labels;
 use super::arguments::OnError;
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Judged, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, PushError, Stage};
+use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 
@@ -40,13 +40,14 @@ impl Judge for FilterStage {
         &self.component
     }
 
-    async fn fate(&self, labels: &Labels) -> Fate {
-        match self.filter.judge(labels).await {
-            Ok(Judged { verdict: Verdict::Unchanged, .. }) => Fate::Passed,
-            Ok(Judged { verdict: Verdict::Replace(labels), .. }) => Fate::Relabelled(labels),
-            Ok(Judged { verdict: Verdict::Drop(reason), .. }) => self.dropped(&reason),
-            Err(error) => self.without_verdict(labels, &error),
+    async fn fate(&self, profile: &mut Profile) -> Fate {
+        match self.filter.judge(&profile.labels).await {
+            Ok(Judged { verdict: Verdict::Unchanged, .. }) => {}
+            Ok(Judged { verdict: Verdict::Replace(labels), .. }) => profile.labels = labels,
+            Ok(Judged { verdict: Verdict::Drop(reason), .. }) => return self.dropped(&reason),
+            Err(error) => return self.without_verdict(&profile.labels, &error),
         }
+        Fate::Passed
     }
 }
 
