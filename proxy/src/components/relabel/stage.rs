@@ -1,6 +1,6 @@
 //! What relabel does with a batch.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,9 +12,6 @@ use crate::filters::{Filter, FilterError, Verdict};
 use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics, RelabelMetrics};
-
-/// The reason for which profiles are dropped that the rules for samples left nothing of.
-static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
 
 pub(super) struct RelabelStage {
     pub filter: Arc<Filter>,
@@ -45,7 +42,11 @@ impl Judge for RelabelStage {
     async fn fate(&self, profile: &mut Profile) -> Fate {
         self.metrics.processed.inc();
         match self.verdict(&profile.labels).await {
-            Ok(Verdict::Drop(reason)) => return self.dropped(&reason),
+            Ok(Verdict::Drop(reason)) => {
+                self.metrics.dropped.inc();
+                self.filter.metrics().dropped(&reason);
+                return Fate::Dropped;
+            }
             Ok(Verdict::Unchanged) => {}
             Ok(Verdict::Replace(labels)) => profile.labels = labels,
             Err(error) => {
@@ -59,7 +60,10 @@ impl Judge for RelabelStage {
             match samples.apply(profile).await {
                 Ok(Ruled::Unchanged) => {}
                 Ok(Ruled::Changed(body)) => profile.body = body,
-                Ok(Ruled::Empty) => return self.dropped(&NO_SAMPLES),
+                Ok(Ruled::Empty) => {
+                    self.metrics.dropped.inc();
+                    return Fate::Dropped;
+                }
                 Err(error) => return Fate::Failed(error),
             }
         }
@@ -69,12 +73,6 @@ impl Judge for RelabelStage {
 }
 
 impl RelabelStage {
-    fn dropped(&self, reason: &Arc<str>) -> Fate {
-        self.metrics.dropped.inc();
-        self.filter.metrics().dropped(reason);
-        Fate::Dropped
-    }
-
     async fn verdict(&self, labels: &Labels) -> Result<Verdict, FilterError> {
         // The reference's rule: a series without labels is not for rules to judge.
         if labels.is_empty() {

@@ -1,6 +1,7 @@
 //! The samples of a pprof.
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use profiler_core::labels::{LabelError, Labels};
@@ -12,6 +13,9 @@ use super::{MAX_BYTES, SampleRules, SampleVerdict, first_of_each, stays, take, w
 use crate::ingest::{DecompressError, gunzip};
 use crate::pipeline::{PushError, Share};
 use crate::telemetry::metrics::SkippedKind;
+
+/// The reason for which profiles are dropped that the rules left no sample of.
+static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
 
 /// A profile, and which of its samples have the same text labels.
 struct Grouped {
@@ -74,6 +78,9 @@ impl SampleRules {
                 Unwritable::Finish(error) => PushError::internal(error.to_string()),
             })?;
         self.metrics.samples_dropped.add(dropped as u64);
+        if edited == Edited::Empty {
+            self.filter.metrics().dropped(&NO_SAMPLES);
+        }
         Ok(edited)
     }
 

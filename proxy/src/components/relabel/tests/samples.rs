@@ -89,9 +89,9 @@ async fn a_series_without_samples_is_dropped_and_counted() {
     let sent = encoded(&["main 1".into()]);
     push_bodies(&relabel, pushed(&[&sent, &sent]), Share::unbounded()).await.unwrap();
     assert_eq!(bench.arrived(), None);
-    assert_eq!(relabel.stage.metrics.dropped.count(), 1);
+    assert_eq!(relabel.stage.metrics.dropped.count(), 1, "one series, of two profiles");
     let metrics = bench.services.metrics.text().unwrap();
-    let counted = |line: &&str| line.contains(r#"reason="no samples""#) && line.ends_with(" 1");
+    let counted = |line: &&str| line.contains(r#"reason="no samples""#) && line.ends_with(" 2");
     assert_eq!(metrics.lines().filter(counted).count(), 1, "{metrics}");
 }
 
