@@ -12,6 +12,7 @@ pub mod edit;
 mod footprint;
 mod message;
 
+pub use footprint::decoded_len;
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 
 /// Why bytes are no pprof.
@@ -40,10 +41,13 @@ impl Profile {
     /// Reads a profile, gzipped or not; `limit` bounds the bytes after decompression, and with them the memory: a profile
     /// whose entries would take more than eight times the limit is refused before it is decoded.
     pub fn from_bytes(bytes: &Bytes, limit: usize) -> Result<Self, PprofError> {
-        let message = decompress(bytes, limit)?;
+        Self::from_message(decompress(bytes, limit)?, limit)
+    }
+
+    fn from_message(message: Bytes, limit: usize) -> Result<Self, PprofError> {
         // Stacks are what real profiles are made of: one byte of an id becomes eight.
         let memory = limit.saturating_mul(8);
-        if footprint::of(&message) > memory {
+        if decoded_len(&message) > memory {
             return Err(PprofError::TooManyEntries(memory));
         }
         Ok(Self::decode(message)?)

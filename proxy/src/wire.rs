@@ -5,6 +5,8 @@
 pub mod connect;
 pub mod ingest;
 pub mod ingest_name;
+pub mod jfr_labels;
+pub mod multipart;
 pub mod otlp;
 pub mod push;
 mod service_name;

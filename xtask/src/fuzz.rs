@@ -10,8 +10,15 @@ use anyhow::{Context, bail};
 
 use crate::steps::{self, command};
 
-/// The only target; a second one makes this a list.
-const TARGET: &str = "syntax";
+/// A target, and where its corpus is replayed.
+struct Target {
+    name: &'static str,
+    replayed: &'static str,
+}
+
+/// The time is divided among them evenly.
+const TARGETS: [Target; 2] =
+    [Target { name: "syntax", replayed: "alloy-syntax" }, Target { name: "pprof", replayed: "profiler-core" }];
 
 /// The instrumentation that libFuzzer steers by: counters of the edges, the table of their places, the operands of
 /// comparisons. All of it is LLVM's, so that no nightly compiler is needed; without a sanitizer there is nothing else.
@@ -35,23 +42,27 @@ const INPUT_TIMEOUT: u32 = 20;
 /// # Errors
 /// A failure, with the path of its input and how to replay it; or what is missing for building the fuzzer.
 pub(crate) fn run(root: &Path, time: Duration) -> anyhow::Result<()> {
-    Fuzzer::build(root)?.run(time)
+    TARGETS.iter().try_for_each(|target| Fuzzer::build(root, target)?.run(time / TARGETS.len() as u32))
 }
 
 /// As [`run`]; then adds to the committed inputs those new ones that reach code which no other reaches.
 pub(crate) fn run_and_keep(root: &Path, time: Duration) -> anyhow::Result<()> {
-    let fuzzer = Fuzzer::build(root)?;
-    let result = fuzzer.run(time);
-    // What was found before a failure is worth keeping too.
-    fuzzer.merge()?;
-    result
+    TARGETS.iter().try_for_each(|target| {
+        let fuzzer = Fuzzer::build(root, target)?;
+        let result = fuzzer.run(time / TARGETS.len() as u32);
+        // What was found before a failure is worth keeping too.
+        fuzzer.merge()?;
+        result
+    })
 }
 
 struct Fuzzer {
+    target: &'static Target,
     binary: PathBuf,
     /// The committed inputs.
     seeds: PathBuf,
-    dictionary: PathBuf,
+    /// Words of the input's language, where it has one.
+    dictionary: Option<PathBuf>,
     /// The working copy of the inputs, new for every fuzzer.
     corpus: PathBuf,
     /// Where an input that fails is written; those of earlier runs stand beside it.
@@ -59,23 +70,25 @@ struct Fuzzer {
 }
 
 impl Fuzzer {
-    fn build(root: &Path) -> anyhow::Result<Self> {
+    fn build(root: &Path, fuzzed: &'static Target) -> anyhow::Result<Self> {
+        let name = fuzzed.name;
         let package = root.join("fuzz");
         let target = root.join("target/fuzz");
         let host = host()?;
         // A target triple keeps the flags away from build scripts and macros, which could not be linked with them.
         let mut build = command(&package, "cargo build --locked --bin");
-        build.args([TARGET, "--target", &host, "--target-dir"]).arg(&target).env("RUSTFLAGS", COVERAGE);
+        build.args([name, "--target", &host, "--target-dir"]).arg(&target).env("RUSTFLAGS", COVERAGE);
         steps::run(&mut build)?;
 
         let failures = target.join("failures");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
         let fuzzer = Self {
-            binary: target.join(host).join("debug").join(TARGET),
-            seeds: package.join("corpus").join(TARGET),
-            dictionary: package.join(TARGET).with_extension("dict"),
-            corpus: target.join("corpus").join(TARGET),
-            failure: failures.join(format!("{TARGET}-{}", now.as_secs())),
+            target: fuzzed,
+            binary: target.join(host).join("debug").join(name),
+            seeds: package.join("corpus").join(name),
+            dictionary: Some(package.join(name).with_extension("dict")).filter(|words| words.exists()),
+            corpus: target.join("corpus").join(name),
+            failure: failures.join(format!("{name}-{}", now.as_secs())),
         };
         if fuzzer.corpus.exists() {
             fs::remove_dir_all(&fuzzer.corpus).with_context(|| format!("remove {}", fuzzer.corpus.display()))?;
@@ -90,7 +103,7 @@ impl Fuzzer {
         // libFuzzer writes what is new into the first folder alone.
         let mut run = Command::new(&self.binary);
         run.arg(&self.corpus).arg(&self.seeds);
-        run.arg(format!("-dict={}", self.dictionary.display()));
+        run.args(self.dictionary.iter().map(|words| format!("-dict={}", words.display())));
         run.arg(format!("-exact_artifact_path={}", self.failure.display()));
         run.arg(format!("-max_total_time={}", time.as_secs()));
         run.arg(format!("-max_len={}", 64 << 10));
@@ -117,12 +130,12 @@ impl Fuzzer {
 
     fn advice(&self) -> String {
         let (binary, seeds) = (self.binary.display(), self.seeds.display());
-        let input = self.failure.display();
+        let (input, replayed) = (self.failure.display(), self.target.replayed);
         format!(
             "an input fails: {input}\n\
              replay it:  {binary} {input}\n\
              shorten it: {binary} -minimize_crash=1 -max_total_time=30 {input}\n\
-             then copy it to {seeds}/, and `cargo test -p alloy-syntax --test corpus` fails until it is mended"
+             then copy it to {seeds}/, and `cargo test -p {replayed} --test corpus` fails until it is mended"
         )
     }
 }

@@ -11,9 +11,9 @@ use crate::{bench, debian, fuzz};
 /// What to let run.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Soak {
-    /// Fuzzes the configuration language, and adds the inputs that reach new code to fuzz/corpus/
+    /// Fuzzes the configuration language and edits of profiles, and adds the inputs that reach new code to fuzz/corpus/
     Fuzz {
-        /// How long
+        /// How long in all
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_080))]
         minutes: u32,
     },

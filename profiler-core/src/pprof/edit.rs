@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use prost::Message;
 
 use self::places::Places;
-use super::{Label, PprofError, Profile, Sample, is_gzip};
+use super::{Label, PprofError, Profile, Sample, decompress, is_gzip};
 
 mod apply;
 mod changes;
@@ -100,11 +100,17 @@ impl Editing {
     /// Opens a profile, gzipped or not. `limit` bounds its bytes after decompression, the memory as
     /// [`Profile::from_bytes`] says, and the texts and labels of the changes.
     pub fn open(bytes: &Bytes, limit: usize) -> Result<Self, PprofError> {
-        let mut profile = Profile::from_bytes(bytes, limit)?;
+        Self::of_message(decompress(bytes, limit)?, is_gzip(bytes), limit)
+    }
+
+    /// As [`open`](Self::open), for a message that was decompressed already; `gzipped` says whether what comes of it is
+    /// to be compressed again.
+    pub fn of_message(message: Bytes, gzipped: bool, limit: usize) -> Result<Self, PprofError> {
+        let mut profile = Profile::from_message(message, limit)?;
         mend_texts(&mut profile);
         let changes = Changes::new(&profile, limit);
         let original = Original {
-            gzipped: is_gzip(bytes),
+            gzipped,
             locations: Places::of(profile.location.iter().map(|location| location.id)),
             functions: Places::of(profile.function.iter().map(|function| function.id)),
             mappings: Places::of(profile.mapping.iter().map(|mapping| mapping.id)),

@@ -6,9 +6,9 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 
 use super::{Function, Label, Line, Location, Mapping, Sample, ValueType};
 
-/// About so many bytes the decoded message holds, before its tables' spare capacity. Of a message that is damaged it is
-/// what stands before the damage: decoding fails there too.
-pub(super) fn of(message: &[u8]) -> usize {
+/// About how many bytes of memory a message takes once it is decoded, without the spare capacity of its tables, which
+/// may be as much again. Of a message that is damaged it is what stands before the damage: decoding fails there too.
+pub fn decoded_len(message: &[u8]) -> usize {
     fields(message, |tag, field| match tag {
         1 | 11 => size_of::<ValueType>(),
         2 => size_of::<Sample>() + sample(field),

@@ -1,4 +1,5 @@
-//! `pyroscope.relabel`: rewrites and filters the labels of series by rules that run in the sandbox.
+//! `pyroscope.relabel`: rewrites and filters the labels of series, and those of samples, by rules that run in the
+//! sandbox.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,20 +9,25 @@ use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::rule::{RuleArguments, Rules};
+use self::samples::SampleRules;
 use self::stage::RelabelStage;
-use crate::component::{Component, Context, RECEIVER_EXPORT};
+use crate::component::{Component, Context, RECEIVER_EXPORT, Services};
 use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Tables};
 use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod rule;
+mod samples;
 mod stage;
 
 /// The longest that the rules may take for one label set. They are linear in it, and take some microseconds.
 const TIMEOUT: Duration = Duration::from_millis(100);
 /// The most memory of an instance; compiled rules of usual size take a hundredth of it.
 const MEMORY_LIMIT: usize = 64 << 20;
+
+/// What the rules for samples are called in metrics and logs, behind the component's id.
+const SAMPLES: &str = "sample_rule";
 
 /// The rules are the user's, and whatever they take is what was asked for.
 const CPU_SHARE: f64 = 1.0;
@@ -39,6 +45,12 @@ pub struct RelabelArguments {
     /// The rules, applied in order.
     #[alloy(block, optional, name = "rule")]
     rules: Vec<RuleArguments>,
+    /// Rules for the labels inside profiles, applied in order to the text labels of each sample; numbers stay. A sample
+    /// whose labels are dropped goes, a profile without samples too, and samples that become equal are merged. Of
+    /// several labels of one name the rules see the first, and the others stay only if it stays as it is. Read are pprof
+    /// and the labels beside a JFR, of which no context can be dropped; other formats go on as they are, counted.
+    #[alloy(block, optional, name = "sample_rule")]
+    sample_rules: Vec<RuleArguments>,
 }
 
 impl RelabelArguments {
@@ -56,6 +68,7 @@ impl RelabelArguments {
 pub struct Relabel {
     stage: Arc<RelabelStage>,
     rules: Rules,
+    sample_rules: Rules,
     cache_size: NonZeroUsize,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
@@ -71,17 +84,22 @@ impl Component for Relabel {
     type Arguments = RelabelArguments;
 
     fn build(arguments: &RelabelArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
-        let rules = Rules::new(&arguments.rules);
-        let cache_size = arguments.cache_size().unwrap_or(NonZeroUsize::MIN);
-        let kept = previous.filter(|previous| previous.rules == rules).map(|previous| &previous.stage);
-        let filter = match kept {
-            // Verdicts on the old rules hold for the new ones too.
-            Some(stage) => stage.filter.clone(),
-            None => filter(&rules, cache_size, context)?,
-        };
         let Context { component, services } = context;
+        let (rules, sample_rules) = (Rules::new(&arguments.rules), Rules::new(&arguments.sample_rules));
+        let cache_size = arguments.cache_size().unwrap_or(NonZeroUsize::MIN);
+        // Verdicts of the same rules of before still hold.
+        let filter = match previous.filter(|previous| previous.rules == rules) {
+            Some(previous) => previous.stage.filter.clone(),
+            None => filter(&rules, cache_size, component, services)?,
+        };
+        let samples = match previous.filter(|previous| previous.sample_rules == sample_rules) {
+            Some(previous) => previous.stage.samples.clone(),
+            None if arguments.sample_rules.is_empty() => None,
+            None => Some(Arc::new(samples(&sample_rules, cache_size, context)?)),
+        };
         let stage = RelabelStage {
             filter,
+            samples,
             forward_to: Fanout::new(arguments.forward_to.clone()),
             component: component.clone(),
             metrics: services.metrics.relabel(component),
@@ -89,7 +107,7 @@ impl Component for Relabel {
             failures: LogLimit::default(),
         };
         let (component, metrics) = (component.clone(), services.metrics.clone());
-        Ok(Self { stage: Arc::new(stage), rules, cache_size, component, metrics })
+        Ok(Self { stage: Arc::new(stage), rules, sample_rules, cache_size, component, metrics })
     }
 
     fn exports(&self) -> Value {
@@ -105,19 +123,44 @@ impl Component for Relabel {
     }
 
     fn activate(&self) {
-        self.stage.filter.generation().resize(self.cache_size);
-        self.stage.filter.show();
+        let samples = self.stage.samples.iter().map(|samples| &samples.filter);
+        for filter in samples.chain([&self.stage.filter]) {
+            filter.generation().resize(self.cache_size);
+            filter.show();
+        }
+        if self.stage.samples.is_none() {
+            self.metrics.forget(&self.component.part(SAMPLES));
+        }
         self.stage.show_cache_size();
     }
 
     fn forget(&self) {
         self.metrics.forget(&self.component);
+        self.metrics.forget(&self.component.part(SAMPLES));
     }
 }
 
-fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Result<Arc<Filter>, Invalid> {
+fn samples(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Result<SampleRules, Invalid> {
+    let Context { component, services } = context;
+    let component = component.part(SAMPLES);
+    Ok(SampleRules {
+        filter: filter(rules, cache_size, &component, services)?,
+        host: services.filters.clone(),
+        metrics: services.metrics.sample_rules(&component),
+        component,
+        told: Default::default(),
+        failures: LogLimit::default(),
+    })
+}
+
+fn filter(
+    rules: &Rules,
+    cache_size: NonZeroUsize,
+    component: &ComponentLabels,
+    services: &Services,
+) -> Result<Arc<Filter>, Invalid> {
     let settings = FilterSettings {
-        name: context.component.to_string().into(),
+        name: component.to_string().into(),
         config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
         tables: Arc::new(Tables::default()),
         capabilities: Vec::new(),
@@ -125,7 +168,6 @@ fn filter(rules: &Rules, cache_size: NonZeroUsize, context: &Context<'_>) -> Res
         memory_limit: MEMORY_LIMIT,
         cpu_share: CPU_SHARE,
     };
-    let Context { component, services } = context;
     let built_in = services.filters.builtin(Builtin::RELABEL);
     let (module, origin) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
     let remember = Remember { label_sets: Some(cache_size), deterministic: None };

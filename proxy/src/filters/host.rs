@@ -72,6 +72,12 @@ impl FilterHost {
         Ok((module, origin))
     }
 
+    /// Does what takes long on the threads of low priority on which slow calls of filters are made; `None` where too much
+    /// waits for them already.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.pool().run(work).await
+    }
+
     pub(super) fn pool(&self) -> &Pool {
         &self.0.pool
     }

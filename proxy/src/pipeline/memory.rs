@@ -49,6 +49,12 @@ impl Share {
         Self { ledger: None, bytes: 0 }
     }
 
+    /// A share of nothing yet, of the same budget.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { ledger: self.ledger.clone(), bytes: 0 }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -32,7 +32,7 @@ pub use fanout::FanoutMetrics;
 pub use filter::FilterMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
-pub use relabel::RelabelMetrics;
+pub use relabel::{RelabelMetrics, SampleRulesMetrics, SkippedKind};
 pub use tls::TlsMetrics;
 pub use traces::{ExporterMetrics, TracingMetrics};
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
@@ -111,6 +111,11 @@ impl Metrics {
         self.relabel.of(component)
     }
 
+    /// The series of the rules for samples of a `pyroscope.relabel`.
+    pub fn sample_rules(&self, component: &ComponentLabels) -> SampleRulesMetrics {
+        self.relabel.samples_of(component)
+    }
+
     /// The series of a `pyroscope.write`.
     pub fn write(&self, component: &ComponentLabels) -> WriteMetrics {
         self.write.of(component)
@@ -187,6 +192,13 @@ impl ComponentLabels {
     /// A component of the main configuration.
     pub fn top_level(component_id: Arc<str>) -> Self {
         Self { component_id, component_path: "/".into() }
+    }
+
+    /// A part of the component with series of its own. No component has its name: labels hold no dot.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        let component_id = format!("{}.{name}", self.component_id).into();
+        Self { component_id, component_path: self.component_path.clone() }
     }
 }
 

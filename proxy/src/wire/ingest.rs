@@ -25,6 +25,41 @@ pub fn format(query: &str) -> Option<Cow<'_, [u8]>> {
     parameter(query, b"format")
 }
 
+/// Where the samples of a body stand, and their labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Samples {
+    /// The body is a pprof.
+    Pprof,
+    /// In a form's parts `profile` and `prev_profile`, each a pprof.
+    PprofForm,
+    /// In a form's part `labels`, a snapshot of the Java SDK's dynamic labels beside a JFR.
+    JfrForm,
+    /// In a JFR, whose samples have no labels of their own.
+    Jfr,
+    /// In a format without labels of samples, or one that is not read here.
+    Other,
+}
+
+impl Samples {
+    /// As servers tell it, from the query and the Content-Type.
+    pub fn of(query: &str, content_type: &[u8]) -> Self {
+        let is_form = is_form(content_type);
+        match format(query).as_deref() {
+            Some(b"jfr") if is_form => Self::JfrForm,
+            Some(b"jfr") => Self::Jfr,
+            Some(b"trie" | b"tree" | b"lines" | b"speedscope") => Self::Other,
+            _ if is_form => Self::PprofForm,
+            Some(b"pprof") => Self::Pprof,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether a body of this Content-Type is a form of several parts.
+pub fn is_form(content_type: &[u8]) -> bool {
+    content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+}
+
 /// The query for the backend: the parameters as they came, `name` replaced by these labels, sorted by key.
 pub fn query(received: &str, labels: &Labels) -> String {
     let name = ingest_name::write(labels);

@@ -67,8 +67,7 @@ fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, ingest_name::NameErro
 /// came. In any other format they would read compressed bytes as text.
 fn goes_as_it_came(head: &Head) -> bool {
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    let multipart = content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"));
-    !multipart && matches!(ingest::format(&head.query).as_deref(), Some(b"pprof" | b"jfr"))
+    !ingest::is_form(content_type) && matches!(ingest::format(&head.query).as_deref(), Some(b"pprof" | b"jfr"))
 }
 
 /// Whether the body is gzipped; the error is an encoding that is not understood.

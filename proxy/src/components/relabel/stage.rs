@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 
+use super::samples::{Ruled, SampleRules};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
 use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
@@ -14,6 +15,8 @@ use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics, RelabelMetrics};
 
 pub(super) struct RelabelStage {
     pub filter: Arc<Filter>,
+    /// None where no rule is for samples: profiles are not opened then.
+    pub samples: Option<Arc<SampleRules>>,
     pub forward_to: Fanout,
     pub component: ComponentLabels,
     pub metrics: RelabelMetrics,
@@ -51,6 +54,17 @@ impl Judge for RelabelStage {
                     tracing::error!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "relabelling failed");
                 }
                 return Fate::Failed(PushError::internal(format!("relabelling failed: {error}")));
+            }
+        }
+        if let Some(samples) = &self.samples {
+            match samples.apply(profile).await {
+                Ok(Ruled::Unchanged) => {}
+                Ok(Ruled::Changed(body)) => profile.body = body,
+                Ok(Ruled::Empty) => {
+                    self.metrics.dropped.inc();
+                    return Fate::Dropped;
+                }
+                Err(error) => return Fate::Failed(error),
             }
         }
         self.metrics.written.inc();

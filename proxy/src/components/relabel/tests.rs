@@ -14,17 +14,19 @@ use crate::filters::FilterHost;
 use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
 use crate::telemetry::traces::Trace;
 
+mod samples;
+
 /// Compiled once for all tests.
 static FILTERS: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
 
-/// Takes everything and remembers its labels.
+/// Takes everything and remembers it.
 #[derive(Default)]
-struct Sink(Mutex<Vec<Labels>>);
+struct Sink(Mutex<Vec<Profile>>);
 
 impl Stage for Sink {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         let outcome = Outcome::accepted(batch.profiles.len());
-        self.0.lock().unwrap().extend(batch.profiles.into_iter().map(|profile| profile.labels));
+        self.0.lock().unwrap().extend(batch.profiles);
         futures_util::future::ready(outcome).boxed()
     }
 }
@@ -59,20 +61,21 @@ impl Bench {
 
 /// The `rule` blocks of a case, and the cache's size.
 fn block(rules: &Json, cache_size: i64) -> String {
+    let rules = blocks("rule", rules);
+    format!("relabel \"x\" {{\n\tforward_to = [sink]\n\tmax_cache_size = {cache_size}\n{rules}}}\n")
+}
+
+fn blocks(name: &str, rules: &Json) -> String {
     let rule = |rule: &Json| {
         let attributes = rule.as_object().unwrap().iter().map(|(name, value)| format!("\t\t{name} = {value}\n"));
-        format!("\trule {{\n{}\t}}\n", attributes.collect::<String>())
+        format!("\t{name} {{\n{}\t}}\n", attributes.collect::<String>())
     };
-    let rules: String = rules.as_array().unwrap().iter().map(rule).collect();
-    format!("relabel \"x\" {{\n\tforward_to = [sink]\n\tmax_cache_size = {cache_size}\n{rules}}}\n")
+    rules.as_array().unwrap().iter().map(rule).collect()
 }
 
 async fn push(relabel: &Relabel, input: &Json) {
     let labels: std::collections::BTreeMap<String, String> = serde_json::from_value(input.clone()).unwrap();
-    let origin =
-        Arc::new(Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() });
-    let labels = Labels::from_pairs(labels).unwrap();
-    let profile = Profile { labels, body: Body::Pprof(Arc::new([])), origin };
+    let profile = profile(Labels::from_pairs(labels).unwrap(), Body::Pprof(Arc::new([])), Share::unbounded());
     let outcome = relabel.stage.push(Batch { profiles: vec![profile] }).await;
     assert_eq!(outcome.worst(), None);
 }
@@ -114,6 +117,11 @@ async fn counters_after_a_sequence() {
             assert_eq!(metrics.cache_misses.count(), before + 1, "{id}: evicted");
         }
     }
+}
+
+fn profile(labels: Labels, body: Body, memory: Share) -> Profile {
+    let origin = Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory };
+    Profile { labels, body, origin: Arc::new(origin) }
 }
 
 /// What we count otherwise, from `deviations.toml`: `name=count`, separated by spaces.
@@ -158,6 +166,6 @@ async fn a_reload_of_the_same_rules_keeps_the_verdicts() {
     assert_eq!(smaller.stage.metrics.cache_size.get(), 1);
     push(&smaller, &serde_json::json!({ "a": "2" })).await;
     assert_eq!(smaller.stage.metrics.cache_hits.count(), 1);
-    let sent = bench.sink.0.lock().unwrap().last().unwrap().to_string();
+    let sent = bench.sink.0.lock().unwrap().last().unwrap().labels.to_string();
     assert_eq!(sent, r#"{a="2", env="prod"}"#);
 }
