@@ -69,7 +69,8 @@ impl Profile {
     }
 }
 
-fn decompress(bytes: &Bytes, limit: usize) -> Result<Bytes, PprofError> {
+/// The message of a profile, gzipped or not; `limit` bounds its bytes.
+pub fn decompress(bytes: &Bytes, limit: usize) -> Result<Bytes, PprofError> {
     if !is_gzip(bytes) {
         return if bytes.len() > limit { Err(PprofError::TooLarge(limit)) } else { Ok(bytes.clone()) };
     }

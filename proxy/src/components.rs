@@ -4,10 +4,10 @@ use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock, TracingB
 use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
+mod edit_body;
 mod enrich;
 mod local_file;
 mod otelcol;
-mod pprofs;
 mod receive_http;
 mod relabel;
 mod sift;

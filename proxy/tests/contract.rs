@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flamegate::filters::{ConfiguredFilter, FilterHost, FilterSettings, Rows, Tables, Verdict, World};
+use flamegate::pipeline::Share;
 use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
@@ -28,7 +29,7 @@ fn a_labels_filter_of_0_1_runs() {
 #[test]
 fn a_profile_filter_of_0_1_runs() {
     let filter = run(PROFILE, World::Profile, "secret", Tables::default());
-    let applied = filter.apply_to_profile(&Labels::empty(), &Bytes::new()).unwrap();
+    let applied = filter.apply_to_profile(&Labels::empty(), &Bytes::new(), Share::unbounded()).unwrap();
     assert_eq!(applied, (Verdict::Unchanged, Edited::Unchanged));
 }
 

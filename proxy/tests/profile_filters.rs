@@ -14,6 +14,7 @@ use bytes::Bytes;
 use flamegate::filters::{
     Capability, ConfiguredFilter, FilterError, FilterHost, FilterSettings, MAX_PROFILE, Module, Verdict, World,
 };
+use flamegate::pipeline::{Budget, Share};
 use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::{Edited, Editing, LabelValue};
 use profiler_core::pprof::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
@@ -66,7 +67,7 @@ fn cases() {
     let plain = Bytes::from(profile().encode_to_vec());
     for case in &cases {
         for profile in [&plain, &gzip(&plain)] {
-            meets(case, filter(&case.orders.join("\n")).apply_to_profile(&labels(), profile));
+            meets(case, filter(&case.orders.join("\n")).apply_to_profile(&labels(), profile, Share::unbounded()));
         }
     }
 }
@@ -144,21 +145,34 @@ fn shown(editing: &Editing) -> Vec<String> {
 fn a_profile_that_is_none_is_told_apart_from_a_fault_of_the_filter() {
     let filter = filter("read");
     for damaged in [&b"\x0a\xff"[..], b"\x1f\x8b\x08 no gzip"] {
-        let error = filter.apply_to_profile(&labels(), &Bytes::from_static(damaged)).unwrap_err();
+        let error = filter.apply_to_profile(&labels(), &Bytes::from_static(damaged), Share::unbounded()).unwrap_err();
         assert_eq!(error.kind(), "unreadable", "{error}");
     }
     let bomb = gzip(&vec![0; MAX_PROFILE + 1]);
-    let error = filter.apply_to_profile(&labels(), &bomb).unwrap_err();
+    let error = filter.apply_to_profile(&labels(), &bomb, Share::unbounded()).unwrap_err();
     assert_eq!(error.kind(), "unreadable", "{error}");
     // The next one is looked into.
-    let (verdict, _) = filter.apply_to_profile(&labels(), &Bytes::from(profile().encode_to_vec())).unwrap();
+    let (verdict, _) =
+        filter.apply_to_profile(&labels(), &Bytes::from(profile().encode_to_vec()), Share::unbounded()).unwrap();
     assert!(matches!(verdict, Verdict::Replace(_)));
+}
+
+#[test]
+fn a_profile_is_opened_where_there_is_memory_for_it() {
+    let bytes = Bytes::from(profile().encode_to_vec());
+    let budget = Budget::new(bytes.len() + 100);
+    let share = || budget.take(bytes.len()).unwrap();
+    let error = filter("read").apply_to_profile(&labels(), &bytes, share().another()).unwrap_err();
+    assert_eq!(error.kind(), "no_memory");
+    budget.resize(1 << 20);
+    filter("read").apply_to_profile(&labels(), &bytes, share().another()).unwrap();
+    assert_eq!(budget.used(), 0);
 }
 
 #[test]
 fn what_is_not_asked_for_is_not_decoded() {
     let filter = filter("");
-    let applied = filter.apply_to_profile(&labels(), &Bytes::from_static(b"no profile")).unwrap();
+    let applied = filter.apply_to_profile(&labels(), &Bytes::from_static(b"no profile"), Share::unbounded()).unwrap();
     assert_eq!(applied, (Verdict::Unchanged, Edited::Unchanged));
 }
 
@@ -168,7 +182,8 @@ fn long_tables_are_handed_over_in_parts() {
     let one = large.sample[1].clone();
     large.sample = vec![one; 40_000];
     let count = |orders: &str| {
-        let applied = filter(orders).apply_to_profile(&labels(), &Bytes::from(large.encode_to_vec()));
+        let applied =
+            filter(orders).apply_to_profile(&labels(), &Bytes::from(large.encode_to_vec()), Share::unbounded());
         let (Verdict::Replace(labels), _) = applied.unwrap() else { panic!("no range") };
         labels.value("range").unwrap().parse::<u32>().unwrap()
     };
@@ -179,7 +194,8 @@ fn long_tables_are_handed_over_in_parts() {
 #[test]
 fn names_are_redacted() {
     let redact = configured(&REDACT, "# theirs\nsecret.\n");
-    let (verdict, edited) = redact.apply_to_profile(&labels(), &Bytes::from(profile().encode_to_vec())).unwrap();
+    let (verdict, edited) =
+        redact.apply_to_profile(&labels(), &Bytes::from(profile().encode_to_vec()), Share::unbounded()).unwrap();
     assert_eq!(verdict, Verdict::Unchanged);
     let samples = [
         "[redacted];main 7/1 thread=a bytes=5B",
@@ -195,7 +211,7 @@ fn names_are_redacted() {
 fn who_is_granted_the_clock_may_ask_it_and_who_is_not_does_not_run() {
     assert_eq!((PROBE.needs(), REDACT.needs()), (vec![Capability::Clock], vec![]));
     let told = || {
-        let (verdict, _) = filter("now").apply_to_profile(&labels(), &Bytes::new()).unwrap();
+        let (verdict, _) = filter("now").apply_to_profile(&labels(), &Bytes::new(), Share::unbounded()).unwrap();
         let Verdict::Replace(labels) = verdict else { panic!("{verdict:?}") };
         Duration::from_nanos(labels.value("read").unwrap().parse().unwrap())
     };

@@ -16,6 +16,7 @@ use super::profile::Opened;
 use super::tables::Tables;
 use super::verdict::Verdict;
 use super::world::{Capability, World};
+use crate::pipeline::Share;
 
 /// How a filter is run.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,9 +93,15 @@ impl ConfiguredFilter {
 
     /// What becomes of a series with these labels and this pprof profile, and of the profile where it is passed on.
     /// Filters of labels do not see the profile.
-    pub fn apply_to_profile(&self, labels: &Labels, profile: &Bytes) -> Result<(Verdict, Edited), FilterError> {
+    /// What it takes to open the profile is charged to `memory`.
+    pub fn apply_to_profile(
+        &self,
+        labels: &Labels,
+        profile: &Bytes,
+        memory: Share,
+    ) -> Result<(Verdict, Edited), FilterError> {
         let mut instance = self.waiting_or_new()?;
-        let lent = Opened::new(profile.clone());
+        let lent = Opened::new(profile.clone(), memory);
         let (answer, opened) = instance.apply_to_profile(&self.module, self.settings.timeout, labels, lent)?;
         self.keep(instance);
         Ok(match Verdict::of(answer, labels)? {

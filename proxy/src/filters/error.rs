@@ -48,6 +48,9 @@ pub enum FilterError {
     /// A profile that it looked into is none, or too large.
     #[error("the filter cannot look into the profile: {0}")]
     Unreadable(String),
+    /// There is no memory to open a profile in.
+    #[error("the filter cannot look into the profile now: the bodies held now own all of max_inflight_bytes")]
+    NoMemory,
     /// What it made of a profile cannot be written.
     #[error("the filter's changes cannot be made: {0}")]
     Unwritten(String),
@@ -63,7 +66,7 @@ pub enum FilterError {
 pub const UNSUPPORTED: &str = "unsupported";
 
 /// The kinds of [`FilterError`], as metrics name them.
-pub const ERROR_KINDS: [&str; 11] = [
+pub const ERROR_KINDS: [&str; 12] = [
     "instantiate",
     "timeout",
     "memory",
@@ -71,6 +74,7 @@ pub const ERROR_KINDS: [&str; 11] = [
     "answer",
     "needs_profile",
     "unreadable",
+    "no_memory",
     "unwritten",
     UNSUPPORTED,
     "resting",
@@ -78,6 +82,11 @@ pub const ERROR_KINDS: [&str; 11] = [
 ];
 
 impl FilterError {
+    /// Whether the same call may have a verdict later.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::NoMemory | Self::Resting(_) | Self::Busy)
+    }
+
     /// Which of [`ERROR_KINDS`] it is.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -88,6 +97,7 @@ impl FilterError {
             Self::Answer(_) => "answer",
             Self::NeedsProfile => "needs_profile",
             Self::Unreadable(_) => "unreadable",
+            Self::NoMemory => "no_memory",
             Self::Unwritten(_) => "unwritten",
             Self::Resting(_) => "resting",
             Self::Busy => "busy",

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::breaker::{Admitted, BreakerState, Settled};
 use super::pool::Pool;
 use super::{AnswerError, FilterError, FilterHost, Generation, Verdict, World};
+use crate::pipeline::Share;
 use crate::telemetry::metrics::FilterMetrics;
 
 /// A call that takes longer moves its filter's calls away from the threads that serve.
@@ -109,13 +110,19 @@ impl Filter {
 
     /// What becomes of a series with these labels and this pprof profile. Of filters of either kind.
     ///
-    /// Always on a thread that may take its time: to open a profile takes some milliseconds a megabyte.
+    /// Always on a thread that may take its time: to open a profile takes some milliseconds a megabyte. The memory that
+    /// it takes is charged to `memory`.
     ///
     /// # Errors
     /// Why there is no verdict; it is counted.
-    pub async fn judge_profile(&self, labels: &Labels, profile: &Bytes) -> Result<JudgedProfile, FilterError> {
+    pub async fn judge_profile(
+        &self,
+        labels: &Labels,
+        profile: &Bytes,
+        memory: Share,
+    ) -> Result<JudgedProfile, FilterError> {
         let generation = self.current.load_full();
-        let asked = self.ask_on_profile(&generation, labels, profile).await;
+        let asked = self.ask_on_profile(&generation, labels, profile, memory).await;
         self.seen_to_end(asked)
     }
 
@@ -197,11 +204,12 @@ impl Filter {
         generation: &Arc<Generation>,
         labels: &Labels,
         profile: &Bytes,
+        memory: Share,
     ) -> Result<JudgedProfile, FilterError> {
         let admitted = generation.breaker.admit()?;
         let (asked, labels, profile) = (generation.clone(), labels.clone(), profile.clone());
         let call = self.call_aside(move || {
-            let applied = asked.filter().apply_to_profile(&labels, &profile);
+            let applied = asked.filter().apply_to_profile(&labels, &profile, memory);
             applied.map(|(verdict, profile)| JudgedProfile { verdict, profile })
         });
         self.settle(generation, admitted, call.await?)

@@ -13,7 +13,7 @@ use super::engine::EPOCH;
 use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;
 use super::host::Module;
-use super::profile::Opened;
+use super::profile::{Opened, Unopened};
 use super::tables::Tables;
 use super::verdict::cut;
 use super::world::{Answer, Exports, to_guest};
@@ -77,8 +77,8 @@ pub(super) struct HostState {
     shared: Surroundings,
     /// The one that the call that runs was lent.
     pub(super) profiles: ResourceTable,
-    /// Whether the call that runs or ran last asked for a profile that cannot be decoded.
-    pub(super) unreadable: bool,
+    /// Why the call that runs or ran last could not look into the profile.
+    pub(super) unopened: Option<Unopened>,
 }
 
 impl Instance {
@@ -91,7 +91,7 @@ impl Instance {
     ) -> Result<Self, ConfigureError> {
         shared.usage.instances.fetch_add(1, Ordering::Relaxed);
         let meter = Meter { limit: memory_limit, taken: 0, refused: false };
-        let state = HostState { meter, shared, profiles: ResourceTable::new(), unreadable: false };
+        let state = HostState { meter, shared, profiles: ResourceTable::new(), unopened: None };
         let mut store = Store::new(module.engine().inner(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
@@ -141,7 +141,7 @@ impl Instance {
         call: impl FnOnce(&Exports, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, FilterError> {
         let state = self.store.data_mut();
-        (state.meter.refused, state.unreadable) = (false, false);
+        (state.meter.refused, state.unopened) = (false, None);
         self.store.set_epoch_deadline(epochs(timeout));
         let _running = module.engine().running();
         call(&self.exports, &mut self.store).map_err(|error| failure(&error, timeout, self.store.data()))
@@ -161,8 +161,10 @@ fn failure(error: &wasmtime::Error, timeout: Duration, state: &HostState) -> Fil
         // Not a trap: an answer that cannot be lifted, such as text that is not UTF-8, or the host's own refusal.
         None => cut(&error.root_cause().to_string(), REFUSAL_BYTES).to_owned(),
     };
-    if state.unreadable {
-        return FilterError::Unreadable(trap);
+    match state.unopened {
+        Some(Unopened::Unreadable) => return FilterError::Unreadable(trap),
+        Some(Unopened::NoMemory) => return FilterError::NoMemory,
+        None => {}
     }
     let Meter { limit, refused, .. } = state.meter;
     if refused { FilterError::Memory { limit, trap } } else { FilterError::Trap(trap) }

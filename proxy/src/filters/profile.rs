@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use profiler_core::pprof::edit::{Changes, Edited, Editing, LabelValue, Original, SampleLabel};
-use profiler_core::pprof::{Function, Line, Location, Profile, Sample};
+use profiler_core::pprof::{Function, Line, Location, PprofError, Profile, Sample, decoded_len, decompress, is_gzip};
 use wasmtime::component::Resource;
 
 use super::FilterError;
 use super::bindings::profile::flamegate::filter::profile as guest;
 use super::instance::HostState;
+use crate::pipeline::Share;
 
 /// Most bytes of a profile's message, decompressed. Decoded it takes up to eight times as much, on each of the few
 /// threads that call filters of profiles.
@@ -22,13 +23,16 @@ const ANSWER_BYTES: usize = 1 << 20;
 #[allow(unreachable_pub, reason = "the generated bindings name it again as their own")]
 pub struct Opened {
     encoded: Bytes,
+    /// What it takes once it is open.
+    memory: Share,
     /// Once it was asked for.
     editing: Option<Editing>,
 }
 
 impl Opened {
-    pub(super) fn new(encoded: Bytes) -> Self {
-        Self { encoded, editing: None }
+    /// Closed; the memory is the account that opening it is charged to.
+    pub(super) fn new(encoded: Bytes, memory: Share) -> Self {
+        Self { encoded, memory, editing: None }
     }
 
     /// What the filter's changes make of it.
@@ -43,15 +47,26 @@ impl Opened {
 /// What a guest names by a number of the contract.
 type Handle = Resource<Opened>;
 
+/// Why a profile cannot be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unopened {
+    Unreadable,
+    NoMemory,
+}
+
 impl HostState {
     fn parts(&mut self, handle: &Handle) -> wasmtime::Result<(&Original, &mut Changes)> {
-        let Opened { encoded, editing } = self.profiles.get_mut(handle)?;
+        let Opened { encoded, memory, editing } = self.profiles.get_mut(handle)?;
         let editing = match editing {
             Some(editing) => editing,
-            None => match Editing::open(encoded, MAX_PROFILE) {
-                Ok(opened) => editing.insert(opened),
+            None => match open(encoded, memory) {
+                Ok(Some(opened)) => editing.insert(opened),
+                Ok(None) => {
+                    self.unopened = Some(Unopened::NoMemory);
+                    wasmtime::bail!("no memory")
+                }
                 Err(error) => {
-                    self.unreadable = true;
+                    self.unopened = Some(Unopened::Unreadable);
                     return Err(error.into());
                 }
             },
@@ -159,6 +174,17 @@ impl guest::HostProfile for HostState {
     fn drop(&mut self, handle: Handle) -> wasmtime::Result<()> {
         Ok(self.profiles.delete(handle).map(drop)?)
     }
+}
+
+/// `None` where there is no memory for it.
+fn open(encoded: &Bytes, memory: &mut Share) -> Result<Option<Editing>, PprofError> {
+    let message = decompress(encoded, MAX_PROFILE)?;
+    // As much again for spare capacity and for what is made of it.
+    let wanted = message.len().saturating_add(decoded_len(&message).saturating_mul(2));
+    if !memory.grow(wanted) {
+        return Ok(None);
+    }
+    Editing::of_message(message, is_gzip(encoded), MAX_PROFILE).map(Some)
 }
 
 /// A range of a table, as far as one answer goes: each entry comes with its bytes.

@@ -108,6 +108,11 @@ impl PushError {
         }
     }
 
+    /// There is no room for it now.
+    pub fn busy(cause: impl Into<Arc<str>>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: Code::Unavailable, ..Self::internal(cause) }
+    }
+
     /// The error to answer when several receivers failed: a backend's word before ours, and among those one that
     /// invites the sender to come again before one that forbids it, since otherwise a profile would be lost that only
     /// one of the backends refused for good. The first of equals wins.

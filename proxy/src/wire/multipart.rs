@@ -51,6 +51,13 @@ impl Form {
         self.parts.iter_mut()
     }
 
+    /// Takes a part out.
+    pub fn remove(&mut self, place: usize) {
+        if place < self.parts.len() {
+            self.parts.remove(place);
+        }
+    }
+
     /// The form as a body, with the boundary that it came with: its Content-Type still holds.
     pub fn to_bytes(&self) -> Result<Bytes, FormError> {
         let end = format!("\r\n--{}", self.boundary);

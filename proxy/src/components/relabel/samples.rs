@@ -3,19 +3,19 @@
 //! A profile is opened, each different set of text labels in it is judged once, and the profile is written again only
 //! where something changed. What cannot be opened goes on as it is, and is counted.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::StatusCode;
+use bytes::Bytes;
 use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
+use crate::components::edit_body::{BodyEditor, EditedBody, Unopened, edit_body, no_memory};
 use crate::filters::{Filter, FilterHost, Verdict};
-use crate::pipeline::{Body, Code, Fault, IngestBody, Profile, PushError, RawSample, Retry, Share};
+use crate::pipeline::{Profile, PushError, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, SampleRulesMetrics, SkippedKind};
-use crate::wire::ingest::Samples;
-use crate::wire::multipart::Form;
 
 mod jfr;
 mod pprof;
@@ -43,14 +43,10 @@ pub(super) struct SampleRules {
     pub failures: LogLimit,
 }
 
-/// What the rules make of a body.
-pub(super) enum Ruled {
-    /// It stays as it is.
-    Unchanged,
-    /// It becomes this one.
-    Changed(Body),
-    /// It has no samples left.
-    Empty,
+/// The rules on one body, with its memory.
+pub(super) struct Ruling<'a> {
+    pub rules: &'a SampleRules,
+    pub memory: &'a Share,
 }
 
 /// What the rules make of a label set.
@@ -60,80 +56,37 @@ enum SampleVerdict {
     Replace(Labels),
 }
 
+impl BodyEditor for Ruling<'_> {
+    type Error = PushError;
+
+    const LOOKS_AT_JFR_LABELS: bool = true;
+
+    async fn pprof(&self, pprof: &Bytes) -> Result<Edited, PushError> {
+        self.rules.edit(pprof, self.memory).await
+    }
+
+    async fn jfr_labels(&self, labels: &Bytes) -> Result<Edited, PushError> {
+        self.rules.edit_jfr_labels(labels, self.memory).await
+    }
+
+    fn unopened(&self, why: Unopened, detail: &dyn fmt::Display) -> Result<(), PushError> {
+        let kind = match why {
+            Unopened::Format => SkippedKind::Format,
+            Unopened::Damaged => SkippedKind::Damaged,
+        };
+        self.rules.count_skipped(kind, detail);
+        Ok(())
+    }
+}
+
 impl SampleRules {
     /// What becomes of a profile's body.
     ///
     /// # Errors
     /// The filter failed, or memory ran out; what cannot be opened is no error.
-    pub(super) async fn apply(&self, profile: &Profile) -> Result<Ruled, PushError> {
+    pub(super) async fn apply(&self, profile: &Profile) -> Result<EditedBody, PushError> {
         let memory = &profile.origin.memory;
-        match &profile.body {
-            Body::Pprof(samples) => self.apply_to_push(samples, memory).await,
-            Body::Ingest(body) => self.apply_to_ingest(body, memory).await,
-        }
-    }
-
-    async fn apply_to_push(&self, samples: &[RawSample], memory: &Share) -> Result<Ruled, PushError> {
-        let (mut kept, mut changed) = (Vec::with_capacity(samples.len()), false);
-        for sample in samples {
-            match self.edit(&sample.profile, memory).await? {
-                Edited::Unchanged => kept.push(sample.clone()),
-                Edited::Changed(profile) => {
-                    changed = true;
-                    kept.push(RawSample { id: sample.id.clone(), profile });
-                }
-                Edited::Empty => changed = true,
-            }
-        }
-        Ok(match (changed, kept.is_empty()) {
-            (false, _) => Ruled::Unchanged,
-            (true, true) => Ruled::Empty,
-            (true, false) => Ruled::Changed(Body::Pprof(kept.into())),
-        })
-    }
-
-    async fn apply_to_ingest(&self, body: &IngestBody, memory: &Share) -> Result<Ruled, PushError> {
-        let content_type = body.content_types.first().map_or(&b""[..], |value| value.as_bytes());
-        let bytes = match Samples::of(&body.query, content_type) {
-            Samples::Pprof => match self.edit(&body.bytes, memory).await? {
-                Edited::Unchanged => return Ok(Ruled::Unchanged),
-                Edited::Empty => return Ok(Ruled::Empty),
-                Edited::Changed(bytes) => bytes,
-            },
-            samples @ (Samples::PprofForm | Samples::JfrForm) => {
-                // The parts are copied out of the body.
-                let mut held = memory.another();
-                take(&mut held, body.bytes.len())?;
-                let mut form = match Form::read(content_type, &body.bytes).await {
-                    Ok(form) => form,
-                    Err(error) => return Ok(self.skip(SkippedKind::Damaged, &error)),
-                };
-                let mut changed = false;
-                for part in form.parts_mut() {
-                    let edited = match (samples, part.name()) {
-                        (Samples::PprofForm, "profile" | "prev_profile") => self.edit(&part.bytes, memory).await?,
-                        (Samples::JfrForm, "labels") => self.edit_jfr_labels(&part.bytes, memory).await?,
-                        _ => Edited::Unchanged,
-                    };
-                    match edited {
-                        Edited::Unchanged => {}
-                        Edited::Empty => return Ok(Ruled::Empty),
-                        Edited::Changed(bytes) => {
-                            changed = true;
-                            part.bytes = bytes;
-                        }
-                    }
-                }
-                if !changed {
-                    return Ok(Ruled::Unchanged);
-                }
-                form.to_bytes().map_err(|error| PushError::sender(format!("the changed labels: {error}")))?
-            }
-            Samples::Jfr => return Ok(Ruled::Unchanged),
-            Samples::Other => return Ok(self.skip(SkippedKind::Format, &"samples of this format cannot be read here")),
-        };
-        let (query, content_types) = (body.query.clone(), body.content_types.clone());
-        Ok(Ruled::Changed(Body::Ingest(Arc::new(IngestBody { query, content_types, bytes }))))
+        edit_body(&profile.body, memory, &Ruling { rules: self, memory }).await
     }
 
     /// One verdict for each label set.
@@ -163,13 +116,8 @@ impl SampleRules {
         Ok(verdicts)
     }
 
-    fn skip(&self, kind: SkippedKind, why: &dyn std::fmt::Display) -> Ruled {
-        self.count_skipped(kind, why);
-        Ruled::Unchanged
-    }
-
     /// Counts what goes on without the rules, and says it where it is the first of its kind.
-    fn count_skipped(&self, kind: SkippedKind, why: &dyn std::fmt::Display) {
+    fn count_skipped(&self, kind: SkippedKind, why: &dyn fmt::Display) {
         self.metrics.skipped(kind).inc();
         if self.told.get(kind as usize).is_some_and(|told| !told.swap(true, Ordering::Relaxed)) {
             tracing::warn!(component_id = %self.component, kind = kind.name(), err = %why, "sample rules cannot be applied, and what they are for goes on as it is; further ones of this kind are only counted");
@@ -185,7 +133,10 @@ impl SampleRules {
         if bytes <= QUICK_BYTES {
             return Ok(work());
         }
-        self.host.aside(work).await.ok_or_else(|| busy("too many large profiles wait for their turn"))
+        self.host
+            .aside(work)
+            .await
+            .ok_or_else(|| PushError::busy("too many large profiles wait for their turn; send again later"))
     }
 }
 
@@ -211,15 +162,5 @@ fn stays(name: &str, before: &Labels, after: &Labels) -> bool {
 }
 
 fn take(held: &mut Share, bytes: usize) -> Result<(), PushError> {
-    if held.grow(bytes) { Ok(()) } else { Err(busy("the bodies held now own all of max_inflight_bytes")) }
-}
-
-fn busy(cause: &str) -> PushError {
-    PushError {
-        fault: Fault::Us,
-        retry: Retry::Later(None),
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        code: Code::Unavailable,
-        cause: format!("samples cannot be relabelled now: {cause}; send again later").into(),
-    }
+    if held.grow(bytes) { Ok(()) } else { Err(no_memory()) }
 }

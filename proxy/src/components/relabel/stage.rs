@@ -6,7 +6,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 
-use super::samples::{Ruled, SampleRules};
+use super::samples::SampleRules;
+use crate::components::edit_body::EditedBody;
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
 use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
@@ -58,9 +59,9 @@ impl Judge for RelabelStage {
         }
         if let Some(samples) = &self.samples {
             match samples.apply(profile).await {
-                Ok(Ruled::Unchanged) => {}
-                Ok(Ruled::Changed(body)) => profile.body = body,
-                Ok(Ruled::Empty) => {
+                Ok(EditedBody::Unchanged) => {}
+                Ok(EditedBody::Changed(body)) => profile.body = body,
+                Ok(EditedBody::Empty) => {
                     self.metrics.dropped.inc();
                     return Fate::Dropped;
                 }

@@ -10,10 +10,10 @@ use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
 use super::arguments::{OnError, OnUnsupported};
-use crate::components::pprofs::{BodyError, EditedBody, EditedPprof, PprofEditor, edit_pprofs};
+use crate::components::edit_body::{BodyEditor, EditedBody, Unopened, edit_body};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{AnswerError, Filter, FilterError, JudgedProfile, UNSUPPORTED, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
+use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Share, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 
@@ -58,19 +58,20 @@ impl Judge for FilterStage {
 
 impl FilterStage {
     async fn look_into(&self, profile: &mut Profile) -> Fate {
-        let looking = Looking { filter: &self.filter, labels: &profile.labels, verdict: Mutex::default() };
-        let edited = edit_pprofs(&profile.body, &looking).await;
-        let verdict = looking.verdict.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let memory = &profile.origin.memory;
+        let looking = Looking { stage: self, labels: &profile.labels, memory, seen: Mutex::default() };
+        let edited = edit_body(&profile.body, memory, &looking).await;
+        let Seen { verdict, dropped_for } = looking.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         match edited {
             Ok(EditedBody::Unchanged) => {}
             Ok(EditedBody::Changed(body)) => profile.body = body,
-            Ok(EditedBody::Empty(dropped)) => return self.dropped(dropped.as_ref().unwrap_or(&NO_SAMPLES)),
-            Err(BodyError::Unsupported(why)) => {
-                self.filter.metrics().error(UNSUPPORTED);
-                return self.unsupported(&profile.labels, &why);
-            }
-            Err(BodyError::Editor(FilterError::Unreadable(why))) => return self.unsupported(&profile.labels, &why),
-            Err(BodyError::Editor(error)) => return self.without_verdict(&profile.labels, &error),
+            Ok(EditedBody::Empty) => return self.dropped(dropped_for.as_ref().unwrap_or(&NO_SAMPLES)),
+            Err(Unjudged::Filter(FilterError::Unreadable(why))) => match self.unsupported(&profile.labels, &why) {
+                Ok(()) => {}
+                Err(refused) => return Fate::Failed(refused),
+            },
+            Err(Unjudged::Filter(error)) => return self.without_verdict(&profile.labels, &error),
+            Err(Unjudged::Refused(error)) => return Fate::Failed(error),
         }
         self.decided(verdict.unwrap_or(Verdict::Unchanged), profile)
     }
@@ -84,20 +85,17 @@ impl FilterStage {
         Fate::Passed
     }
 
-    /// Of what a filter of profiles cannot look into.
-    fn unsupported(&self, labels: &Labels, why: &dyn fmt::Display) -> Fate {
+    /// Of what a filter of profiles cannot look into: it goes on, or is refused.
+    fn unsupported(&self, labels: &Labels, why: &dyn fmt::Display) -> Result<(), PushError> {
         if let Some(line) = self.failures.admit() {
             tracing::warn!(component_id = %self.component, series = %labels, err = %why, left_out = line.left_out, "the filter cannot look into the profile");
         }
         match self.on_unsupported {
-            OnUnsupported::Pass => Fate::Passed,
-            OnUnsupported::Fail => {
-                let cause = format!(
-                    "{}: the filter cannot look into the profile: {why}; on_unsupported = \"pass\" sends such on",
-                    self.component
-                );
-                Fate::Failed(PushError::sender(cause))
-            }
+            OnUnsupported::Pass => Ok(()),
+            OnUnsupported::Fail => Err(PushError::sender(format!(
+                "{}: the filter cannot look into the profile: {why}; on_unsupported = \"pass\" sends such on",
+                self.component
+            ))),
         }
     }
 
@@ -108,7 +106,11 @@ impl FilterStage {
         match self.on_error {
             OnError::Pass => Fate::Passed,
             OnError::Drop => self.dropped(&FILTER_ERROR),
-            OnError::Fail => Fate::Failed(PushError::internal(format!("{}: {error}", self.component))),
+            OnError::Fail => {
+                let cause = format!("{}: {error}", self.component);
+                let failed = if error.passes() { PushError::busy(cause) } else { PushError::internal(cause) };
+                Fate::Failed(failed)
+            }
         }
     }
 
@@ -120,29 +122,54 @@ impl FilterStage {
 
 /// The profiles of one series, one after the other.
 struct Looking<'a> {
-    filter: &'a Filter,
+    stage: &'a FilterStage,
     labels: &'a Labels,
-    /// On those that are passed on, by now.
-    verdict: Mutex<Option<Verdict>>,
+    memory: &'a Share,
+    seen: Mutex<Seen>,
 }
 
-impl PprofEditor for Looking<'_> {
-    type Error = FilterError;
+/// What the filter has said by now.
+#[derive(Default)]
+struct Seen {
+    /// On the profiles that are passed on.
+    verdict: Option<Verdict>,
+    /// The last reason of the others.
+    dropped_for: Option<Arc<str>>,
+}
 
-    async fn edit(&self, pprof: &Bytes) -> Result<EditedPprof, FilterError> {
-        let JudgedProfile { verdict, profile } = self.filter.judge_profile(self.labels, pprof).await?;
+/// Why there is no verdict on a series.
+enum Unjudged {
+    Filter(FilterError),
+    Refused(PushError),
+}
+
+impl From<PushError> for Unjudged {
+    fn from(error: PushError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl BodyEditor for Looking<'_> {
+    type Error = Unjudged;
+
+    async fn pprof(&self, pprof: &Bytes) -> Result<Edited, Unjudged> {
+        let filter = &self.stage.filter;
+        let judged = filter.judge_profile(self.labels, pprof, self.memory.another()).await;
+        let JudgedProfile { verdict, profile } = judged.map_err(Unjudged::Filter)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Verdict::Drop(reason) = verdict {
-            return Ok(EditedPprof::Dropped(Some(reason)));
+            seen.dropped_for = Some(reason);
+            return Ok(Edited::Empty);
         }
-        let mut before = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        if before.as_ref().is_some_and(|before| *before != verdict) {
-            return Err(self.filter.wrong_answer(AnswerError::Disagreement));
+        if seen.verdict.as_ref().is_some_and(|before| *before != verdict) {
+            return Err(Unjudged::Filter(filter.wrong_answer(AnswerError::Disagreement)));
         }
-        *before = Some(verdict);
-        Ok(match profile {
-            Edited::Unchanged => EditedPprof::Unchanged,
-            Edited::Changed(bytes) => EditedPprof::Changed(bytes),
-            Edited::Empty => EditedPprof::Dropped(None),
-        })
+        seen.verdict = Some(verdict);
+        Ok(profile)
+    }
+
+    fn unopened(&self, _: Unopened, detail: &dyn fmt::Display) -> Result<(), Unjudged> {
+        self.stage.filter.metrics().error(UNSUPPORTED);
+        self.stage.unsupported(self.labels, detail).map_err(Unjudged::Refused)
     }
 }

@@ -10,7 +10,7 @@ use profiler_core::labels::Labels;
 use super::*;
 use crate::component::{HealthState, Services};
 use crate::filters::{Digest, FilterHost};
-use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
+use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, PushError, Share, Stage};
 use crate::telemetry::traces::Trace;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -19,17 +19,19 @@ const HOSTILE: &[u8] = include_bytes!("../../../../guest-examples/hostile.wasm")
 const BUILD: &str = "build-aaaaaaaaaaaa";
 const OTHER_BUILD: &str = "build-bbbbbbbbbbbb";
 
+mod profiles;
+
 /// Compiled once for all tests.
 static HOST: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
 
-/// Takes everything and remembers its labels.
+/// Takes everything and keeps it.
 #[derive(Default)]
-struct Sink(Mutex<Vec<Labels>>);
+struct Sink(Mutex<Vec<Profile>>);
 
 impl Stage for Sink {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         let outcome = Outcome::accepted(batch.profiles.len());
-        self.0.lock().unwrap().extend(batch.profiles.into_iter().map(|profile| profile.labels));
+        self.0.lock().unwrap().extend(batch.profiles);
         futures_util::future::ready(outcome).boxed()
     }
 }
@@ -86,13 +88,22 @@ impl Bench {
 
     /// What the sender hears, and what went on.
     async fn push(&self, filter: &WasmFilter, labels: &[(&str, &str)]) -> (Option<String>, Option<String>) {
+        let (error, went_on) = self.push_body(filter, labels, Body::Pprof(Arc::default())).await;
+        (error.map(|error| error.to_string()), went_on.map(|profile| profile.labels.to_string()))
+    }
+
+    async fn push_body(
+        &self,
+        filter: &WasmFilter,
+        labels: &[(&str, &str)],
+        body: Body,
+    ) -> (Option<PushError>, Option<Profile>) {
         let labels = Labels::from_pairs(labels.iter().copied()).unwrap();
         let origin =
             Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() };
-        let profile = Profile { labels, body: Body::Pprof(Arc::default()), origin: Arc::new(origin) };
+        let profile = Profile { labels, body, origin: Arc::new(origin) };
         let outcome = filter.stage.push(Batch { profiles: vec![profile] }).await;
-        let went_on = self.sink.0.lock().unwrap().pop().map(|labels| labels.to_string());
-        (outcome.worst().map(ToString::to_string), went_on)
+        (outcome.worst().cloned(), self.sink.0.lock().unwrap().pop())
     }
 
     /// Pushes until this goes on.

@@ -10,6 +10,7 @@ use profiler_core::pprof::{PprofError, decoded_len, is_gzip};
 use rapidhash::fast::RandomState;
 
 use super::{MAX_BYTES, SampleRules, SampleVerdict, first_of_each, stays, take, written};
+use crate::components::edit_body::no_memory;
 use crate::ingest::{DecompressError, gunzip};
 use crate::pipeline::{PushError, Share};
 use crate::telemetry::metrics::SkippedKind;
@@ -91,7 +92,7 @@ impl SampleRules {
         }
         match gunzip(bytes, MAX_BYTES, held).await {
             Ok(message) => Ok(Some(message)),
-            Err(DecompressError::Busy) => Err(super::busy("the bodies held now own all of max_inflight_bytes")),
+            Err(DecompressError::Busy) => Err(no_memory()),
             Err(error) => {
                 let kind = match &error {
                     DecompressError::TooLarge(_) => SkippedKind::TooLarge,
