@@ -1,12 +1,15 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `filters` its filters, `guests` those of the examples and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program, `filters` its filters, `guests` those of the examples, `samples` changes of what is
+//! inside a profile and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick
+//! that it starts as processes of their own.
 
 mod config;
 mod filters;
 mod forward;
 mod guests;
 mod load;
+mod samples;
 mod sink;
 
 use clap::Parser;
@@ -25,6 +28,8 @@ enum Command {
     Filters(filters::Arguments),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
+    /// Changes what is inside a profile
+    Samples(samples::Arguments),
     /// Reads a configuration of thousands of components
     Config(config::Flags),
     /// Takes profiles and answers at once
@@ -38,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(arguments) => load::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Samples(arguments) => samples::run(&arguments),
         Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),
