@@ -4,7 +4,7 @@ mod configuration;
 mod connection;
 mod generator;
 mod payload;
-mod pprof;
+pub(crate) mod pprof;
 mod process_group;
 mod program;
 mod report;

@@ -1,6 +1,8 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `filters` its filters, `enrich` the one with targets, `guests` those of the examples and `config` how it reads a configuration; `sink` and `forward` are the backend and the yardstick that it starts as processes of their own.
+//! `load` measures the program, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
+//! `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
+//! backend and the yardstick that it starts as processes of their own.
 
 mod config;
 mod enrich;
@@ -9,6 +11,7 @@ mod forward;
 mod guests;
 mod load;
 mod memory;
+mod samples;
 mod sink;
 
 use clap::Parser;
@@ -29,6 +32,8 @@ enum Command {
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
+    /// Changes what is inside a profile
+    Samples(samples::Arguments),
     /// Reads a configuration of thousands of components
     Config(config::Flags),
     /// Takes profiles and answers at once
@@ -43,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Samples(arguments) => samples::run(&arguments),
         Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),

@@ -41,7 +41,7 @@ pub(crate) struct Payload {
 impl Payload {
     /// Requests to a program that listens on `address`.
     pub(crate) fn new(mode: Mode, address: SocketAddr) -> anyhow::Result<Self> {
-        let profile = pprof::gzip()?;
+        let profile = pprof::gzip(pprof::SAMPLES)?;
         let requests = (0..LABEL_SETS)
             .map(|series| match mode {
                 Mode::Push => push(series, &profile, address),

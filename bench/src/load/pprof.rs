@@ -9,17 +9,17 @@ use prost::Message;
 
 const FUNCTIONS: u64 = 200;
 /// With stacks of 8 to 24 frames chosen at random this makes about 20 KB of gzip.
-const SAMPLES: usize = 530;
+pub(crate) const SAMPLES: usize = 530;
 const SEED: u64 = 7;
 
-/// A gzip-compressed profile of about 20 KB that hardly compresses further.
-pub(crate) fn gzip() -> std::io::Result<Vec<u8>> {
+/// A gzip-compressed profile of so many samples that hardly compresses further.
+pub(crate) fn gzip(samples: usize) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&profile().encode_to_vec())?;
+    encoder.write_all(&profile(samples).encode_to_vec())?;
     encoder.finish()
 }
 
-fn profile() -> Profile {
+fn profile(samples: usize) -> Profile {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut strings = Strings::default();
     let samples_count = ValueType { kind: strings.index("samples"), unit: strings.index("count") };
@@ -42,7 +42,7 @@ fn profile() -> Profile {
             is_folded: false,
         })
         .collect();
-    let sample = (0..SAMPLES)
+    let sample = (0..samples)
         .map(|_| {
             let depth = random.usize(8..=24);
             let count = random.i64(1..100);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn compressed_profile_has_the_size_and_the_references_of_a_real_one() {
-        let compressed = gzip().unwrap();
+        let compressed = gzip(SAMPLES).unwrap();
         assert!((19_000..22_000).contains(&compressed.len()), "{} bytes", compressed.len());
 
         let mut plain = Vec::new();
@@ -113,6 +113,6 @@ mod tests {
 
     #[test]
     fn each_call_makes_the_same_bytes() {
-        assert_eq!(gzip().unwrap(), gzip().unwrap());
+        assert_eq!(gzip(SAMPLES).unwrap(), gzip(SAMPLES).unwrap());
     }
 }

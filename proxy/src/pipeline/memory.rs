@@ -60,6 +60,11 @@ impl Share {
         self.bytes
     }
 
+    /// Bytes that its budget has for all; as many as there can be where nothing bounds it.
+    pub fn limit(&self) -> usize {
+        self.ledger.as_ref().map_or(usize::MAX, |ledger| ledger.limit.load(Ordering::Relaxed))
+    }
+
     /// Takes more bytes; `false` where they are not to be had, and then nothing changed.
     #[must_use]
     pub fn grow(&mut self, more: usize) -> bool {

@@ -22,8 +22,8 @@ mod pprof;
 
 /// The most bytes of a profile after decompression: what `pyroscope.receive_http` takes at most unless told otherwise.
 const MAX_BYTES: usize = 64 << 20;
-/// Messages up to this size are worked on where they are: it takes about a millisecond, and some microseconds are lost
-/// on the way to another thread. Larger ones would keep other connections waiting.
+/// Decompressed messages up to this size are worked on where they are: it takes one or two milliseconds, and another
+/// thread would only come later. Larger ones would keep other connections waiting.
 const QUICK_BYTES: usize = 128 << 10;
 /// What the filter answers where no label is left. It drops a series for it; a sample is kept without labels.
 const EMPTIED: &str = "empty label set";

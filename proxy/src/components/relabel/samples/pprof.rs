@@ -50,7 +50,13 @@ impl SampleRules {
         let Some(message) = self.decompressed(bytes, &mut held).await? else { return Ok(Edited::Unchanged) };
         let length = message.len();
         // As much again for spare capacity and for what is made of it.
-        take(&mut held, decoded_len(&message).saturating_mul(2))?;
+        let decoded = decoded_len(&message).saturating_mul(2);
+        let whole = decoded.saturating_add(memory.bytes()).saturating_add(held.bytes());
+        if whole > memory.limit() {
+            self.count_skipped(SkippedKind::TooLarge, &"opened it would take more than all of max_inflight_bytes");
+            return Ok(Edited::Unchanged);
+        }
+        take(&mut held, decoded)?;
         let gzipped = is_gzip(bytes);
         let grouped = self.work(length, move || Grouped::of(Editing::of_message(message, gzipped, MAX_BYTES)?)).await?;
         let grouped = match grouped {

@@ -126,14 +126,22 @@ async fn memory_is_paid_for_and_where_there_is_none_the_sender_may_come_again() 
     let bench = Bench::new();
     let relabel = bench.build(&with_sample_rules(&drop_users()), None);
     let sent = encoded(&["main 1 user=alice".into()]);
-    let budget = Budget::new(sent.len() + 10);
-    let share = budget.take(sent.len()).unwrap();
-    let refused = push_bodies(&relabel, pushed(&[&sent]), share).await.unwrap_err();
+    let budget = Budget::new(1 << 20);
+    let others = budget.take((1 << 20) - sent.len() - 10).unwrap();
+    let refused = push_bodies(&relabel, pushed(&[&sent]), budget.take(sent.len()).unwrap()).await.unwrap_err();
     assert_eq!((refused.status.as_u16(), refused.retry), (503, crate::pipeline::Retry::Later(None)));
 
-    let budget = Budget::new(1 << 20);
+    drop(others);
     push_bodies(&relabel, pushed(&[&sent]), budget.take(sent.len()).unwrap()).await.unwrap();
+    assert_eq!(shown(&bench.arrived().unwrap()), ["main 1"]);
     assert_eq!(budget.used(), sent.len(), "the sink holds the profile, and nothing else holds memory");
+
+    // Coming again would not help.
+    let budget = Budget::new(sent.len() + 10);
+    push_bodies(&relabel, pushed(&[&sent]), budget.take(sent.len()).unwrap()).await.unwrap();
+    assert_eq!(bench.arrived().as_ref(), Some(&sent));
+    let metrics = &relabel.stage.samples.as_ref().unwrap().metrics;
+    assert_eq!(metrics.skipped(SkippedKind::TooLarge).count(), 1);
 }
 
 #[tokio::test]
