@@ -47,6 +47,7 @@ impl LabelsFilter {
             log: GuestLog::new(settings.name.clone()),
             tables: settings.tables.clone(),
             usage: Arc::default(),
+            witness: None,
         };
         let mut first = Instance::new(module, &settings.config, settings.memory_limit, shared.clone())?;
         let described = first.describe(module)?;
