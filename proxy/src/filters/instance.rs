@@ -15,8 +15,8 @@ use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;
 use super::host::Module;
 use super::tables::Tables;
-use super::witness::Witness;
 use super::verdict::cut;
+use super::witness::Witness;
 
 /// Longest call of `configure`, and of `describe`.
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(10);

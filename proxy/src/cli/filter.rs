@@ -1,0 +1,95 @@
+//! `flamegate filter`: what an author of filters needs, from an empty folder to a component that is tried out.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::fail;
+
+mod advice;
+mod bounds;
+mod build;
+mod component;
+mod contract;
+mod inspect;
+mod interfaces;
+mod new;
+mod run;
+mod show;
+mod templates;
+mod test;
+
+/// What of `filter` is wanted.
+#[derive(Debug, Subcommand)]
+pub enum FilterCommand {
+    /// Writes a filter to begin with, in a language of your choice
+    New(new::NewFlags),
+    /// Builds a filter by its Makefile, and says what has come of it
+    Build(build::BuildFlags),
+    /// Says what a component is: the world it fits, imports, exports, size, name
+    Inspect(inspect::InspectFlags),
+    /// Hands one series to a filter: labels before and after, what it logs and takes
+    Run(run::RunFlags),
+    /// Compares what a filter answers with what its cases say
+    Test(test::TestFlags),
+}
+
+/// The flag `--format`.
+#[derive(Debug, Clone, Copy, Args)]
+struct Format {
+    /// For whom it is written
+    #[arg(long, value_enum, default_value_t = Reader::Text)]
+    format: Reader,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Reader {
+    /// For people
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// Does it. An error goes to standard error, whole, with what led to it.
+pub(super) fn run(command: &FilterCommand) -> ExitCode {
+    let done = match command {
+        FilterCommand::New(flags) => new::run(flags),
+        FilterCommand::Build(flags) => build::run(flags),
+        FilterCommand::Inspect(flags) => inspect::run(flags),
+        FilterCommand::Run(flags) => run::run(flags),
+        FilterCommand::Test(flags) => test::run(flags),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => fail(&format!("{error:#}\n")),
+    }
+}
+
+/// A number with its digits in threes.
+struct Digits(u64);
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.char_indices() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stand_in_threes() {
+        for (number, shown) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(Digits(number).to_string(), shown);
+        }
+    }
+}
