@@ -42,4 +42,4 @@ pub use labels_filter::{FilterSettings, LabelsFilter};
 pub use tables::{MAX_ROWS, TableError, Tables};
 pub use trial::{GuestFunction, Trial, TrialError, TrialSettings, Tried};
 pub use verdict::{AnswerError, Verdict};
-pub use witness::LogLine;
+pub use witness::{Frame, LogLine};

@@ -12,7 +12,7 @@ use super::host::Module;
 use super::instance::{Described, Instance, Surroundings};
 use super::tables::Tables;
 use super::verdict::Verdict;
-use super::witness::{LogLine, Seen, Witness};
+use super::witness::{Frame, LogLine, Seen, Witness};
 
 /// How a filter is tried.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,7 @@ pub enum TrialError {
         /// How.
         error: FilterError,
         /// The functions that were on its stack when it trapped, innermost first.
-        frames: Vec<String>,
+        frames: Vec<Frame>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! What is seen of an instance that its author tries out: the lines that it logs, and where it failed.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wasmtime::WasmBacktrace;
@@ -10,8 +11,6 @@ use super::verdict::cut;
 
 /// Most lines of one call that are kept.
 const MOST_LINES: usize = 200;
-/// Most functions of a backtrace; recursion without end has thousands.
-const MOST_FRAMES: usize = 16;
 /// Longest name of a function, in bytes.
 const FRAME_BYTES: usize = 256;
 
@@ -26,7 +25,7 @@ pub(super) struct Seen {
     /// Lines that came when enough were there already.
     pub left_out: usize,
     /// Functions that were on the stack when it trapped, innermost first; empty where nothing trapped.
-    pub frames: Vec<String>,
+    pub frames: Vec<Frame>,
     /// Whether a call of an exported function has begun.
     pub begun: bool,
 }
@@ -38,6 +37,28 @@ pub struct LogLine {
     pub level: &'static str,
     /// What it says.
     pub text: String,
+}
+
+/// A function on the stack of a filter. The engine keeps the innermost twenty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its place in its module.
+    pub function: u32,
+    /// What the module calls it; none where it was stripped of names.
+    pub name: Option<String>,
+    /// How often it stands there in a row.
+    pub times: usize,
+}
+
+/// Its name or its place, and how often.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "function {}", self.function)?,
+        }
+        if self.times > 1 { write!(f, ", {} times", self.times) } else { Ok(()) }
+    }
 }
 
 impl Witness {
@@ -66,19 +87,19 @@ impl Witness {
 
     pub(super) fn failed(&self, error: &wasmtime::Error) {
         let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return };
-        let frames = backtrace.frames();
-        let mut names: Vec<String> = frames
-            .iter()
-            .take(MOST_FRAMES)
-            .map(|frame| match frame.func_name() {
-                Some(name) => cut(&format!("{:#}", rustc_demangle::demangle(name)), FRAME_BYTES).to_owned(),
-                None => format!("function {} (the module has no names)", frame.func_index()),
-            })
-            .collect();
-        if let more @ 1.. = frames.len().saturating_sub(MOST_FRAMES) {
-            names.push(format!("… and {more} more"));
+        let mut frames: Vec<Frame> = Vec::new();
+        for frame in backtrace.frames() {
+            let name = frame.func_name().map(|name| {
+                let name = format!("{:#}", rustc_demangle::demangle(name));
+                cut(&name, FRAME_BYTES).to_owned()
+            });
+            let function = frame.func_index();
+            match frames.last_mut() {
+                Some(last) if last.function == function && last.name == name => last.times += 1,
+                _ => frames.push(Frame { function, name, times: 1 }),
+            }
         }
-        self.locked().frames = names;
+        self.locked().frames = frames;
     }
 
     /// Hands over what was seen, and begins anew.

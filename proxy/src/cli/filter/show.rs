@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::advice::advice;
 use crate::filters::cases::Outcome;
-use crate::filters::{FilterError, LogLine, TrialError, Tried, Verdict};
+use crate::filters::{FilterError, Frame, LogLine, TrialError, Tried, Verdict};
 
 /// Labels before and after, one a line: `-` what goes, `+` what comes, a space what stays.
 pub(super) fn difference(before: &Labels, after: &Labels) -> String {
@@ -53,6 +53,9 @@ pub(super) fn failure(error: &TrialError) -> String {
         frames.iter().for_each(|frame| {
             let _always = writeln!(text, "    in {frame}");
         });
+        if frames.iter().any(|frame| frame.name.is_none()) {
+            text += "  names of functions show where the build does not strip them\n";
+        }
     }
     if let Some(advice) = advice(error) {
         let _always = writeln!(text, "  {advice}");
@@ -81,7 +84,7 @@ pub(super) fn outcome_as_json(outcome: Result<&Outcome, &TrialError>) -> Value {
             "function": function.to_string(),
             "kind": FilterError::kind(failed),
             "error": failed.to_string(),
-            "frames": frames,
+            "frames": frames.iter().map(Frame::to_string).collect::<Vec<_>>(),
             "advice": advice(error),
         } }),
     }

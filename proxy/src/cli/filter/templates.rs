@@ -117,8 +117,7 @@ fn file((path, text): Template) -> ProjectFile {
 
 /// Called by the project's name, and with the contract in its own folder.
 fn own(name: &ProjectName, text: &str) -> String {
-    let module = name.0.replace('-', "_");
-    text.replace("team-label", &name.0).replace("team_label", &module).replace("../../../wit", "wit")
+    text.replace("team-label", &name.0).replace("team_label", &name.module()).replace("../../../wit", "wit")
 }
 
 fn readme(name: &ProjectName, of_the_language: &str) -> String {
@@ -126,7 +125,7 @@ fn readme(name: &ProjectName, of_the_language: &str) -> String {
     let language = language.strip_suffix(JOB_ELSEWHERE).unwrap_or(language);
     let (_, job) = JOB.split_once('\n').unwrap_or_default();
     let job = job.split_once(JOB_ENDS).map_or(job, |(job, _)| job);
-    let language = own(name, language);
+    let (language, module) = (own(name, language), name.module());
     format!(
         "# {name}\n\
          \n\
@@ -148,7 +147,7 @@ fn readme(name: &ProjectName, of_the_language: &str) -> String {
          {job}\n\
          In Flamegate's configuration:\n\
          \n\
-         {INDENT}wasm.filter \"{name}\" {{\n\
+         {INDENT}wasm.filter \"{module}\" {{\n\
          {INDENT}    module     = \"{name}.wasm\"\n\
          {INDENT}    config     = \"team checkout- payments\"\n\
          {INDENT}    forward_to = [pyroscope.write.default.receiver]\n\
@@ -185,6 +184,13 @@ impl ProjectName {
             name if name.starts_with(|c: char| c.is_ascii_digit()) => format!("filter-{name}"),
             name => name.to_owned(),
         })
+    }
+}
+
+impl ProjectName {
+    /// As an identifier, in Rust and in Flamegate's configuration.
+    fn module(&self) -> String {
+        self.0.replace('-', "_")
     }
 }
 
