@@ -236,7 +236,7 @@ mod tests {
             (r#"[{"name": "a", "config": []}]"#, "\"a\" says neither"),
             (r#"[{"name": "a", "config": [], "series": []}]"#, "\"a\" has no series"),
             (r#"[{"name": "a", "config": [], "series": [], "refused": ""}]"#, "or both"),
-            (r#"[{"name": "a", "config": [], "serie": []}]"#, "unknown field `serie`"),
+            (r#"[{"name": "a", "config": [], "rows": []}]"#, "unknown field `rows`"),
             (r#"[{"name": "a", "config": [], "series": [{"labels": {}, "verdict": "kept"}]}]"#, "`kept`"),
             (r#"[{"name": "a", "config": [], "refused": "", "tables": {"t": {"rows": []}}}]"#, "missing field `key`"),
         ] {
