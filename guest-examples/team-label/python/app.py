@@ -1,9 +1,11 @@
 """Adds a `team` label by the beginning of a service's name, and drops the series of some namespaces."""
 
 import re
+from traceback import walk_tb
 
 from componentize_py_types import Err
 from wit_world import exports
+from wit_world.imports import log
 from wit_world.imports.types import Info, Label, Patch, Verdict_Drop, Verdict_Patch, Verdict_Unchanged
 
 RULES = 'write "team PREFIX TEAM" or "drop NAMESPACE"'
@@ -37,13 +39,23 @@ class Lifecycle(exports.Lifecycle):
 
 class FilterLabels(exports.FilterLabels):
     def apply(self, labels: list[Label]) -> Verdict_Drop | Verdict_Patch | Verdict_Unchanged:
-        values = {label.name: label.value for label in labels}
-        if values.get("namespace") in dropped:
-            return Verdict_Drop("namespace")
-        if "team" in values:
-            return Verdict_Unchanged()
-        service = values.get("service_name", "")
-        for prefix, team in teams:
-            if service.startswith(prefix):
-                return Verdict_Patch(Patch(set=[Label("team", team)], remove=[]))
+        try:
+            return decide(labels)
+        except Exception as error:
+            # What it says would go nowhere else. Not `format_exc`: it looks for the source, and there are no files.
+            places = [f"in {frame.f_code.co_name}, line {line}" for frame, line in walk_tb(error.__traceback__)]
+            log.log(log.Level.ERROR, "\n".join([repr(error), *places]))
+            raise
+
+
+def decide(labels: list[Label]) -> Verdict_Drop | Verdict_Patch | Verdict_Unchanged:
+    values = {label.name: label.value for label in labels}
+    if values.get("namespace") in dropped:
+        return Verdict_Drop("namespace")
+    if "team" in values:
         return Verdict_Unchanged()
+    service = values.get("service_name", "")
+    for prefix, team in teams:
+        if service.startswith(prefix):
+            return Verdict_Patch(Patch(set=[Label("team", team)], remove=[]))
+    return Verdict_Unchanged()

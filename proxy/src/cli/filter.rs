@@ -1,11 +1,13 @@
 //! `flamegate filter`: what an author of filters needs, from an empty folder to a component that is tried out.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::fail;
+use super::output::print;
 
 mod advice;
 mod bounds;
@@ -62,8 +64,30 @@ pub(super) fn run(command: &FilterCommand) -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        Err(error) => fail(&format!("{error:#}\n")),
+        Err(error) => fail(&format!("{}\n", harmless(&format!("{error:#}")))),
     }
+}
+
+/// Writes to standard output.
+fn tell(text: &str) {
+    print(&harmless(text));
+}
+
+/// What filters say, without what would speak to the terminal.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let speaks = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(speaks) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if speaks(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// A number with its digits in threes.
@@ -85,6 +109,11 @@ impl fmt::Display for Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_terminal_is_spoken_to_by_no_filter() {
+        assert_eq!(harmless("größe\n\ta=\u{1b}[2Jb\r\u{9b}"), "größe\n\ta=\\u{1b}[2Jb\\r\\u{9b}");
+    }
 
     #[test]
     fn digits_stand_in_threes() {

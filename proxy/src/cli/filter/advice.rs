@@ -31,8 +31,8 @@ fn trap(said: &str) -> Option<&'static str> {
     let known = [
         (
             "unreachable",
-            "the filter gave up: a panic, an exception that nothing caught, or an abort. What it says of it can be \
-             read where it is written to the log of the contract: printing goes nowhere",
+            "the filter gave up: a panic, an exception that nothing caught, or an abort. Its message shows where the \
+             filter logs it, as those of `flamegate filter new` do; what it prints goes nowhere",
         ),
         ("call stack exhausted", "it calls deeper than its stack of 512KiB: look for recursion without end"),
         ("out of bounds memory", "it reads or writes outside of its memory: look for a pointer gone astray"),

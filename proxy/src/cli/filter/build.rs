@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::component;
 use super::inspect::Findings;
-use crate::cli::output::print;
+use super::tell;
 
 /// Flags of `filter build`.
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub(super) fn run(flags: &BuildFlags) -> anyhow::Result<ExitCode> {
         bail!("make failed ({status}); its messages stand above{reminders}");
     }
     let findings = Findings::of(&built(folder)?)?;
-    print(&findings.text());
+    tell(&findings.text());
     Ok(findings.code())
 }
 

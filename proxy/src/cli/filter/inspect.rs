@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::contract::Fit;
 use super::interfaces::Interfaces;
-use super::{Digits, Format, Reader, component, show};
-use crate::cli::output::print;
+use super::{Digits, Format, Reader, component, show, tell};
 use crate::filters::{Described, Digest, FilterHost, MAX_MEMORY, Trial, TrialError};
 
 /// Flags of `filter inspect`.
@@ -27,8 +26,8 @@ pub struct InspectFlags {
 pub(super) fn run(flags: &InspectFlags) -> anyhow::Result<ExitCode> {
     let findings = Findings::of(&flags.component)?;
     match flags.format.format {
-        Reader::Text => print(&findings.text()),
-        Reader::Json => print(&format!("{}\n", findings.json())),
+        Reader::Text => tell(&findings.text()),
+        Reader::Json => tell(&format!("{}\n", findings.json())),
     }
     Ok(findings.code())
 }

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
+use super::tell;
 use super::templates::{Language, ProjectName};
-use crate::cli::output::print;
 
 /// Flags of `filter new`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(super) fn run(flags: &NewFlags) -> anyhow::Result<ExitCode> {
         said += &format!("  {}\n", file.path);
     }
     let shown = folder.display();
-    print(&format!(
+    tell(&format!(
         "{name}, a filter to begin with, in {shown}:\n{said}\nNext: README.md says what to install; then\n  \
          flamegate filter build {shown}\n  flamegate filter test {shown}\n"
     ));

@@ -12,8 +12,7 @@ use clap::Args;
 use profiler_core::labels::Labels;
 
 use super::bounds::{MemoryLimit, timeout};
-use super::{Digits, component, show};
-use crate::cli::output::print;
+use super::{Digits, component, show, tell};
 use crate::filters::{Described, Tables, Trial, TrialSettings, Tried, Verdict};
 
 /// Flags of `filter run`.
@@ -61,7 +60,7 @@ pub(super) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
     };
     let module = component::load(&flags.component)?;
     let started = Trial::start(&module, settings);
-    print(&show::log(&started));
+    tell(&show::log(&started));
     let (took, fuel) = (started.took, started.fuel);
     let mut trial = match started.outcome {
         Ok(trial) => trial,
@@ -69,16 +68,16 @@ pub(super) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
     };
     let Described { name, version, deterministic } = trial.described().clone();
     let is = if deterministic { "deterministic" } else { "not deterministic" };
-    print(&format!("{name} {version}, {is}; start and configure: {}\n\n", cost(took, fuel)));
+    tell(&format!("{name} {version}, {is}; start and configure: {}\n\n", cost(took, fuel)));
 
     let mut calls = Calls::default();
     for _ in 0..flags.repeat {
         let tried = call(&mut trial, &labels);
         if let Some(said) = calls.add(tried, &labels, deterministic)? {
-            print(&said);
+            tell(&said);
         }
     }
-    print(&calls.summary(trial.memory_high_water()));
+    tell(&calls.summary(trial.memory_high_water()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,7 +104,7 @@ impl Calls {
         let verdict = match tried.outcome {
             Ok(verdict) => verdict,
             Err(error) => {
-                print(&said);
+                tell(&said);
                 let which = if number == 1 { String::new() } else { format!("call {number}: ") };
                 bail!("{which}{}", show::failure(&error).trim_end());
             }

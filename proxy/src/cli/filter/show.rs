@@ -53,7 +53,7 @@ pub(super) fn failure(error: &TrialError) -> String {
         frames.iter().for_each(|frame| {
             let _always = writeln!(text, "    in {frame}");
         });
-        if frames.iter().any(|frame| frame.name.is_none()) {
+        if !frames.is_empty() && frames.iter().all(|frame| frame.name.is_none()) {
             text += "  names of functions show where the build does not strip them\n";
         }
     }

@@ -10,8 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::bounds::{MemoryLimit, timeout};
-use super::{Format, Reader, build, component, show};
-use crate::cli::output::print;
+use super::{Format, Reader, build, component, show, tell};
 use crate::filters::Verdict;
 use crate::filters::cases::{Case, Limits, Mismatch, Outcome};
 
@@ -44,13 +43,13 @@ pub(super) fn run(flags: &TestFlags) -> anyhow::Result<ExitCode> {
         let differences = case.differences(&module, limits);
         failed += usize::from(!differences.is_empty());
         match flags.format.format {
-            Reader::Text => print(&text(case, &differences)),
-            Reader::Json => print(&format!("{}\n", as_json(case, &differences))),
+            Reader::Text => tell(&text(case, &differences)),
+            Reader::Json => tell(&format!("{}\n", as_json(case, &differences))),
         }
     }
     if flags.format.format == Reader::Text {
         let s = if cases.len() == 1 { "" } else { "s" };
-        print(&match failed {
+        tell(&match failed {
             0 => format!("{} case{s} passed\n", cases.len()),
             failed => format!("{failed} of {} case{s} failed\n", cases.len()),
         });
