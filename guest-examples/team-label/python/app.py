@@ -1,7 +1,6 @@
 """Adds a `team` label by the beginning of a service's name, and drops the series of some namespaces."""
 
 import re
-from traceback import walk_tb
 
 from componentize_py_types import Err
 from wit_world import exports
@@ -42,9 +41,11 @@ class FilterLabels(exports.FilterLabels):
         try:
             return decide(labels)
         except Exception as error:
-            # What it says would go nowhere else. Not `format_exc`: it looks for the source, and there are no files.
-            places = [f"in {frame.f_code.co_name}, line {line}" for frame, line in walk_tb(error.__traceback__)]
-            log.log(log.Level.ERROR, "\n".join([repr(error), *places]))
+            # What it says would go nowhere else. Not `traceback`: it looks for the source, and there are no files.
+            place = error.__traceback__
+            while place.tb_next:
+                place = place.tb_next
+            log.log(log.Level.ERROR, f"{error!r} in line {place.tb_lineno}")
             raise
 
 
