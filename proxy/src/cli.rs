@@ -7,12 +7,14 @@ use clap::{Parser, Subcommand};
 use crate::filters::{COMPILE_COMMAND, compile_to_stdout};
 
 mod components;
+mod filter;
 mod fmt;
 mod output;
 mod run;
 mod validate;
 
 pub use components::ComponentsFlags;
+pub use filter::FilterCommand;
 pub use fmt::FmtFlags;
 pub use run::RunFlags;
 pub use validate::ValidateFlags;
@@ -38,6 +40,9 @@ enum Command {
     Validate(ValidateFlags),
     /// Says what may stand in a configuration: blocks, their arguments, defaults and exports
     Components(ComponentsFlags),
+    /// For authors of filters: begins, builds, inspects, runs and tests one
+    #[command(subcommand)]
+    Filter(FilterCommand),
     /// Compiles a filter, from standard input or built in, to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileFilter {
@@ -54,6 +59,7 @@ impl Cli {
             Command::Fmt(flags) => fmt::run(&flags),
             Command::Validate(flags) => validate::run(&flags),
             Command::Components(flags) => components::run(&flags),
+            Command::Filter(command) => filter::run(&command),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(message) => fail(&format!("{message}\n")),

@@ -8,6 +8,7 @@
 
 mod compile;
 mod examples;
+mod projects;
 mod record;
 mod sources;
 mod toolchain;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 pub(crate) use examples::{LANGUAGES, Language, build_examples};
+pub(crate) use projects::build_projects;
 use record::Record;
 use sources::Sources;
 use toolchain::Toolchain;

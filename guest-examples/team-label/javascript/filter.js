@@ -1,5 +1,7 @@
 // Adds a `team` label by the beginning of a service's name, and drops the series of some namespaces.
 
+import { log } from 'flamegate:filter/log@0.1.0';
+
 const RULES = 'write "team PREFIX TEAM" or "drop NAMESPACE"';
 
 let teams = []; // the beginning of a service's name, and its team; the first that fits decides
@@ -26,12 +28,21 @@ export const lifecycle = {
 
 export const filterLabels = {
   apply(labels) {
-    const value = (name) => labels.find((label) => label.name === name)?.value;
-    if (dropped.has(value('namespace'))) return { tag: 'drop', val: 'namespace' };
-    if (value('team') !== undefined) return { tag: 'unchanged' };
-    const service = value('service_name') ?? '';
-    const rule = teams.find(({ prefix }) => service.startsWith(prefix));
-    if (rule === undefined) return { tag: 'unchanged' };
-    return { tag: 'patch', val: { set: [{ name: 'team', value: rule.team }], remove: [] } };
+    try {
+      return decide(labels);
+    } catch (error) {
+      log('error', `${error}\n${error.stack}`); // what it says would go nowhere else
+      throw error;
+    }
   },
 };
+
+function decide(labels) {
+  const value = (name) => labels.find((label) => label.name === name)?.value;
+  if (dropped.has(value('namespace'))) return { tag: 'drop', val: 'namespace' };
+  if (value('team') !== undefined) return { tag: 'unchanged' };
+  const service = value('service_name') ?? '';
+  const rule = teams.find(({ prefix }) => service.startsWith(prefix));
+  if (rule === undefined) return { tag: 'unchanged' };
+  return { tag: 'patch', val: { set: [{ name: 'team', value: rule.team }], remove: [] } };
+}

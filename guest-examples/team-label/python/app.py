@@ -4,6 +4,7 @@ import re
 
 from componentize_py_types import Err
 from wit_world import exports
+from wit_world.imports import log
 from wit_world.imports.types import Info, Label, Patch, Verdict_Drop, Verdict_Patch, Verdict_Unchanged
 
 RULES = 'write "team PREFIX TEAM" or "drop NAMESPACE"'
@@ -37,13 +38,25 @@ class Lifecycle(exports.Lifecycle):
 
 class FilterLabels(exports.FilterLabels):
     def apply(self, labels: list[Label]) -> Verdict_Drop | Verdict_Patch | Verdict_Unchanged:
-        values = {label.name: label.value for label in labels}
-        if values.get("namespace") in dropped:
-            return Verdict_Drop("namespace")
-        if "team" in values:
-            return Verdict_Unchanged()
-        service = values.get("service_name", "")
-        for prefix, team in teams:
-            if service.startswith(prefix):
-                return Verdict_Patch(Patch(set=[Label("team", team)], remove=[]))
+        try:
+            return decide(labels)
+        except Exception as error:
+            # What it says would go nowhere else. Not `traceback`: it looks for the source, and there are no files.
+            place = error.__traceback__
+            while place.tb_next:
+                place = place.tb_next
+            log.log(log.Level.ERROR, f"{error!r} in line {place.tb_lineno}")
+            raise
+
+
+def decide(labels: list[Label]) -> Verdict_Drop | Verdict_Patch | Verdict_Unchanged:
+    values = {label.name: label.value for label in labels}
+    if values.get("namespace") in dropped:
+        return Verdict_Drop("namespace")
+    if "team" in values:
         return Verdict_Unchanged()
+    service = values.get("service_name", "")
+    for prefix, team in teams:
+        if service.startswith(prefix):
+            return Verdict_Patch(Patch(set=[Label("team", team)], remove=[]))
+    return Verdict_Unchanged()

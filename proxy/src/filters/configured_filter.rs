@@ -50,13 +50,12 @@ pub struct ConfiguredFilter {
 impl ConfiguredFilter {
     /// Tries the configuration on a first instance.
     pub fn new(module: &Module, settings: FilterSettings) -> Result<Self, ConfigureError> {
-        if let Some(missing) = module.needs().into_iter().find(|needed| !settings.capabilities.contains(needed)) {
-            return Err(ConfigureError::Ungranted(missing.name()));
-        }
+        module.check_granted(&settings.capabilities)?;
         let shared = Surroundings {
             log: GuestLog::new(settings.name.clone()),
             tables: settings.tables.clone(),
             usage: Arc::default(),
+            witness: None,
         };
         let mut first = Instance::new(module, &settings.config, settings.memory_limit, shared.clone())?;
         let described = first.describe(module)?;

@@ -56,8 +56,8 @@ pub enum CompileError {
 
 impl Engine {
     /// An engine with the pooling allocator and epoch interruption.
-    pub(super) fn new() -> Result<Self, CompileError> {
-        let engine = wasmtime::Engine::new(&config()).map_err(CompileError::Engine)?;
+    pub(super) fn new(config: &Config) -> Result<Self, CompileError> {
+        let engine = wasmtime::Engine::new(config).map_err(CompileError::Engine)?;
         let mut linker = Linker::new(&engine);
         Linked::offer(&mut linker).map_err(CompileError::Engine)?;
         let clock = Clock::start(engine.weak()).map_err(CompileError::Clock)?;
@@ -105,6 +105,13 @@ pub(super) fn config() -> Config {
         .generate_address_map(false)
         .max_wasm_stack(STACK)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// As [`config`], with what only tools need: code that counts its instructions is slower.
+pub(super) fn tool_config() -> Config {
+    let mut config = config();
+    config.consume_fuel(true);
     config
 }
 

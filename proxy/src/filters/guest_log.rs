@@ -6,7 +6,7 @@ use super::bindings::labels::flamegate::filter::log::Level;
 use crate::telemetry::LogLimit;
 
 /// Bytes of a line.
-const LINE_BYTES: usize = 1024;
+pub(super) const LINE_BYTES: usize = 1024;
 
 /// The log of one filter, for all its instances.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::code_store::CodeStore;
 use super::compiler::{CodeOrigin, Source};
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::pool::Pool;
 use super::world::{Capability, Linked, World};
-use super::{Builtin, CompileError, Compiler, Digest};
+use super::{Builtin, CompileError, Compiler, ConfigureError, Digest};
 
 /// The engine and what it has compiled, made when first asked for: a pipeline without filters pays nothing. Clones
 /// share them.
@@ -19,6 +19,8 @@ pub struct FilterHost(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     compiler: Compiler,
+    /// Whether calls are to say how much they took.
+    counts_fuel: bool,
     /// Where compiled code is kept.
     code_folder: Option<PathBuf>,
     /// That folder, once it was opened; none where there is none or it cannot be used.
@@ -44,6 +46,11 @@ impl FilterHost {
     /// Compiles with this compiler, and keeps the code in this folder; both are touched when first needed.
     pub fn new(compiler: Compiler, code_folder: Option<PathBuf>) -> Self {
         Self(Arc::new(Shared { compiler, code_folder, ..Shared::default() }))
+    }
+
+    /// For tools: compiles in this process, keeps no code, and counts the fuel that calls take.
+    pub fn for_tools() -> Self {
+        Self(Arc::new(Shared { counts_fuel: true, ..Shared::default() }))
     }
 
     /// A filter that is compiled in. The first call takes about a second, where no folder has its code.
@@ -90,10 +97,13 @@ impl FilterHost {
     }
 
     fn engine(&self) -> Result<Engine, CompileError> {
-        let mut engine = locked(&self.0.engine);
-        match engine.as_ref() {
+        let mut shared = locked(&self.0.engine);
+        match shared.as_ref() {
             Some(engine) => Ok(engine.clone()),
-            None => Ok(engine.insert(Engine::new()?).clone()),
+            None => {
+                let config = if self.0.counts_fuel { engine::tool_config() } else { engine::config() };
+                Ok(shared.insert(Engine::new(&config)?).clone())
+            }
         }
     }
 
@@ -117,6 +127,14 @@ impl Module {
     /// What it is to be granted before it runs.
     pub fn needs(&self) -> Vec<Capability> {
         self.0.code.needs()
+    }
+
+    /// Whether it was granted what it needs.
+    pub(super) fn check_granted(&self, granted: &[Capability]) -> Result<(), ConfigureError> {
+        match self.needs().into_iter().find(|needed| !granted.contains(needed)) {
+            Some(missing) => Err(ConfigureError::Ungranted(missing.name())),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -16,6 +16,7 @@ use super::host::Module;
 use super::profile::{Opened, Unopened};
 use super::tables::Tables;
 use super::verdict::cut;
+use super::witness::Witness;
 use super::world::{Answer, Exports, to_guest};
 
 /// Longest call of `configure`, and of `describe`.
@@ -39,6 +40,8 @@ pub(super) struct Surroundings {
     pub log: Arc<GuestLog>,
     pub tables: Arc<Tables>,
     pub usage: Arc<Usage>,
+    /// Told of lines, in place of the log, and of traps, where somebody tries the filter out.
+    pub witness: Option<Arc<Witness>>,
 }
 
 /// What the instances of a filter take.
@@ -89,21 +92,32 @@ impl Instance {
         memory_limit: usize,
         shared: Surroundings,
     ) -> Result<Self, ConfigureError> {
+        let mut instance = Self::unconfigured(module, memory_limit, shared)?;
+        let accepted = instance.call(module, CONFIGURE_TIMEOUT, |exports, store| exports.configure(store, config))?;
+        accepted.map_err(|refusal| ConfigureError::Refused(cut(&refusal, REFUSAL_BYTES).to_owned()))?;
+        Ok(instance)
+    }
+
+    /// Instantiates only: then it may be asked to describe itself, and nothing else.
+    pub(super) fn unconfigured(
+        module: &Module,
+        memory_limit: usize,
+        shared: Surroundings,
+    ) -> Result<Self, FilterError> {
         shared.usage.instances.fetch_add(1, Ordering::Relaxed);
         let meter = Meter { limit: memory_limit, taken: 0, refused: false };
         let state = HostState { meter, shared, profiles: ResourceTable::new(), unopened: None };
         let mut store = Store::new(module.engine().inner(), state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
+        // The tools' engine alone counts it, and refuses none.
+        let _counted = store.set_fuel(u64::MAX).is_ok();
         store.set_epoch_deadline(epochs(CONFIGURE_TIMEOUT));
         let running = module.engine().running();
         let instantiated = module.code().instantiate(&mut store);
         drop(running);
         let exports = instantiated.map_err(|error| failure(&error, CONFIGURE_TIMEOUT, store.data()))?;
-        let mut instance = Self { store, exports };
-        let accepted = instance.call(module, CONFIGURE_TIMEOUT, |exports, store| exports.configure(store, config))?;
-        accepted.map_err(|refusal| ConfigureError::Refused(cut(&refusal, REFUSAL_BYTES).to_owned()))?;
-        Ok(instance)
+        Ok(Self { store, exports })
     }
 
     /// What it says of itself.
@@ -134,6 +148,11 @@ impl Instance {
         Ok((answer, self.store.data_mut().profiles.delete(owned).map_err(host)?))
     }
 
+    /// What is left of the fuel that it began with, `u64::MAX`; `None` where the engine counts none.
+    pub(super) fn fuel_left(&self) -> Option<u64> {
+        self.store.get_fuel().ok()
+    }
+
     fn call<T>(
         &mut self,
         module: &Module,
@@ -142,6 +161,9 @@ impl Instance {
     ) -> Result<T, FilterError> {
         let state = self.store.data_mut();
         (state.meter.refused, state.unopened) = (false, None);
+        if let Some(witness) = &state.shared.witness {
+            witness.call_begins();
+        }
         self.store.set_epoch_deadline(epochs(timeout));
         let _running = module.engine().running();
         call(&self.exports, &mut self.store).map_err(|error| failure(&error, timeout, self.store.data()))
@@ -154,6 +176,9 @@ fn epochs(timeout: Duration) -> u64 {
 }
 
 fn failure(error: &wasmtime::Error, timeout: Duration, state: &HostState) -> FilterError {
+    if let Some(witness) = &state.shared.witness {
+        witness.failed(error);
+    }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::Interrupt) => return FilterError::Timeout(timeout),
         // The backtrace that follows the first line is the guest's, and long.
@@ -207,7 +232,10 @@ impl types::Host for HostState {}
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
-        self.shared.log.write(level, &message);
+        match &self.shared.witness {
+            Some(witness) => witness.line(level, &message),
+            None => self.shared.log.write(level, &message),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -39,12 +40,26 @@ const NODE: &[Needed] = &[("node", &["nodejs"]), ("npm", &["npm"])];
 /// A toolchain that is missing and cannot be installed, or sources that do not build.
 pub(crate) fn build_examples(root: &Path, languages: &[Language]) -> anyhow::Result<PathBuf> {
     let root = &super::absolute(root)?;
+    collect(root, languages, |language| {
+        let folder = root.join("guest-examples/team-label").join(language.name());
+        let component = language.component(&folder)?;
+        steps::run(language.equip(root, &mut command(&folder, "make"))?)?;
+        Ok(component)
+    })
+}
+
+/// Builds one after the other, and copies each component into a folder, which it returns.
+pub(super) fn collect(
+    root: &Path,
+    languages: &[Language],
+    build: impl Fn(Language) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
     let folder = root.join("target/guest-examples");
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-    for language in languages {
+    for &language in languages {
         let began = Instant::now();
-        let built =
-            language.build(root).with_context(|| format!("the example in {} does not build", language.name()))?;
+        let built = build(language).with_context(|| format!("the example in {} does not build", language.name()))?;
+        ensure!(built.is_file(), "the build succeeded but left no {}", built.display());
         let component = folder.join(language.name()).with_extension("wasm");
         let size = fs::copy(&built, &component).with_context(|| format!("copying {}", built.display()))?;
         let seconds = began.elapsed().as_secs_f64();
@@ -65,27 +80,28 @@ impl Language {
         }
     }
 
-    fn build(self, root: &Path) -> anyhow::Result<PathBuf> {
-        let folder = root.join("guest-examples/team-label").join(self.name());
+    /// The component that the build in a folder will write. What was there before does not count, and is removed.
+    pub(super) fn component(self, folder: &Path) -> anyhow::Result<PathBuf> {
         let component = folder.join("build/team-label.wasm");
-        // What was there before does not count: make writes another one, or fails.
         if component.exists() {
             fs::remove_file(&component).with_context(|| format!("removing {}", component.display()))?;
         }
-        let mut make = command(&folder, "make");
+        Ok(component)
+    }
+
+    /// Gives a command that builds the toolchain of the language, which is installed where it is missing.
+    pub(super) fn equip<'a>(self, root: &Path, builder: &'a mut Command) -> anyhow::Result<&'a mut Command> {
         match self {
-            Self::Rust => compile::for_wasm(&mut make, &Toolchain::find_or_install()?),
+            Self::Rust => compile::for_wasm(builder, &Toolchain::find_or_install()?),
             Self::C => provide_commands(CLANG)?,
             Self::Go => provide_commands(GO)?,
             Self::Python => debian::provide_python()?,
             Self::JavaScript => provide_commands(NODE)?,
         }
         if matches!(self, Self::Rust | Self::C | Self::Go) {
-            make.env("PATH", self.component_tools(root)?);
+            builder.env("PATH", self.component_tools(root)?);
         }
-        steps::run(&mut make)?;
-        ensure!(component.is_file(), "make succeeded but left no {}", component.display());
-        Ok(component)
+        Ok(builder)
     }
 
     /// `PATH`, with the tools that make components of modules before all else.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use exports::flamegate::filter::{filter_labels, lifecycle};
+use flamegate::filter::log::{self, Level};
 use flamegate::filter::types::{Info, Label, Patch, Verdict};
 
 wit_bindgen::generate!({ path: "../../../wit", world: "labels-filter" });
@@ -28,6 +29,8 @@ impl lifecycle::Guest for TeamLabel {
     }
 
     fn configure(config: String) -> Result<(), String> {
+        // What a panic says would go nowhere else.
+        std::panic::set_hook(Box::new(|panic| log::log(Level::Error, &panic.to_string())));
         CONFIGURED.set(parse(&config)?);
         Ok(())
     }
