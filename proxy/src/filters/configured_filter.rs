@@ -114,9 +114,6 @@ impl ConfiguredFilter {
     }
 
     fn apply_on(&self, mut instance: Instance, labels: &Labels) -> Result<Verdict, FilterError> {
-        if self.module.world() == World::Profile {
-            return Err(FilterError::NeedsProfile);
-        }
         let answer = instance.apply(&self.module, self.settings.timeout, labels)?;
         self.keep(instance);
         Ok(Verdict::of(answer, labels)?)

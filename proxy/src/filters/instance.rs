@@ -17,7 +17,7 @@ use super::profile::{Opened, Unopened};
 use super::tables::Tables;
 use super::verdict::cut;
 use super::witness::Witness;
-use super::world::{Answer, Exports, to_guest};
+use super::world::{Answer, Exports, World, to_guest};
 
 /// Longest call of `configure`, and of `describe`.
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -129,6 +129,9 @@ impl Instance {
 
     /// Its answer on these labels.
     pub(super) fn apply(&mut self, module: &Module, timeout: Duration, labels: &Labels) -> Result<Answer, FilterError> {
+        if module.world() == World::Profile {
+            return Err(FilterError::NeedsProfile);
+        }
         self.call(module, timeout, |exports, store| exports.apply(store, labels))
     }
 
