@@ -6,6 +6,7 @@ use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod edit_body;
 mod enrich;
+mod filter_debug;
 mod local_file;
 mod otelcol;
 mod receive_http;

@@ -8,6 +8,7 @@ use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::stage::{Counts, EnrichStage};
+use super::filter_debug;
 use super::targets::Targets;
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Rows, Tables};
@@ -135,16 +136,13 @@ impl Component for Enrich {
         let generation = self.stage.filter.generation();
         let tables = &generation.filter().settings().tables;
         let targets = tables.rows(TABLE).map_or(0, |rows| rows.targets().len());
-        let rows = tables.sizes().map(|(_, rows)| rows).sum::<usize>();
         let Counts { matched, unmatched } = &*self.stage.counts;
-        Some(Value::object([
+        let own = [
             ("targets", Value::from(targets as u64)),
-            ("rows", Value::from(rows as u64)),
             ("matched", Value::from(matched.count())),
             ("unmatched", Value::from(unmatched.count())),
-            ("generation", Value::from(generation.number())),
-            ("verdicts", Value::from(generation.cache_size().entries as u64)),
-        ]))
+        ];
+        Some(filter_debug::info(own, &self.stage.filter))
     }
 
     fn flow(&self) -> Option<Flow> {

@@ -11,6 +11,7 @@ use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 use self::rule::{RuleArguments, Rules};
 use self::samples::SampleRules;
 use self::stage::RelabelStage;
+use super::filter_debug;
 use crate::component::{Component, Context, RECEIVER_EXPORT, Services};
 use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Tables};
 use crate::pipeline::{Fanout, Flow, Receiver};
@@ -116,6 +117,10 @@ impl Component for Relabel {
             ("receiver", Value::Capsule(Capsule::new(receiver))),
             ("rules", Value::Capsule(Capsule::new(self.rules.clone()))),
         ])
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        Some(filter_debug::info([], &self.stage.filter))
     }
 
     fn flow(&self) -> Option<Flow> {

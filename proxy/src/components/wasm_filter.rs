@@ -14,6 +14,7 @@ use self::arguments::{FileDigest, Granted, OnError, OnUnsupported, TableArgument
 use self::follow::{Following, Standing};
 use self::launch::{Launch, LaunchError};
 use self::stage::FilterStage;
+use super::filter_debug;
 use super::size::Size;
 use crate::component::{Component, Context, Health, RECEIVER_EXPORT};
 use crate::filters::{Filter, MAX_MEMORY};
@@ -22,7 +23,6 @@ use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod arguments;
-mod debug;
 mod follow;
 mod launch;
 mod module_file;
@@ -160,7 +160,8 @@ impl Component for WasmFilter {
     }
 
     fn debug_info(&self) -> Option<Value> {
-        Some(debug::info(self.launch.path(), &self.stage.filter))
+        let module = Value::string(self.launch.path().display().to_string());
+        Some(filter_debug::info([("module", module)], &self.stage.filter))
     }
 
     fn flow(&self) -> Option<Flow> {

@@ -181,10 +181,11 @@ async fn it_shows_how_many_profiles_named_a_target() {
     push(&enrich, &json!({ "pod": "c" })).await;
     let shown = |enrich: &Enrich| {
         let info = enrich.debug_info().unwrap();
-        ["targets", "rows", "matched", "unmatched", "verdicts"].map(|name| info.fields().unwrap()[name].clone())
+        ["targets", "matched", "unmatched", "verdicts"].map(|name| info.fields().unwrap()[name].clone())
     };
-    assert_eq!(shown(&first)[..2], [Value::Int(4), Value::Int(2)]);
-    assert_eq!(shown(&enrich), [1, 1, 3, 2, 1].map(Value::Int));
+    assert_eq!(shown(&first)[0], Value::Int(4));
+    assert_eq!(first.debug_info().unwrap().fields().unwrap()["table_rows"].fields().unwrap()["targets"], Value::Int(2));
+    assert_eq!(shown(&enrich), [1, 3, 2, 1].map(Value::Int));
 }
 
 #[test]

@@ -1,14 +1,13 @@
-//! What a filter shows of itself to whoever looks for a fault.
+//! What a component shows of its filter to whoever looks for a fault.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use alloy_syntax::Value;
 
 use crate::filters::{BreakerState, Filter};
 
-/// Module, generation, and what went wrong last.
-pub(super) fn info(path: &Path, filter: &Filter) -> Value {
+/// Module, generation, and what went wrong last; what the component adds stands first.
+pub(super) fn info(own: impl IntoIterator<Item = (&'static str, Value)>, filter: &Filter) -> Value {
     let generation = filter.generation();
     let described = generation.filter().described();
     let (seen, cache) = (filter.seen(), generation.cache_size());
@@ -18,8 +17,7 @@ pub(super) fn info(path: &Path, filter: &Filter) -> Value {
         Some((when, error)) => (Value::string(moment(when)), Value::string(error)),
         None => (Value::Null, Value::Null),
     };
-    Value::object([
-        ("module", Value::string(path.display().to_string())),
+    let of_the_filter = [
         ("sha256", Value::string(generation.filter().module().digest().to_string())),
         ("name", Value::string(&described.name)),
         ("version", Value::string(&described.version)),
@@ -32,7 +30,8 @@ pub(super) fn info(path: &Path, filter: &Filter) -> Value {
         ("slowest_call", Value::string(format!("{:?}", seen.slowest_call))),
         ("last_error", error),
         ("last_error_at", when),
-    ])
+    ];
+    Value::object(own.into_iter().chain(of_the_filter))
 }
 
 fn state(breaker: BreakerState) -> &'static str {
