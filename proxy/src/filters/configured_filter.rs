@@ -15,7 +15,7 @@ use super::instance::{Described, Instance, Surroundings, Usage};
 use super::profile::Opened;
 use super::tables::Tables;
 use super::verdict::Verdict;
-use super::world::{Capability, World};
+use super::world::Capability;
 use crate::pipeline::Share;
 
 /// How a filter is run.

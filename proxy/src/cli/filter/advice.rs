@@ -1,10 +1,16 @@
 //! What to do about a failed call: which limit was met, and where it is set.
 
-use crate::filters::{FilterError, GuestFunction, TrialError};
+use crate::filters::{ConfigureError, FilterError, GuestFunction, TrialError};
 
 /// What its author can do; `None` where the error says so itself.
 pub(super) fn advice(error: &TrialError) -> Option<String> {
-    let TrialError::Failed { function, error, .. } = error else { return None };
+    let (function, error) = match error {
+        TrialError::Failed { function, error, .. } => (function, error),
+        TrialError::Ungranted(ConfigureError::Ungranted(capability)) => {
+            return Some(format!("here: --grant {capability}"));
+        }
+        TrialError::Ungranted(_) | TrialError::Refused(_) => return None,
+    };
     Some(match error {
         FilterError::Timeout(_) if *function == GuestFunction::Apply => {
             "do less in a call (what stays the same belongs into configure), or allow more: `timeout` of wasm.filter, \

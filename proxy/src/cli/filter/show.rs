@@ -80,7 +80,9 @@ pub(super) fn outcome_as_json(outcome: Result<&Outcome, &TrialError>) -> Value {
         Ok(Outcome::Verdict(Verdict::Unchanged)) => json!({ "verdict": "unchanged" }),
         Ok(Outcome::Verdict(Verdict::Drop(reason))) => json!({ "verdict": { "drop": &**reason } }),
         Ok(Outcome::Verdict(Verdict::Replace(labels))) => json!({ "verdict": { "labels": labels_as_json(labels) } }),
-        Err(TrialError::Ungranted(error)) => json!({ "failed": { "error": error.to_string() } }),
+        Err(error @ TrialError::Ungranted(_)) => {
+            json!({ "failed": { "error": error.to_string(), "advice": advice(error) } })
+        }
         Err(error @ TrialError::Failed { function, error: failed, frames }) => json!({ "failed": {
             "function": function.to_string(),
             "kind": FilterError::kind(failed),
