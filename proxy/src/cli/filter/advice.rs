@@ -29,7 +29,9 @@ pub(super) fn advice(error: &TrialError) -> Option<String> {
         FilterError::Answer(_) => {
             "a verdict has each name once, no empty name, at most 4096 labels, and 1 MiB of names and values".to_owned()
         }
-        FilterError::NeedsProfile => "hand it one: --profile FILE.pb.gz".to_owned(),
+        FilterError::NeedsProfile => {
+            "hand it one: --profile FILE.pb.gz; in cases, `profile` and `profile_after` of a series".to_owned()
+        }
         FilterError::Unreadable(_) => "a profile is a pprof message, gzipped or not, of at most 32 MiB".to_owned(),
         FilterError::Instantiate(_)
         | FilterError::NoMemory
