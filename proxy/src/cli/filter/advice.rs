@@ -50,6 +50,10 @@ fn trap(said: &str) -> Option<&'static str> {
         ),
         ("call stack exhausted", "it calls deeper than its stack of 512KiB: look for recursion without end"),
         ("out of bounds memory", "it reads or writes outside of its memory: look for a pointer gone astray"),
+        (
+            "borrow handles still remain",
+            "the profile is lent for the call: let go of it before apply returns. Components of componentize-qjs never do",
+        ),
         ("fuel", "it hands more than 2 MiB to the host in one call: answer with a patch, or log less"),
         ("utf-8", "all text that is handed over is UTF-8"),
     ];
