@@ -81,6 +81,8 @@ const WIT: [Template; 3] = [
 /// What a filter of a subject does, in all languages.
 struct Example {
     world: &'static str,
+    /// Where in the project its world is.
+    contract: &'static str,
     /// Its README; what it does goes on with where the examples are.
     readme: &'static str,
     /// A line of its configuration.
@@ -88,24 +90,32 @@ struct Example {
     /// What it is tried with.
     handed: &'static str,
     cases: &'static str,
+    /// What its cases say.
+    tried: &'static str,
     /// Files of its cases.
     profiles: &'static [(&'static str, &'static [u8])],
 }
 
 const TEAM_LABEL: Example = Example {
     world: "labels-filter",
+    contract: "wit/filter.wit",
     readme: include_str!("../../../../guest-examples/team-label/README.md"),
     config: "team checkout- payments",
     handed: "--labels service_name=checkout-api",
     cases: include_str!("../../../../guest-examples/team-label/cases.json"),
+    tried: "`cases.json` says what becomes of which series, or in which words which configuration is refused.",
     profiles: &[],
 };
 const REDACT: Example = Example {
     world: "profile-filter",
+    contract: "wit/profile.wit",
     readme: include_str!("../../../../guest-examples/redact/README.md"),
     config: "secret.",
     handed: "--profile shop.pb.gz",
     cases: include_str!("../../../../guest-examples/redact/cases.json"),
+    tried: "`cases.json` says what becomes of which profile, or in which words which configuration is refused. A profile is \
+            a\nfile beside it, and so is what is to come of it, which `flamegate filter run … --out FILE` writes: look at it first,\n\
+            for example with `go tool pprof -raw FILE`.",
     profiles: &[
         ("shop-redacted.pb.gz", include_bytes!("../../../../guest-examples/redact/shop-redacted.pb.gz")),
         ("shop.pb.gz", include_bytes!("../../../../guest-examples/redact/shop.pb.gz")),
@@ -191,11 +201,11 @@ fn readme(name: &ProjectName, example: &Example, of_the_language: &str) -> Strin
     let (_, job) = example.readme.split_once('\n').unwrap_or_default();
     let job = job.split_once(JOB_ENDS).map_or(job, |(job, _)| job);
     let (language, module) = (own(name, example, language), name.module());
-    let Example { world, config, handed, .. } = example;
+    let Example { world, contract, config, handed, tried, .. } = example;
     format!(
         "# {name}\n\
          \n\
-         A filter of profiles for Flamegate, of the world `{world}` in [wit/](wit/filter.wit). So far it is an example.\n\
+         A filter of profiles for Flamegate, of the world `{world}` in [wit/]({contract}). So far it is an example.\n\
          \n\
          ## Building\n\
          {language}\n\
@@ -207,7 +217,7 @@ fn readme(name: &ProjectName, example: &Example, of_the_language: &str) -> Strin
          {INDENT}flamegate filter test\n\
          {INDENT}flamegate filter run build/{name}.wasm --config '{config}' {handed}\n\
          \n\
-         `cases.json` says what becomes of which series, or in which words which configuration is refused.\n\
+         {tried}\n\
          \n\
          ## What it does\n\
          {job}\n\
@@ -265,7 +275,7 @@ mod tests {
                 Subject::Labels => ("team search", "labels-filter"),
                 Subject::Profile => ("com.acme.", "profile-filter"),
             };
-            for part in ["# zone\n", "make\n", config, world, "flamegate filter test"] {
+            for part in ["# zone\n", "make\n", "`cases.json` says", config, world, "flamegate filter test"] {
                 assert!(
                     text("README.md").contains(part),
                     "{language:?}: {part:?} is missing in\n{}",
