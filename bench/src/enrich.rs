@@ -193,13 +193,9 @@ fn filter(rows: Rows, copied: &[&str]) -> anyhow::Result<ConfiguredFilter> {
     tables.add("targets", TARGET_LABEL, rows)?;
     let (module, _) = FilterHost::default().builtin(Builtin::ENRICH)?;
     let settings = FilterSettings {
-        name: "bench".into(),
-        config: [&[PROFILE_LABEL], copied].concat().join("\n"),
         tables: Arc::new(tables),
-        capabilities: Vec::new(),
         timeout: Duration::from_secs(10),
-        memory_limit: 64 << 20,
-        cpu_share: 1.0,
+        ..FilterSettings::built_in("bench", [&[PROFILE_LABEL], copied].concat().join("\n"))
     };
     Ok(ConfiguredFilter::new(&module, settings)?)
 }

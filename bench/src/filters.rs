@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use flamegate::component::Services;
 use flamegate::filters::{
-    Builtin, ConfiguredFilter, Filter, FilterHost, FilterSettings, Generation, Module, Remember, Tables, VerdictCache,
+    Builtin, ConfiguredFilter, Filter, FilterHost, FilterSettings, Generation, Module, Remember, VerdictCache,
 };
 use flamegate::telemetry::metrics::ComponentLabels;
 use flamegate_relabel::RuleSet;
@@ -169,13 +169,6 @@ fn pack(labels: &Labels) -> (String, Vec<u32>) {
 }
 
 fn settings() -> anyhow::Result<FilterSettings> {
-    Ok(FilterSettings {
-        name: "bench".into(),
-        config: serde_json::to_string(&rules::rules())?,
-        tables: Arc::new(Tables::default()),
-        capabilities: Vec::new(),
-        timeout: Duration::from_secs(10),
-        memory_limit: 64 << 20,
-        cpu_share: 1.0,
-    })
+    let config = serde_json::to_string(&rules::rules())?;
+    Ok(FilterSettings { timeout: Duration::from_secs(10), ..FilterSettings::built_in("bench", config) })
 }

@@ -4,6 +4,7 @@ use crate::config_blocks::{HttpBlock, LiveDebuggingBlock, LoggingBlock, TracingB
 use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
+mod built_in;
 mod edit_body;
 mod enrich;
 mod filter_debug;

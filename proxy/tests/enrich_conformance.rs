@@ -55,13 +55,9 @@ fn filter(arguments: &Arguments) -> ConfiguredFilter {
     let mut tables = Tables::default();
     tables.add("targets", &arguments.target_match_label, Rows::new(targets).unwrap()).unwrap();
     let settings = FilterSettings {
-        name: "conformance".into(),
-        config: names.collect::<Vec<_>>().join("\n"),
         tables: Arc::new(tables),
-        capabilities: Vec::new(),
         timeout: Duration::from_secs(10),
-        memory_limit: 64 << 20,
-        cpu_share: 1.0,
+        ..FilterSettings::built_in("conformance", names.collect::<Vec<_>>().join("\n"))
     };
     ConfiguredFilter::new(&MODULE, settings).unwrap()
 }

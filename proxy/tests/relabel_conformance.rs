@@ -7,12 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use flamegate::filters::{
-    Builtin, ConfigureError, ConfiguredFilter, FilterHost, FilterSettings, Module, Tables, Verdict,
-};
+use flamegate::filters::{Builtin, ConfigureError, ConfiguredFilter, FilterHost, FilterSettings, Module, Verdict};
 use profiler_core::labels::Labels;
 use serde_json::{Value, json};
 
@@ -26,15 +24,8 @@ static MODULE: LazyLock<Module> = LazyLock::new(|| {
 });
 
 fn filter(rules: &Value) -> Result<ConfiguredFilter, ConfigureError> {
-    let settings = FilterSettings {
-        name: "conformance".into(),
-        config: rules.to_string(),
-        tables: Arc::new(Tables::default()),
-        capabilities: Vec::new(),
-        timeout: Duration::from_secs(10),
-        memory_limit: 64 << 20,
-        cpu_share: 1.0,
-    };
+    let timeout = Duration::from_secs(10);
+    let settings = FilterSettings { timeout, ..FilterSettings::built_in("conformance", rules.to_string()) };
     ConfiguredFilter::new(&MODULE, settings)
 }
 

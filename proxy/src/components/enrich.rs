@@ -2,16 +2,15 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::stage::{Counts, EnrichStage};
-use super::filter_debug;
 use super::targets::Targets;
+use super::{built_in, filter_debug};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
-use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Rows, Tables};
+use crate::filters::{Builtin, FilterSettings, Rows, Tables};
 use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -20,14 +19,8 @@ mod stage;
 
 /// By this name the filter looks targets up.
 const TABLE: &str = "targets";
-/// The longest that a label set may take: some microseconds do, or a millisecond for one of a mebibyte.
-const TIMEOUT: Duration = Duration::from_millis(100);
-/// The most memory of an instance, which holds one label set and one target of a mebibyte each at most.
-const MEMORY_LIMIT: usize = 64 << 20;
-/// What it takes follows from the targets alone, and is what was asked for.
-const CPU_SHARE: f64 = 1.0;
 /// Label sets whose verdict is remembered: as many as a `pyroscope.relabel` does.
-const LABEL_SETS: usize = 10_000;
+const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -81,13 +74,8 @@ impl EnrichArguments {
         let added = tables.add(TABLE, &self.target_match_label, self.targets.rows(before));
         added.map_err(|error| Invalid::attribute("targets", error.to_string()))?;
         Ok(FilterSettings {
-            name: component.to_string().into(),
-            config: self.config(),
             tables: Arc::new(tables),
-            capabilities: Vec::new(),
-            timeout: TIMEOUT,
-            memory_limit: MEMORY_LIMIT,
-            cpu_share: CPU_SHARE,
+            ..FilterSettings::built_in(component.to_string(), self.config())
         })
     }
 }
@@ -114,7 +102,7 @@ impl Component for Enrich {
         let filter = match kept {
             // Its verdicts hold for the same targets.
             Some(filter) => filter,
-            None => filter(settings, context)?,
+            None => built_in::filter(Builtin::ENRICH, settings, LABEL_SETS, component, services)?,
         };
         let stage = EnrichStage {
             filter,
@@ -156,18 +144,6 @@ impl Component for Enrich {
     fn forget(&self) {
         self.metrics.forget(&self.component);
     }
-}
-
-fn filter(settings: FilterSettings, context: &Context<'_>) -> Result<Arc<Filter>, Invalid> {
-    let Context { component, services } = context;
-    let built_in = services.filters.builtin(Builtin::ENRICH);
-    let (module, origin) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
-    let remember = Remember { label_sets: NonZeroUsize::new(LABEL_SETS), deterministic: None };
-    let generation = Generation::new(&module, settings, remember);
-    let generation = generation.map_err(|error| Invalid::block(error.to_string()))?;
-    let metrics = services.metrics.filter(component);
-    metrics.loaded(origin);
-    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, metrics)))
 }
 
 #[cfg(test)]

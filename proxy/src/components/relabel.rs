@@ -3,7 +3,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
@@ -11,9 +10,9 @@ use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 use self::rule::{RuleArguments, Rules};
 use self::samples::SampleRules;
 use self::stage::RelabelStage;
-use super::filter_debug;
+use super::{built_in, filter_debug};
 use crate::component::{Component, Context, RECEIVER_EXPORT, Services};
-use crate::filters::{Builtin, Filter, FilterSettings, Generation, Remember, Tables};
+use crate::filters::{Builtin, Filter, FilterSettings};
 use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -22,16 +21,8 @@ mod rule;
 mod samples;
 mod stage;
 
-/// The longest that the rules may take for one label set. They are linear in it, and take some microseconds.
-const TIMEOUT: Duration = Duration::from_millis(100);
-/// The most memory of an instance; compiled rules of usual size take a hundredth of it.
-const MEMORY_LIMIT: usize = 64 << 20;
-
 /// What the rules for samples are called in metrics and logs, behind the component's id.
 const SAMPLES: &str = "sample_rule";
-
-/// The rules are the user's, and whatever they take is what was asked for.
-const CPU_SHARE: f64 = 1.0;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -164,23 +155,9 @@ fn filter(
     component: &ComponentLabels,
     services: &Services,
 ) -> Result<Arc<Filter>, Invalid> {
-    let settings = FilterSettings {
-        name: component.to_string().into(),
-        config: rules.to_json().map_err(|error| Invalid::block(error.to_string()))?,
-        tables: Arc::new(Tables::default()),
-        capabilities: Vec::new(),
-        timeout: TIMEOUT,
-        memory_limit: MEMORY_LIMIT,
-        cpu_share: CPU_SHARE,
-    };
-    let built_in = services.filters.builtin(Builtin::RELABEL);
-    let (module, origin) = built_in.map_err(|error| Invalid::block(error.to_string()))?;
-    let remember = Remember { label_sets: Some(cache_size), deterministic: None };
-    let generation = Generation::new(&module, settings, remember);
-    let generation = generation.map_err(|error| Invalid::block(error.to_string()))?;
-    let metrics = services.metrics.filter(component);
-    metrics.loaded(origin);
-    Ok(Arc::new(Filter::new(Arc::new(generation), &services.filters, metrics)))
+    let config = rules.to_json().map_err(|error| Invalid::block(error.to_string()))?;
+    let settings = FilterSettings::built_in(component.to_string(), config);
+    built_in::filter(Builtin::RELABEL, settings, cache_size, component, services)
 }
 
 #[cfg(test)]
