@@ -139,9 +139,7 @@ fn check_case(compiled: &Compiled, case: &Case, oracles: Oracles) {
             }
             Stop::Unsupported => assert!(may_be_unsupported(&memory, &walk.frames, &names), "{}", place()),
             // What ends a program in the C runtime, which the compiler says nothing about.
-            Stop::NoInformation if what == "last_call" => {
-                assert!(walk.frames.len() == 1 && !names.iter().any(|name| own.contains(name)), "{}", place());
-            }
+            Stop::NoInformation if what == "last_call" && !names.iter().any(|name| own.contains(name)) => break,
             _ => panic!("{}", place()),
         }
         if !matches!(program.step(), WaitStatus::Stopped(..)) {
