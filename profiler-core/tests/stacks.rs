@@ -1,8 +1,6 @@
 //! Real programs, stopped where their stacks are known: the walk finds the functions that are on them, and at each
 //! instruction from there on the same frames as framehop.
 
-use std::path::Path;
-
 use nix::sys::wait::WaitStatus;
 use profiler_core::native::unwind::Stop;
 
@@ -92,9 +90,54 @@ fn debug_information_alone() {
     check("cc", &flags, Oracles::None);
 }
 
+/// Go says where frames end only to debuggers.
+#[test]
+fn go() {
+    check_go(&["build"], true);
+}
+
+#[test]
+fn go_loaded_anywhere() {
+    check_go(&["build", "-buildmode=pie"], true);
+}
+
+/// Only the frame pointers are left then: whoever is called by a function without a frame cannot be told.
+#[test]
+fn go_without_debug_information() {
+    check_go(&["build", "-ldflags=-w"], false);
+}
+
+fn check_go(flags: &[&str], described: bool) {
+    let compiled = compile("go", flags, "stacks.go");
+    let called =
+        ["main.stopHere", "main.descend.func1", "main.descend", "main.descend", "main.descend", "main.descend"];
+    for (what, first) in [("main", "main.main"), ("goroutine", "main.other")] {
+        let functions = [&called[..], &[first]].concat();
+        let program = Program::stopped(&compiled, what);
+        let memory = Memory::of(program.pid());
+        let mut here = functions.len();
+        for step in 0..STEPS {
+            let walk = memory.walk(program.registers());
+            let names: Vec<&str> = compiled.names(&memory, &walk.frames).collect();
+            let own: Vec<&str> = names.iter().copied().filter(|name| functions.contains(name)).collect();
+            assert_eq!(walk.stop, Stop::End, "{what}, step {step}: {names:?}");
+            if step == 0 {
+                assert_eq!(own, functions, "{what}: {names:?}");
+            }
+            if described {
+                assert!(functions.ends_with(&own), "{what}, step {step}: {names:?}");
+                assert!(own.len() <= here, "{what}, step {step}: {names:?}");
+                here = own.len();
+            }
+            if !matches!(program.step(), WaitStatus::Stopped(..)) {
+                break;
+            }
+        }
+    }
+}
+
 fn check(compiler: &str, flags: &[&str], oracle: Oracles) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/stacks.c");
-    let compiled = compile(compiler, flags, &source);
+    let compiled = compile(compiler, &[flags, &["-pthread"]].concat(), "stacks.c");
     for case in cases() {
         check_case(&compiled, &case, oracle);
     }
@@ -128,6 +171,8 @@ fn check_case(compiled: &Compiled, case: &Case, oracles: Oracles) {
         match walk.stop {
             Stop::End => {
                 followed += 1;
+                let names: Vec<&str> = names.iter().copied().filter(|name| own.contains(name)).collect();
+                assert!(case.functions.ends_with(&names), "{}", place());
                 assert_eq!(walk.frames.last().copied(), outermost, "{}", place());
                 let comparable = oracles == Oracles::Framehop && !case.beyond_framehop;
                 if comparable && !memory.is_linkage(registers.ip) {

@@ -115,7 +115,7 @@ impl UnwindTable {
         if go::is_go(file) {
             go::fill(file, &mut found)?;
         } else {
-            cfi::debug_frame(file, &mut found, |_rows, _rules| {})?;
+            cfi::debug_frame(file, &mut found, |_function, _rules| {})?;
         }
         let Found { pieces, rules, machine, signed_return_addresses, mut stats } = found;
         let rows = pieces.into_rows(end)?;

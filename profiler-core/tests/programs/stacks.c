@@ -1,11 +1,13 @@
-/* Builds a stack of the sort that is asked for and stops at its end. The test continues it one instruction after the
+/* Builds a stack of the sort that is asked for, says which thread it is, and stops at its end. The test continues it one instruction after the
    other, so there is some work before it returns. */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
 
@@ -13,6 +15,7 @@ static volatile int sink;
 
 NOINLINE void stop_here(void)
 {
+	dprintf(2, "%d\n", gettid());
 	raise(SIGSTOP);
 	/* Through the procedure linkage table, for the first time. */
 	sink += atoi("17") + (int)strtol("4", 0, 10);

@@ -1,6 +1,7 @@
 //! A program of C that stops itself, and is then followed one instruction at a time.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -21,22 +22,24 @@ pub(crate) struct Compiled {
     functions: Vec<(u64, u64, String)>,
 }
 
-pub(crate) fn compile(compiler: &str, flags: &[&str], source: &Path) -> Compiled {
+pub(crate) fn compile(compiler: &str, flags: &[&str], source: &str) -> Compiled {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("program");
-    let output = Command::new(compiler).args(flags).arg("-pthread").arg("-o").arg(&path).arg(source).output();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
+    let output = Command::new(compiler).args(flags).arg("-o").arg(&path).arg(source).output();
     let output = output.unwrap_or_else(|error| panic!("{compiler}: {error}"));
     assert!(output.status.success(), "{compiler}: {}", String::from_utf8_lossy(&output.stderr));
     Compiled::new(folder, path)
 }
 
 impl Compiled {
-    pub(crate) fn new(folder: TempDir, path: PathBuf) -> Self {
+    fn new(folder: TempDir, path: PathBuf) -> Self {
         let bytes = fs::read(&path).expect("the program");
         let file: ElfFile64<'_> = ElfFile64::parse(bytes.as_slice()).expect("an ELF file");
         let named = |symbol: object::read::elf::ElfSymbol64<'_, '_>| {
-            // Compilers add `.constprop.0` and the like.
-            let name = symbol.name().expect("a name").split('.').next().unwrap_or_default().to_owned();
+            // As GCC calls those that it has made for certain arguments.
+            let name = symbol.name().expect("a name");
+            let name = name.split(".constprop").next().unwrap_or_default().to_owned();
             (symbol.address(), symbol.address() + symbol.size().max(1), name)
         };
         let functions = file.symbols().filter(|symbol| symbol.kind() == object::SymbolKind::Text).map(named).collect();
@@ -62,13 +65,13 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn stopped(compiled: &Compiled, argument: &str) -> Self {
         let child =
-            Command::new(&compiled.path).arg(argument).stdout(Stdio::null()).spawn().expect("the program starts");
+            Command::new(&compiled.path).arg(argument).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut program = Program { child, thread: Pid::from_raw(0) };
         let pid = program.pid();
         program.thread = pid;
         let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("it can be waited for");
         assert!(matches!(status, WaitStatus::Stopped(..)), "{argument}: {status:?}");
-        program.thread = program.last_thread();
+        program.thread = program.named_thread();
         ptrace::seize(program.thread, ptrace::Options::empty()).expect("it can be traced");
         program.wait();
         program
@@ -104,11 +107,12 @@ impl Program {
         }
     }
 
-    /// The one that the program has made, or its only one.
-    fn last_thread(&self) -> Pid {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("threads");
-        let ids = threads.map(|thread| thread.expect("a thread").file_name().into_string().expect("a number"));
-        Pid::from_raw(ids.map(|id| id.parse().expect("a number")).max().expect("a thread"))
+    /// The one that the program names.
+    fn named_thread(&mut self) -> Pid {
+        let mut said = [0; 32];
+        let length = self.child.stderr.as_mut().expect("a pipe").read(&mut said).expect("what it says");
+        let said = std::str::from_utf8(&said[..length]).expect("a text");
+        Pid::from_raw(said.trim().parse().expect("a number"))
     }
 }
 

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 
 use gimli::{
     BaseAddresses, CallFrameInstruction, CallFrameInstructionIter, CommonInformationEntry, DebugFrame, EhFrame,
-    EndianSlice, FrameDescriptionEntry, LittleEndian, Register, UnwindExpression, UnwindOffset, UnwindSection, Vendor,
+    EndianSlice, LittleEndian, Register, UnwindExpression, UnwindOffset, UnwindSection, Vendor,
 };
 
 use super::super::elf::{ElfError, ElfFile, Machine};
+use super::rows::Function;
 use super::rule::Rules;
 use super::{Cfa, Found, MAX_SECTION, Row, Rule, UnwindError, aarch64, x86_64};
 
@@ -60,14 +61,14 @@ pub(super) fn eh_frame(file: &ElfFile, found: &mut Found) -> Result<(), UnwindEr
     let address = |name| file.section(name).map_or(0, |section| section.address);
     let bases =
         BaseAddresses::default().set_eh_frame(section.address).set_text(address(".text")).set_got(address(".got"));
-    follow(&frames, &bytes, &bases, found, |_rows, _rules| {})
+    follow(&frames, &bytes, &bases, found, |_function, _rules| {})
 }
 
 /// Adds the functions that `.debug_frame` describes, where nothing is known yet.
 pub(super) fn debug_frame(
     file: &ElfFile,
     found: &mut Found,
-    adapt: impl FnMut(&mut Vec<Row>, &mut Rules),
+    adapt: impl FnMut(&mut Function, &mut Rules),
 ) -> Result<(), UnwindError> {
     let Some(section) = file.section(".debug_frame") else { return Ok(()) };
     let bytes = match file.section_bytes(section, MAX_SECTION) {
@@ -102,10 +103,10 @@ fn follow<'d, S: UnwindSection<Bytes<'d>>>(
     bytes: &'d [u8],
     bases: &BaseAddresses,
     found: &mut Found,
-    mut adapt: impl FnMut(&mut Vec<Row>, &mut Rules),
+    mut adapt: impl FnMut(&mut Function, &mut Rules),
 ) -> Result<(), UnwindError> {
     let commons = commons(section, bytes, bases, found);
-    let mut rows = Vec::new();
+    let mut described = Function::default();
     for offset in (Entries { bytes, offset: 0 }) {
         let partial = match section.partial_fde_from_offset(bases, offset.into()) {
             Ok(partial) => partial,
@@ -129,13 +130,15 @@ fn follow<'d, S: UnwindSection<Bytes<'d>>>(
         found.stats.functions += 1;
         let mut program = Program::new(bytes, &common.entry, found.machine, common.initial);
         let instructions = function.instructions(section, bases);
-        rows.clear();
-        if !program.run(instructions, &function, (start, end), &mut found.rules, &mut rows) {
+        described.start = start;
+        described.end = end;
+        described.rows.clear();
+        if !program.run(instructions, function.initial_address(), &mut described, &mut found.rules) {
             found.stats.damaged += 1;
         }
         found.signed_return_addresses |= program.signs;
-        adapt(&mut rows, &mut found.rules);
-        found.pieces.add(start, end, &rows)?;
+        adapt(&mut described, &mut found.rules);
+        found.pieces.add(&described)?;
     }
     Ok(())
 }
@@ -253,16 +256,15 @@ impl<'d> Program<'d> {
     fn run(
         &mut self,
         instructions: CallFrameInstructionIter<'_, Bytes<'d>>,
-        function: &FrameDescriptionEntry<Bytes<'d>>,
-        (start, end): (u32, u32),
+        address: u64,
+        function: &mut Function,
         rules: &mut Rules,
-        rows: &mut Vec<Row>,
     ) -> bool {
-        let mut here = function.initial_address();
-        let sound = self.follow(instructions, &mut here, function.initial_address(), start, rules, rows);
+        let mut here = address;
+        let sound = self.follow(instructions, &mut here, address, function, rules);
         let rule = if sound { self.rule() } else { Rule::stop(Cfa::Unsupported) };
-        if let Some(pc) = pc(here, function.initial_address(), start).filter(|pc| *pc < end) {
-            push(rows, Row { pc, rule: rules.pack(&rule) });
+        if let Some(pc) = pc(here, address, function.start).filter(|pc| *pc < function.end) {
+            push(&mut function.rows, Row { pc, rule: rules.pack(&rule) });
         }
         sound
     }
@@ -271,10 +273,9 @@ impl<'d> Program<'d> {
         &mut self,
         mut instructions: CallFrameInstructionIter<'_, Bytes<'d>>,
         here: &mut u64,
-        initial_address: u64,
-        start: u32,
+        address: u64,
+        function: &mut Function,
         rules: &mut Rules,
-        rows: &mut Vec<Row>,
     ) -> bool {
         loop {
             let instruction = match instructions.next() {
@@ -296,8 +297,8 @@ impl<'d> Program<'d> {
             };
             let Some(next) = next.filter(|next| *next >= *here) else { return false };
             if next > *here {
-                let Some(pc) = pc(*here, initial_address, start) else { return true };
-                push(rows, Row { pc, rule: rules.pack(&self.rule()) });
+                let Some(pc) = pc(*here, address, function.start).filter(|pc| *pc < function.end) else { return true };
+                push(&mut function.rows, Row { pc, rule: rules.pack(&self.rule()) });
             }
             *here = next;
         }

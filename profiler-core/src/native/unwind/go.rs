@@ -5,11 +5,13 @@
 //! within functions, which only the frame pointer survives.
 
 use super::super::elf::{ElfError, ElfFile, Machine};
+use super::rows::Function;
 use super::rule::Rules;
-use super::{Cfa, Found, FramePointer, Row, Rule, UnwindError, cfi};
+use super::{Cfa, Found, Row, Rule, UnwindError, cfi};
 
-/// As much code is read at once, in bytes.
-const WINDOW: u64 = 64 << 10;
+/// As much code is read at once, in bytes: a page, for in a file that was made to be slow the functions stand in no
+/// order.
+const WINDOW: u64 = 4 << 10;
 
 /// Whether a Go linker made it.
 pub(super) fn is_go(file: &ElfFile) -> bool {
@@ -22,15 +24,41 @@ pub(super) fn fill(file: &ElfFile, found: &mut Found) -> Result<(), UnwindError>
     if file.machine() == Machine::X86_64 {
         let base = file.executable().iter().map(|segment| segment.address).min().unwrap_or_default();
         let mut text = Text { file, start: 0, bytes: Vec::new() };
-        cfi::debug_frame(file, found, |rows, rules| follow_frame_pointers(rows, rules, base, &mut text))?;
+        cfi::debug_frame(file, found, |function, rules| adapt(function, rules, base, &mut text))?;
     }
     let Some(section) = file.section(".text") else { return Ok(()) };
     let Some((start, end)) = found.pieces.in_code(section.address, section.size) else { return Ok(()) };
     let rule = found.rules.pack(&Rule::stop(Cfa::FrameChain));
     for (start, end) in found.pieces.gaps(start, end) {
-        found.pieces.add(start, end, &[Row { pc: start, rule }])?;
+        found.pieces.add(&Function { start, end, rows: vec![Row { pc: start, rule }] })?;
     }
     Ok(())
+}
+
+fn adapt(function: &mut Function, rules: &mut Rules, base: u64, text: &mut Text<'_>) {
+    if let Some(code) = text.from(base + u64::from(function.start))
+        && let Some(cfa) = special(code, function.end - function.start)
+    {
+        // A signal handler returns to the first byte of what restores its registers; like any return address it is
+        // looked up one byte before.
+        function.start = function.start.saturating_sub(u32::from(cfa == Cfa::Signal));
+        function.rows = vec![Row { pc: function.start, rule: rules.pack(&Rule::stop(cfa)) }];
+        return;
+    }
+    follow_frame_pointers(&mut function.rows, rules, base, text);
+}
+
+/// Functions of the runtime that no other has called, though their description says so.
+fn special(code: &[u8], length: u32) -> Option<Cfa> {
+    match (code, length) {
+        // runtime.goexit, to which a goroutine's first function returns: nop; call; nop
+        ([0x90, 0xe8, _, _, _, _, 0x90, ..], 7) => Some(Cfa::End),
+        // runtime.mstart, the first of a thread: call; ret
+        ([0xe8, _, _, _, _, 0xc3, ..], 6) => Some(Cfa::End),
+        // What a signal handler returns to: mov rax, SYS_rt_sigreturn; syscall
+        ([0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05, ..], 9..=16) => Some(Cfa::Signal),
+        _ => None,
+    }
 }
 
 /// From where on the frame pointer is set, the frame address is found from it.
@@ -39,18 +67,21 @@ fn follow_frame_pointers(rows: &mut Vec<Row>, rules: &mut Rules, base: u64, text
         |row: &Row, rules: &Rules| matches!(rules.unpack(row.rule), Some(Rule { cfa: Cfa::StackPointer(16..), .. }));
     let Some(first) = rows.iter().position(|row| has_frame(row, rules)) else { return };
     let Some(begins) = rows.get(first).map(|row| row.pc) else { return };
-    let Some(set) = text.around(base + u64::from(begins)).and_then(sets_frame_pointer) else { return };
+    let before = (base + u64::from(begins)).saturating_sub(1);
+    let Some(set) = text.from(before).and_then(sets_frame_pointer) else { return };
     let Some(set) = begins.checked_add(set) else { return };
-    let rule = rules.pack(&Rule { frame_pointer: FramePointer::AtCfa(-16), ..Rule::x86_64(Cfa::FramePointer(16)) });
-    for row in rows.iter_mut().skip(first).filter(|row| row.pc >= set) {
+    // The runtime sets it to zero where a stack begins.
+    let rule = rules.pack(&Rule::stop(Cfa::FrameChain));
+    // The row in which it is set is cut in two.
+    let after = rows.partition_point(|row| row.pc < set);
+    if rows.get(after).is_none_or(|row| row.pc > set) && after > 0 {
+        let cut = rows.get(after - 1).map_or(rule, |row| row.rule);
+        rows.insert(after, Row { pc: set, rule: cut });
+    }
+    for row in rows.iter_mut().filter(|row| row.pc >= set) {
         if has_frame(row, rules) {
             row.rule = rule;
         }
-    }
-    // The row in which it is set is cut in two.
-    let after = rows.partition_point(|row| row.pc < set);
-    if rows.get(after).is_none_or(|row| row.pc > set) {
-        rows.insert(after, Row { pc: set, rule });
     }
     rows.dedup_by_key(|row| row.rule);
 }
@@ -77,14 +108,13 @@ struct Text<'f> {
 }
 
 impl Text<'_> {
-    /// The code from the byte before an address on, at least 16 bytes where there are as many.
-    fn around(&mut self, address: u64) -> Option<&[u8]> {
-        let from = address.checked_sub(1)?;
-        if self.held(from).is_none_or(|bytes| bytes.len() < 16) {
-            self.bytes = self.read(from).unwrap_or_default();
-            self.start = from;
+    /// The code from an address on, at least 32 bytes where there are as many.
+    fn from(&mut self, address: u64) -> Option<&[u8]> {
+        if self.held(address).is_none_or(|bytes| bytes.len() < 32) {
+            self.bytes = self.read(address).unwrap_or_default();
+            self.start = address;
         }
-        self.held(from)
+        self.held(address)
     }
 
     fn held(&self, from: u64) -> Option<&[u8]> {

@@ -1,6 +1,7 @@
 //! Procedure linkage tables that their linker did not describe: LLVM's never does, nor any on aarch64.
 
 use super::super::elf::{ElfFile, Machine, Section};
+use super::rows::Function;
 use super::{Cfa, Found, FramePointer, ReturnAddress, Row, Rule, UnwindError};
 
 /// As many bytes are looked at: the first entry and the second.
@@ -24,7 +25,7 @@ pub(super) fn without_description(file: &ElfFile, found: &mut Found) -> Result<(
                 rows.push(Row { pc, rule: found.rules.pack(&rule) });
             }
         }
-        found.pieces.add(start, end, &rows)?;
+        found.pieces.add(&Function { start, end, rows })?;
     }
     Ok(())
 }

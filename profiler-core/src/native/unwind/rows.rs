@@ -3,6 +3,16 @@
 use super::super::elf::Segment;
 use super::{MAX_ROWS, PackedRule, Row, UnwindError};
 
+/// What is known of one function, or of other code that belongs together. Addresses are those of rows.
+#[derive(Debug, Default)]
+pub(super) struct Function {
+    pub(super) start: u32,
+    /// Behind its last byte.
+    pub(super) end: u32,
+    /// They lie within it, by rising addresses.
+    pub(super) rows: Vec<Row>,
+}
+
 /// The rows of one function after the other.
 #[derive(Debug)]
 pub(super) struct Pieces {
@@ -36,8 +46,9 @@ impl Pieces {
         Some((relative(start)?, relative(end)?)).filter(|(start, end)| start < end)
     }
 
-    /// Adds the rows of a function, which lie within it, by rising addresses.
-    pub(super) fn add(&mut self, start: u32, end: u32, rows: &[Row]) -> Result<(), UnwindError> {
+    /// Adds the rows of a function.
+    pub(super) fn add(&mut self, function: &Function) -> Result<(), UnwindError> {
+        let Function { start, end, ref rows } = *function;
         if rows.is_empty() {
             return Ok(());
         }
