@@ -3,8 +3,15 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+#[cfg(target_arch = "aarch64")]
+use gimli::AArch64;
+#[cfg(target_arch = "x86_64")]
+use gimli::X86_64;
+use gimli::{
+    BaseAddresses, CfaRule, CieOrFde, EhFrame, LittleEndian, Register, RegisterRule, UnwindContext, UnwindSection,
+};
 use profiler_core::native::elf::ElfFile;
-use profiler_core::native::unwind::{PackedRule, Row, Rule, UnwindTable};
+use profiler_core::native::unwind::{Cfa, FramePointer, Row, Rule, UnwindTable};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native")
@@ -34,3 +41,82 @@ fn rows_are_as_written_down() {
         assert_eq!(lines(&table), expected, "{name}");
     }
 }
+
+/// What gimli makes of the same section, row by row.
+#[test]
+fn rows_are_those_of_gimli() {
+    for path in ["/proc/self/exe".into(), libc()] {
+        let file = open(&path);
+        let table = UnwindTable::build(&file).expect("a table");
+        let section = file.section(".eh_frame").expect("unwind information");
+        let bytes = file.section_bytes(section, 1 << 28).expect("a section");
+        let compared = compare(&table, &bytes, section.address);
+        assert!(compared > 10_000, "{}: {compared} rows", path.display());
+        assert_eq!((table.stats.damaged, table.stats.truncated), (0, false), "{}", path.display());
+    }
+}
+
+/// The one that this test runs with.
+fn libc() -> PathBuf {
+    let maps = fs::read_to_string("/proc/self/maps").expect("mappings");
+    let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    paths.map(PathBuf::from).find(|path| path.ends_with("libc.so.6")).expect("glibc")
+}
+
+/// How many rows there are to compare.
+fn compare(table: &UnwindTable, bytes: &[u8], address: u64) -> usize {
+    let mut section = EhFrame::new(bytes, LittleEndian);
+    section.set_address_size(8);
+    let bases = BaseAddresses::default().set_eh_frame(address).set_text(0).set_got(0);
+    let mut context = UnwindContext::new();
+    let mut entries = section.entries(&bases);
+    let mut compared = 0;
+    while let Some(entry) = entries.next().expect("an entry") {
+        let CieOrFde::Fde(function) = entry else { continue };
+        let function = function.parse(EhFrame::cie_from_offset).expect("a function");
+        let mut rows = function.rows(&section, &bases, &mut context).expect("rows");
+        while let Some(row) = rows.next_row().expect("a row") {
+            let rule = table.rule(row.start_address());
+            let same = match (rule.cfa, row.cfa()) {
+                // Both are said of the whole function, which gimli's rows do not say.
+                (Cfa::End | Cfa::Signal, _) => true,
+                (Cfa::StackPointer(offset), CfaRule::RegisterAndOffset { register, offset: expected }) => {
+                    *register == STACK_POINTER && i64::from(offset) == *expected
+                }
+                (Cfa::FramePointer(offset), CfaRule::RegisterAndOffset { register, offset: expected }) => {
+                    *register == FRAME_POINTER && i64::from(offset) == *expected
+                }
+                // vfork keeps its return address in a register.
+                (Cfa::Unsupported, CfaRule::RegisterAndOffset { register, .. }) => {
+                    ![STACK_POINTER, FRAME_POINTER].contains(register)
+                        || matches!(row.register(RETURN_ADDRESS), Some(RegisterRule::Register(_)))
+                }
+                (Cfa::Plt(_) | Cfa::AtStackPointer(..) | Cfa::AtFramePointer(..), CfaRule::Expression(_)) => true,
+                _ => false,
+            };
+            let frame_pointer = match (rule.frame_pointer, row.register(FRAME_POINTER)) {
+                _ if matches!(rule.cfa, Cfa::End | Cfa::Signal | Cfa::Unsupported) => true,
+                (FramePointer::Unchanged, None | Some(RegisterRule::Undefined | RegisterRule::SameValue)) => true,
+                (FramePointer::AtCfa(offset), Some(RegisterRule::Offset(expected))) => i64::from(offset) == expected,
+                (FramePointer::AtFramePointer(_), Some(RegisterRule::Expression(_))) => true,
+                _ => false,
+            };
+            assert!(same && frame_pointer, "{:x}: {rule:?}, expected {row:?}", row.start_address());
+            compared += 1;
+        }
+    }
+    compared
+}
+
+#[cfg(target_arch = "x86_64")]
+const STACK_POINTER: Register = X86_64::RSP;
+#[cfg(target_arch = "x86_64")]
+const FRAME_POINTER: Register = X86_64::RBP;
+#[cfg(target_arch = "x86_64")]
+const RETURN_ADDRESS: Register = X86_64::RA;
+#[cfg(target_arch = "aarch64")]
+const STACK_POINTER: Register = AArch64::SP;
+#[cfg(target_arch = "aarch64")]
+const FRAME_POINTER: Register = AArch64::X29;
+#[cfg(target_arch = "aarch64")]
+const RETURN_ADDRESS: Register = AArch64::X30;
