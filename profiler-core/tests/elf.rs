@@ -1,5 +1,7 @@
 //! Files that are read, and files that are refused.
 
+#![allow(clippy::expect_used, reason = "what a test's own functions cannot do fails the test")]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 

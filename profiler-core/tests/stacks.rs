@@ -1,6 +1,13 @@
 //! Real programs, stopped where their stacks are known: the walk finds the functions that are on them, and at each
 //! instruction from there on the same frames as framehop.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test's own functions cannot do fails the test"
+)]
+
 use nix::sys::wait::WaitStatus;
 use profiler_core::native::unwind::Stop;
 

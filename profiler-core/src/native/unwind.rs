@@ -118,10 +118,11 @@ impl UnwindTable {
             cfi::debug_frame(file, &mut found, |_function, _rules| {})?;
         }
         let Found { pieces, rules, machine, signed_return_addresses, mut stats } = found;
-        let rows = pieces.into_rows(end)?;
+        let mut rows = pieces.into_rows(end)?;
+        let rules = rules.used_by(&mut rows);
         let unsupported = rows.iter().filter(|row| row.rule == PackedRule::UNSUPPORTED).count();
         stats.unsupported_rows = unsupported.try_into().unwrap_or(u64::MAX);
-        Ok(UnwindTable { base, rows, rules: rules.into_list(), machine, signed_return_addresses, stats })
+        Ok(UnwindTable { base, rows, rules, machine, signed_return_addresses, stats })
     }
 
     /// How the function at this address of the file is left.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::elf::Machine;
+use super::Row;
 
 /// How the frame of the caller is found from that of the callee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -265,7 +266,15 @@ impl Rules {
         }
     }
 
-    pub(super) fn into_list(self) -> Box<[Rule]> {
-        self.list.into()
+    /// The rules that some row names, in the order of the rows, which name them by their new places: of what was
+    /// packed not all has come into the table.
+    pub(super) fn used_by(self, rows: &mut [Row]) -> Box<[Rule]> {
+        let mut used = Rules::new(self.machine);
+        for row in rows.iter_mut().filter(|row| row.rule.index().is_some()) {
+            if let Some(rule) = self.unpack(row.rule) {
+                row.rule = used.pack(&rule);
+            }
+        }
+        used.list.into()
     }
 }
