@@ -1,9 +1,7 @@
 //! Files of machine code: any bytes may stand in them, for whoever runs a program chooses its file.
 
 use profiler_core::native::elf::{ElfFile, Machine};
-use profiler_core::native::unwind::{
-    Code, Limits, MAX_RULES, PackedRule, Registers, Row, Stop, UnwindTable, Walk, walk,
-};
+use profiler_core::native::unwind::{Code, Limits, MAX_RULES, PackedRule, Registers, Row, UnwindTable, walk};
 
 /// What does not hold, and for which file.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +35,8 @@ pub enum Broken {
 
 /// Most frames of a walk.
 const FRAMES: usize = 64;
-/// Rows that one byte of a file may become. A function's rows take an instruction of a byte at least, and one row more
-/// ends it.
-const ROWS: usize = 2;
+/// Rows that one byte of a file may become, for it may be compressed: a row takes an instruction of two bytes at least.
+const ROWS: usize = 64;
 
 /// Whether everything holds that must hold for any input. A panic is a failure too, and comes through.
 ///
@@ -53,8 +50,7 @@ pub fn check(input: &[u8]) -> Result<(), Broken> {
     }
     let Ok(table) = UnwindTable::build(&file) else { return Ok(()) };
     let (rows, rules) = (table.rows.len(), table.rules.len());
-    // Compressed sections may be larger than the file, which is bounded where they are decompressed.
-    if rules > MAX_RULES || rows > ROWS * 64 * input.len() {
+    if rules > MAX_RULES || rows > ROWS * input.len() {
         return Err(Broken::TooMany { length: input.len(), rows, rules });
     }
     for pair in table.rows.array_windows::<2>() {
@@ -66,14 +62,15 @@ pub fn check(input: &[u8]) -> Result<(), Broken> {
             return Err(Broken::Same(*pair));
         }
     }
-    let outside = |row: &&Row| row.rule.index().is_some_and(|place| place as usize >= rules);
+    let outside =
+        |row: &&Row| row.rule.index().is_some_and(|place| usize::try_from(place).is_ok_and(|place| place >= rules));
     if let Some(row) = table.rows.iter().find(outside) {
         return Err(Broken::NoRule(*row));
     }
-    match table.rows.last() {
-        Some(last) if last.rule != PackedRule::NONE => return Err(Broken::NoEnd(*last)),
-        _ => check_walk(input, &table),
+    if let Some(last) = table.rows.last().filter(|last| last.rule != PackedRule::NONE) {
+        return Err(Broken::NoEnd(*last));
     }
+    check_walk(input, &table)
 }
 
 /// The file is its own stack, and its addresses are where it is mapped.
@@ -87,9 +84,9 @@ fn check_walk(input: &[u8], table: &UnwindTable) -> Result<(), Broken> {
         let ip = table.base.wrapping_add(row.pc.into());
         let registers = Registers { ip, sp: ip, fp: ip, lr };
         let limits = Limits { frames: FRAMES, address_mask: u64::MAX };
-        let Walk { frames, stop } = walk(registers, limits, |address| Some(Code { table, address }), word);
-        if frames.len() > FRAMES || (stop == Stop::Limit) != (frames.len() == FRAMES) && stop == Stop::Limit {
-            return Err(Broken::TooLong(frames.len()));
+        let frames = walk(registers, limits, |address| Some(Code { table, address }), word).frames.len();
+        if frames > FRAMES {
+            return Err(Broken::TooLong(frames));
         }
     }
     Ok(())

@@ -1,6 +1,11 @@
 //! Tables of files whose every row is known, and of files that this machine has.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test's own functions cannot do fails the test"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -42,6 +47,24 @@ fn rows_are_as_written_down() {
         let expected = fs::read_to_string(folder().join(name).with_extension("rows")).expect("rows");
         assert_eq!(lines(&table), expected, "{name}");
     }
+}
+
+/// A common part that cannot be read costs its functions, and no others.
+#[test]
+fn damage_stays_where_it_is() {
+    let path = folder().join("described-x86_64.elf");
+    let mut bytes = fs::read(&path).expect("a file");
+    let sound = UnwindTable::build(&open(&path)).expect("a table");
+    let section = *open(&path).section(".eh_frame").expect("unwind information");
+    // The version of the second common part, the signal trampoline's.
+    let version = usize::try_from(section.offset).expect("an offset") + 0x108;
+    assert_eq!(bytes[version], 1);
+    bytes[version] = 9;
+    let damaged = UnwindTable::build(&ElfFile::in_memory(bytes).expect("an ELF file")).expect("a table");
+    let mut expected = sound.rows.to_vec();
+    expected.retain(|row| ![0x1440, 0x1441].contains(&(sound.base + u64::from(row.pc))));
+    assert_eq!((damaged.stats.functions, damaged.stats.damaged), (8, 3));
+    assert_eq!(damaged.rows.to_vec(), expected);
 }
 
 /// What gimli makes of the same section, row by row.

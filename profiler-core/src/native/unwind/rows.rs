@@ -126,3 +126,67 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PackedRule = PackedRule(0x11);
+    const B: PackedRule = PackedRule(0x21);
+    const NONE: PackedRule = PackedRule::NONE;
+
+    /// Functions of a file with code from 1000 to 1100, and the table that comes of them.
+    type Case<'a> = (&'a [(u32, u32, &'a [(u32, PackedRule)])], &'a [(u32, PackedRule)]);
+
+    #[test]
+    fn functions_become_one_table() {
+        let cases: [Case<'_>; 8] = [
+            (&[], &[]),
+            (&[(10, 20, &[(10, A), (15, B)])], &[(10, A), (15, B), (20, NONE)]),
+            // In any order; with a gap between them, and without.
+            (&[(30, 40, &[(30, A)]), (10, 20, &[(10, A)])], &[(10, A), (20, NONE), (30, A), (40, NONE)]),
+            (&[(10, 20, &[(10, A)]), (20, 30, &[(20, A), (25, B)])], &[(10, A), (25, B), (30, NONE)]),
+            // To the end of the code.
+            (&[(90, 100, &[(90, A)])], &[(90, A), (100, NONE)]),
+            // Of two for the same code the first.
+            (&[(10, 20, &[(10, A)]), (10, 30, &[(10, B)])], &[(10, A), (20, NONE)]),
+            // One that begins within another, and one that ends there too.
+            (&[(10, 20, &[(10, A), (18, B)]), (15, 30, &[(15, B)])], &[(10, A), (15, B), (30, NONE)]),
+            (&[(10, 40, &[(10, A)]), (20, 30, &[(20, B)])], &[(10, A), (20, B), (30, NONE)]),
+        ];
+        for (functions, expected) in cases {
+            let mut pieces = pieces();
+            let rows =
+                |list: &[(u32, PackedRule)]| list.iter().map(|(pc, rule)| Row { pc: *pc, rule: *rule }).collect();
+            for (start, end, list) in functions {
+                pieces.add(&Function { start: *start, end: *end, rows: rows(list) }).unwrap();
+            }
+            assert_eq!(pieces.into_rows(100).unwrap().to_vec(), rows(expected), "{functions:?}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_what_no_function_covers() {
+        let mut pieces = pieces();
+        for (start, end) in [(50, 60), (10, 30), (20, 25)] {
+            pieces.add(&Function { start, end, rows: vec![Row { pc: start, rule: A }] }).unwrap();
+        }
+        assert_eq!(pieces.gaps(0, 100), [(0, 10), (30, 50), (60, 100)]);
+        assert_eq!(pieces.gaps(12, 55), [(30, 50)]);
+        assert_eq!(pieces.gaps(10, 30), []);
+    }
+
+    #[test]
+    fn what_is_not_in_the_code_is_left_out() {
+        let pieces = pieces();
+        assert_eq!(pieces.in_code(1010, 10), Some((10, 20)));
+        assert_eq!(pieces.in_code(1090, u64::MAX), Some((90, 100)));
+        for (start, length) in [(0, 10), (999, 10), (1100, 1), (1010, 0), (u64::MAX, 10)] {
+            assert_eq!(pieces.in_code(start, length), None, "{start}");
+        }
+    }
+
+    fn pieces() -> Pieces {
+        Pieces::new(&[Segment { offset: 0, address: 1000, size: 100 }], 1000)
+    }
+}
