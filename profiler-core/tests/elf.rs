@@ -75,6 +75,18 @@ fn what_is_cut_off_is_refused_wherever_it_is_cut() {
 }
 
 #[test]
+fn more_code_than_is_searched_is_refused() {
+    let mut bytes = bytes();
+    let offset = u64::try_from(bytes.len()).expect("its length");
+    bytes[32..40].copy_from_slice(&offset.to_le_bytes());
+    bytes[56..58].copy_from_slice(&[65, 0]);
+    let header = [&1_u32.to_le_bytes()[..], &5_u32.to_le_bytes(), &[0; 48]].concat();
+    bytes.extend(header.repeat(65));
+    let error = ElfFile::in_memory(bytes).expect_err("too many").to_string();
+    assert_eq!(error, "has too much of executable segments: 65, at most 64 are read");
+}
+
+#[test]
 fn what_is_no_file_is_refused() {
     let folder = File::open(env!("CARGO_MANIFEST_DIR")).expect("a folder");
     assert!(matches!(ElfFile::open(folder), Err(ElfError::NotRegular)));

@@ -22,6 +22,8 @@ mod source;
 const MAX_SECTIONS: u64 = 64 << 10;
 /// Most program headers; linkers write about a dozen.
 const MAX_SEGMENTS: u64 = 4 << 10;
+/// Most executable segments, which are searched one after the other; linkers write one or two.
+const MAX_CODE: u64 = 64;
 /// Most bytes of the table that holds the sections' names.
 const MAX_NAMES: u64 = 16 << 20;
 /// Longest name of a section, in bytes.
@@ -189,9 +191,12 @@ impl ElfFile {
 
     /// The first section of that name that has bytes in the file.
     pub fn section(&self, name: &str) -> Option<&Section> {
-        self.sections()
-            .find(|(found, section)| *found == name.as_bytes() && section.kind != SHT_NOBITS)
-            .map(|(_, section)| section)
+        // Not by whole names: a file can say that thousands of sections have one long name.
+        let is_called = |section: &&Section| {
+            let rest = self.name_from(section).strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        self.sections.iter().filter(|section| section.kind != SHT_NOBITS).find(is_called)
     }
 
     /// All sections with their names, in the order of the file. A name that is longer than 4 KiB, or lies outside of
@@ -235,7 +240,8 @@ impl ElfFile {
         let first = first_section(&source, &header)?;
         let programs = program_headers(&source, &header, first.as_ref())?;
         let (sections, names) = sections(&source, &header, first.as_ref())?;
-        let segments = programs.iter().filter(|program| is_code(program)).map(segment).collect();
+        let segments: Box<[Segment]> = programs.iter().filter(|program| is_code(program)).map(segment).collect();
+        check_count("executable segments", segments.len().try_into().unwrap_or(u64::MAX), MAX_CODE)?;
         let mut file = ElfFile { machine, segments, sections, names, build_id: None, id: FileId([0; 16]), source };
         let notes = programs.iter().filter(|program| program.p_type.get(ENDIAN) == PT_NOTE);
         file.build_id = identity::build_id(&file, notes.map(segment));
@@ -244,10 +250,15 @@ impl ElfFile {
     }
 
     fn name(&self, section: &Section) -> &[u8] {
-        let from = usize::try_from(section.name).unwrap_or(usize::MAX);
-        let rest = self.names.get(from..).unwrap_or_default();
+        let rest = self.name_from(section);
         let end = rest.iter().take(MAX_NAME + 1).position(|byte| *byte == 0);
         end.and_then(|end| rest.get(..end)).unwrap_or_default()
+    }
+
+    /// The table of names from the section's on.
+    fn name_from(&self, section: &Section) -> &[u8] {
+        let from = usize::try_from(section.name).unwrap_or(usize::MAX);
+        self.names.get(from..).unwrap_or_default()
     }
 }
 
