@@ -80,6 +80,7 @@ fn example_filters(root: &Path) -> anyhow::Result<()> {
 }
 
 fn units(root: &Path) -> anyhow::Result<()> {
+    debian::provide_compilers()?;
     steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
     steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))?;
     fuzz::run(root, FUZZING)
