@@ -18,7 +18,7 @@ use gimli::{
     BaseAddresses, CfaRule, CieOrFde, EhFrame, LittleEndian, Register, RegisterRule, UnwindContext, UnwindSection,
 };
 use profiler_core::native::elf::ElfFile;
-use profiler_core::native::unwind::{Cfa, FramePointer, Row, Rule, UnwindTable};
+use profiler_core::native::unwind::{Cfa, Code, FramePointer, Limits, Registers, Row, Rule, Stop, UnwindTable, walk};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native")
@@ -65,6 +65,32 @@ fn damage_stays_where_it_is() {
     expected.retain(|row| ![0x1440, 0x1441].contains(&(sound.base + u64::from(row.pc))));
     assert_eq!((damaged.stats.functions, damaged.stats.damaged), (8, 3));
     assert_eq!(damaged.rows.to_vec(), expected);
+}
+
+/// A leaf, called by a function that keeps its return address in its frame, called by one that has a frame pointer.
+#[test]
+fn aarch64_is_walked_by_link_register_frame_and_frame_pointer() {
+    const SIGNATURE: u64 = 0x7a << 48;
+    let table = UnwindTable::build(&open(&folder().join("compiled-aarch64.elf"))).expect("a table");
+    let registers = Registers { ip: 0x1528, sp: 0x8000, fp: 0x9000, lr: Some(SIGNATURE | 0x154c) };
+    // `caller` has its return address at the stack pointer, `grow` frame pointer and return address at the frame's.
+    let stack = [(0x8000, SIGNATURE | 0x1590), (0x9000, 0xa000), (0x9008, 0)];
+    let limits = Limits { frames: 16, address_mask: (1 << 48) - 1 };
+    let code = |address| Some(Code { table: &table, address });
+    let word = |wanted| stack.iter().find(|(address, _)| *address == wanted).map(|(_, word)| *word);
+
+    let found = walk(registers, limits, code, word);
+    assert_eq!((found.frames, found.stop), (vec![0x1528, 0x154c, 0x1590], Stop::End));
+
+    let found = walk(registers, Limits { frames: 2, ..limits }, code, word);
+    assert_eq!((found.frames, found.stop), (vec![0x1528, 0x154c], Stop::Limit));
+
+    // A leaf cannot have called: its return address is long overwritten.
+    let found = walk(Registers { lr: Some(0x1530), ..registers }, limits, code, word);
+    assert_eq!((found.frames, found.stop), (vec![0x1528, 0x1530], Stop::NoReturnAddress));
+
+    let found = walk(Registers { sp: 0x7000, ..registers }, limits, code, word);
+    assert_eq!((found.frames, found.stop), (vec![0x1528, 0x154c], Stop::Unreadable));
 }
 
 /// What gimli makes of the same section, row by row.

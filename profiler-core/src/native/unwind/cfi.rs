@@ -64,7 +64,8 @@ pub(super) fn eh_frame(file: &ElfFile, found: &mut Found) -> Result<(), UnwindEr
     follow(&frames, &bytes, &bases, found, |_function, _rules| {})
 }
 
-/// Adds the functions that `.debug_frame` describes, where nothing is known yet.
+/// Adds the functions that `.debug_frame` describes, after `adapt` has changed what is known better. Of one that is
+/// known already its first description stays.
 pub(super) fn debug_frame(
     file: &ElfFile,
     found: &mut Found,
