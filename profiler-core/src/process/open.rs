@@ -1,0 +1,121 @@
+//! The files behind a process' memory, opened as the process sees them.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, ResolveFlags, memfd_create, open, openat2};
+
+use super::{MappedMemory, Source};
+
+/// Why the file behind some memory cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none.
+    #[error("there is no file behind this memory")]
+    NoFile,
+    /// Another file has its name by now.
+    #[error("{path} is another file by now")]
+    Replaced {
+        /// As the process sees it.
+        path: String,
+    },
+    /// The system says no.
+    #[error("{path}: {error}")]
+    System {
+        /// As the process sees it.
+        path: String,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Opens the file behind a process' memory, in whatever root and mount namespace the process lives; where this process
+/// may, even if it was deleted.
+///
+/// # Errors
+/// It is gone, or no regular file, or another one than was mapped.
+pub fn open_mapped(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
+    let Source::File { inode, path, .. } = &memory.source else { return Err(OpenError::NoFile) };
+    // The very file; the kernel lets only few follow this link (CAP_CHECKPOINT_RESTORE).
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", memory.start, memory.end);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    if let Ok(file) = open(&link, flags, Mode::empty()) {
+        let file = File::from(file);
+        if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Ok(file);
+        }
+    }
+    let failed = |error: io::Error| OpenError::System { path: path.clone(), error };
+    let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| failed(error.into()))?;
+    // Links that a container holds lead to its own files, never to the host's.
+    let file = openat2(&root, path.trim_start_matches('/'), flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        .map_err(|error| failed(error.into()))?;
+    let file = File::from(file);
+    let metadata = file.metadata().map_err(failed)?;
+    // Not the device: overlay and btrfs show another one in maps than in stat(2).
+    if !metadata.is_file() || metadata.ino() != *inode {
+        return Err(OpenError::Replaced { path: path.clone() });
+    }
+    Ok(file)
+}
+
+/// The kernel's own library, as a process has it, as a file.
+///
+/// # Errors
+/// The process is gone or may not be looked at, or this is no vDSO.
+pub fn read_vdso(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
+    /// It has two pages; four are the most that any kernel had.
+    const LARGEST: u64 = 1 << 16;
+    let failed = |error: io::Error| OpenError::System { path: "[vdso]".to_owned(), error };
+    let size = memory.end.saturating_sub(memory.start);
+    if memory.source != Source::Vdso || size > LARGEST {
+        return Err(OpenError::NoFile);
+    }
+    let mem = openat2(
+        CWD,
+        format!("/proc/{pid}/mem"),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::empty(),
+    )
+    .map_err(|error| failed(error.into()))?;
+    let mut bytes = vec![0; usize::try_from(size).map_err(|_| OpenError::NoFile)?];
+    File::from(mem).read_exact_at(&mut bytes, memory.start).map_err(failed)?;
+    let file = File::from(memfd_create("vdso", MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?);
+    file.write_all_at(&bytes, 0).map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::process::executable_memory;
+
+    #[test]
+    fn ones_own_files_are_elf_files_and_so_is_the_vdso() {
+        let pid = std::process::id();
+        let memory = executable_memory(pid).unwrap();
+        assert!(memory.iter().any(|memory| memory.source == Source::Vdso));
+        for memory in memory.iter().filter(|memory| memory.source != Source::Anonymous) {
+            let mut file =
+                if memory.source == Source::Vdso { read_vdso(pid, memory) } else { open_mapped(pid, memory) }.unwrap();
+            let mut magic = [0; 4];
+            file.read_exact(&mut magic).unwrap();
+            assert_eq!(&magic, b"\x7fELF", "{memory:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_is_refused() {
+        let pid = std::process::id();
+        let source = Source::File { offset: 0, device: (0, 0), inode: 1, path: "/proc/self/maps".to_owned() };
+        let memory = MappedMemory { start: 1, end: 2, source };
+        assert!(matches!(open_mapped(pid, &memory), Err(OpenError::Replaced { .. })));
+    }
+}
