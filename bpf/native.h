@@ -124,6 +124,7 @@ inline_always int step_over_signal(struct walk *walk)
 inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 {
 	u64 cfa, ip, fp = walk->fp;
+	s64 ra_offset = rule->ra_offset;
 	switch (rule->cfa_kind) {
 	case CFA_SP:
 		cfa = walk->sp + (s64)rule->cfa_offset;
@@ -133,6 +134,14 @@ inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 		break;
 	case CFA_PLT:
 		cfa = walk->sp + 8 + ((walk->ip & 15) >= (u64)rule->cfa_offset ? 8 : 0);
+		break;
+	case CFA_AT_SP:
+	case CFA_AT_FP:
+		cfa = (rule->cfa_kind == CFA_AT_SP ? walk->sp : walk->fp) + (s64)rule->cfa_offset;
+		if (bpf_probe_read_user(&cfa, sizeof(cfa), (void *)cfa))
+			return stop(walk, STOP_UNREADABLE);
+		cfa += ra_offset;
+		ra_offset = -8;
 		break;
 	case CFA_END:
 		return stop(walk, STOP_COMPLETE);
@@ -149,11 +158,14 @@ inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 		if (!walk->lr_valid)
 			return stop(walk, STOP_NO_INFORMATION);
 		ip = walk->lr;
-	} else if (bpf_probe_read_user(&ip, sizeof(ip), (void *)(cfa + (s64)rule->ra_offset))) {
+	} else if (bpf_probe_read_user(&ip, sizeof(ip), (void *)(cfa + ra_offset))) {
 		return stop(walk, STOP_UNREADABLE);
 	}
-	if (rule->fp_kind == FP_SAVED && bpf_probe_read_user(&fp, sizeof(fp), (void *)(cfa + (s64)rule->fp_offset)))
-		return stop(walk, STOP_UNREADABLE);
+	if (rule->fp_kind != FP_UNCHANGED) {
+		u64 at = (rule->fp_kind == FP_AT_FP ? walk->fp : cfa) + (s64)rule->fp_offset;
+		if (bpf_probe_read_user(&fp, sizeof(fp), (void *)at))
+			return stop(walk, STOP_UNREADABLE);
+	}
 	// Only a leaf on aarch64 has no stack of its own, and there is one at most.
 	if (cfa < walk->sp || (cfa == walk->sp && !walk->lr_valid))
 		return stop(walk, STOP_NO_PROGRESS);
@@ -211,8 +223,12 @@ __attribute__((noinline)) int step(struct walk *walk)
 		rule.cfa_offset = signed12(packed >> 4) * (rule.cfa_kind == CFA_PLT ? 1 : 8);
 		rule.fp_kind = packed >> 16 & 15;
 		rule.fp_offset = signed12(packed >> 20) * 8;
+#if defined(__TARGET_ARCH_x86)
 		rule.ra_kind = RA_SAVED;
 		rule.ra_offset = -8;
+#else
+		rule.ra_kind = RA_LINK_REGISTER;
+#endif
 	}
 	return step_by_rule(walk, &rule);
 }

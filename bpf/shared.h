@@ -8,6 +8,7 @@
 // minus the table's base. Upper half: the rule, packed:
 //   bits 0-3 kind of the CFA, 4-15 its offset / 8 (signed), 16-19 kind of the frame pointer, 20-31 its offset from the
 //   CFA / 8 (signed). Of kind CFA_INDEX bits 4-31 are a place in `rules`; of kind CFA_PLT bits 4-15 are its constant.
+//   The return address is at CFA - 8 on x86_64 and in the link register on aarch64.
 enum {
 	CFA_NONE = 0,	     // no code is known here
 	CFA_SP = 1,	     // stack pointer + offset
@@ -18,8 +19,12 @@ enum {
 	CFA_INDEX = 6,	     // does not fit: see `rules`
 	CFA_SIGNAL = 7,	     // a signal's trampoline: the registers lie at the stack pointer
 	CFA_FP_CHAIN = 8,    // code that keeps frame pointers, without rows
+	// In full rules alone, and `ra_offset` is added to what is read; the return address is below, as ever on x86_64.
+	CFA_AT_SP = 9,	 // the word at stack pointer + offset
+	CFA_AT_FP = 10,	 // the word at frame pointer + offset
 };
-enum { FP_UNCHANGED = 0, FP_SAVED = 1 };
+// The last one, too, in full rules alone.
+enum { FP_UNCHANGED = 0, FP_SAVED = 1, FP_AT_FP = 2 };
 enum { RA_LINK_REGISTER = 0, RA_SAVED = 1 };
 
 struct unwind_rule {

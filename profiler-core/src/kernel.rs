@@ -10,6 +10,7 @@ mod object;
 mod probe;
 mod ranges;
 mod record;
+mod tables;
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,9 @@ pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot};
 pub use probe::Shortfall;
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
+use tables::{Rules, new_table};
+
+use crate::native::unwind::UnwindTable;
 
 /// The kernel searches no more executable mappings of one process.
 pub const MAX_MAPPINGS: usize = 4096;
@@ -48,8 +52,6 @@ pub enum Scope {
 /// How to sample.
 #[derive(Debug, Clone)]
 pub struct KernelSettings {
-    /// Samples a second on each CPU that is busy, above 0.
-    pub sample_rate: u32,
     /// Whose processes.
     pub scope: Scope,
     /// Whether stacks begin with the kernel's frames.
@@ -70,7 +72,7 @@ pub struct Kernel {
     given_up: Vec<(Instant, std::ops::Range<u32>)>,
     tables: ArrayOfMaps<MapData, MapData>,
     free_tables: Vec<u32>,
-    rules: MapData,
+    rules: Rules,
     counters: PerCpuArray<MapData, u64>,
     shortfalls: Vec<Shortfall>,
     /// The kernel empties it when the last descriptor of it is closed.
@@ -98,7 +100,7 @@ impl Kernel {
             given_up: Vec::new(),
             tables: ArrayOfMaps::try_from(take(&mut ebpf, "tables")?)?,
             free_tables: (1..TABLES).rev().collect(),
-            rules: array(&mut ebpf, "rules")?,
+            rules: Rules::new(array(&mut ebpf, "rules")?),
             counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
             shortfalls,
             _unwinders: unwinders,
@@ -107,7 +109,7 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Opens the perf events: from here on there are samples.
+    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy.
     ///
     /// # Errors
     /// perf_event_open(2) refuses, or the CPUs are not known.
@@ -167,25 +169,26 @@ impl Kernel {
         self.reclaim();
     }
 
-    /// Puts an unwind table into the kernel. Takes milliseconds: once for each file, not for each process.
+    /// Puts a file's unwind table into the kernel. Takes milliseconds: once for each file, not for each process.
     ///
     /// # Errors
-    /// Too many rows or tables, or the kernel refuses.
-    pub fn put_table(&mut self, rows: &[u64]) -> Result<TableSlot, FillError> {
-        let size = u32::try_from(rows.len())
+    /// No rows, too many rows or tables, or the kernel refuses.
+    pub fn put_table(&mut self, table: &UnwindTable) -> Result<Table, FillError> {
+        let rows = u32::try_from(table.rows.len())
             .ok()
-            .filter(|size| *size > 0 && rows.len() <= MAX_ROWS)
-            .ok_or(FillError::Rows { rows: rows.len() })?;
+            .filter(|rows| *rows > 0 && table.rows.len() <= MAX_ROWS)
+            .ok_or(FillError::Rows { rows: table.rows.len() })?;
+        let places = self.rules.put(&table.rules)?;
         let slot = self.free_tables.pop().ok_or(FillError::Tables)?;
-        let filled = new_table(size).and_then(|table| {
-            batch::update(&table, 0, rows, 1)?;
-            Ok(self.tables.set(slot, &table, 0)?)
+        let filled = new_table(rows).and_then(|map| {
+            tables::fill(&map, &table.rows, &places)?;
+            Ok(self.tables.set(slot, &map, 0)?)
         });
         if let Err(error) = filled {
             self.free_tables.push(slot);
             return Err(error);
         }
-        Ok(TableSlot { slot, rows: size })
+        Ok(Table { slot: TableSlot { slot, rows }, base: table.base })
     }
 
     /// Gives a table's memory back. Mappings that still name it have no unwind information from then on.
@@ -197,17 +200,6 @@ impl Kernel {
         self.tables.set(table.slot, &empty, 0)?;
         self.free_tables.push(table.slot);
         Ok(())
-    }
-
-    /// Writes full rules, two words each, from place `first` on.
-    ///
-    /// # Errors
-    /// More than [`MAX_RULES`], or the kernel refuses.
-    pub fn put_rules(&mut self, first: u32, rules: &[[u64; 2]]) -> Result<(), FillError> {
-        if rules.len().saturating_add(first as usize) > MAX_RULES {
-            return Err(FillError::Rules);
-        }
-        Ok(batch::update(&self.rules, first, rules.as_flattened(), 2)?)
     }
 
     /// Waits until something wants to be read at once, but no longer than this.
@@ -259,13 +251,6 @@ impl std::fmt::Debug for Kernel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Kernel").field("shortfalls", &self.shortfalls).finish_non_exhaustive()
     }
-}
-
-fn new_table(rows: u32) -> Result<MapData, FillError> {
-    // Sizes differ from table to table, which the kernel allows for arrays with this flag alone (from 5.10 on).
-    const BPF_F_INNER_MAP: u32 = 1 << 12;
-    let array = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
-    Ok(MapData::create(aya_obj::Map::new_from_params(array, 4, 8, rows, BPF_F_INNER_MAP), "unwind_table", None)?)
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {

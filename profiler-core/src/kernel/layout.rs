@@ -15,6 +15,14 @@ pub struct TableSlot {
     pub(super) rows: u32,
 }
 
+impl TableSlot {
+    /// Rows of the table.
+    #[must_use]
+    pub fn rows(self) -> u32 {
+        self.rows
+    }
+}
+
 /// Executable memory of a process, as the kernel is told of it. Those of a process are sorted and do not overlap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {

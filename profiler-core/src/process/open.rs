@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, ResolveFlags, memfd_create, open, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
 use super::{MappedMemory, Source};
 
@@ -63,31 +63,22 @@ pub fn open_mapped(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// The kernel's own library, as a process has it, as a file.
+/// The bytes of the kernel's own library, as a process has it.
 ///
 /// # Errors
 /// The process is gone or may not be looked at, or this is no vDSO.
-pub fn read_vdso(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
-    /// It has two pages; four are the most that any kernel had.
-    const LARGEST: u64 = 1 << 16;
+pub fn read_vdso(pid: u32, memory: &MappedMemory) -> Result<Vec<u8>, OpenError> {
+    /// Two or three pages, of which the largest has 64 KiB.
+    const LARGEST: u64 = 1 << 18;
     let failed = |error: io::Error| OpenError::System { path: "[vdso]".to_owned(), error };
     let size = memory.end.saturating_sub(memory.start);
     if memory.source != Source::Vdso || size > LARGEST {
         return Err(OpenError::NoFile);
     }
-    let mem = openat2(
-        CWD,
-        format!("/proc/{pid}/mem"),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::empty(),
-    )
-    .map_err(|error| failed(error.into()))?;
     let mut bytes = vec![0; usize::try_from(size).map_err(|_| OpenError::NoFile)?];
-    File::from(mem).read_exact_at(&mut bytes, memory.start).map_err(failed)?;
-    let file = File::from(memfd_create("vdso", MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?);
-    file.write_all_at(&bytes, 0).map_err(failed)?;
-    Ok(file)
+    let mem = File::open(format!("/proc/{pid}/mem")).map_err(failed)?;
+    mem.read_exact_at(&mut bytes, memory.start).map_err(failed)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -102,11 +93,13 @@ mod tests {
         let pid = std::process::id();
         let memory = executable_memory(pid).unwrap();
         assert!(memory.iter().any(|memory| memory.source == Source::Vdso));
-        for memory in memory.iter().filter(|memory| memory.source != Source::Anonymous) {
-            let mut file =
-                if memory.source == Source::Vdso { read_vdso(pid, memory) } else { open_mapped(pid, memory) }.unwrap();
+        for memory in memory {
             let mut magic = [0; 4];
-            file.read_exact(&mut magic).unwrap();
+            match memory.source {
+                Source::Anonymous => continue,
+                Source::Vdso => magic.copy_from_slice(&read_vdso(pid, &memory).unwrap()[..4]),
+                Source::File { .. } => open_mapped(pid, &memory).unwrap().read_exact(&mut magic).unwrap(),
+            }
             assert_eq!(&magic, b"\x7fELF", "{memory:?}");
         }
     }

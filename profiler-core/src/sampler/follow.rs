@@ -1,0 +1,333 @@
+//! Processes: which are known, what they have mapped, and when to look again.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::files::{FileInfo, Files, Found, TableState};
+use super::tables::TableMaker;
+use super::{Shared, lock};
+use crate::kernel::{Content, FileRef, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall};
+use crate::native::elf::ElfFile;
+use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
+
+/// What the kernel tells of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    Unknown(u32),
+    Stale(u32),
+    Exec(u32),
+    Exit(u32),
+}
+
+impl Event {
+    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
+        match record {
+            Record::Unknown(pid) => Some(Self::Unknown(*pid)),
+            Record::Stale(pid) => Some(Self::Stale(*pid)),
+            Record::Exec(pid) => Some(Self::Exec(*pid)),
+            Record::Exit(pid) => Some(Self::Exit(*pid)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    start_time: u64,
+    memory: Vec<MappedMemory>,
+    contents: Vec<Mapped>,
+    /// After mappings that did not change although the kernel missed one, it waits longer before it looks again.
+    patience: Duration,
+    read_at: Instant,
+    /// To be read again at this time.
+    again_at: Option<Instant>,
+}
+
+/// What stands behind a stretch of memory, by numbers.
+#[derive(Debug, Clone, Copy)]
+enum Mapped {
+    Anonymous,
+    File { file: FileRef, bias: u64 },
+}
+
+const FIRST_PATIENCE: Duration = Duration::from_millis(500);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+/// Whether processes are still there is asked so often where the kernel does not tell.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// The kernel tells, but its word may be lost.
+const LOOK_AROUND_SELDOM: Duration = Duration::from_secs(60);
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
+/// As many as the kernel's map holds.
+const MAX_PROCESSES: usize = 16_384;
+
+#[derive(Debug)]
+pub(super) struct Follower {
+    processes: HashMap<u32, Process>,
+    files: Files,
+    maker: TableMaker,
+    look_around: Duration,
+    looked_around: Instant,
+    counted: Instant,
+    refused: u64,
+}
+
+impl Follower {
+    pub(super) fn new(shortfalls: &[Shortfall]) -> io::Result<Self> {
+        let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
+        Ok(Self {
+            processes: HashMap::new(),
+            files: Files::default(),
+            maker: TableMaker::start()?,
+            look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
+            looked_around: Instant::now(),
+            counted: Instant::now(),
+            refused: 0,
+        })
+    }
+
+    pub(super) fn waits_for_tables(&self) -> bool {
+        self.maker.is_waited_for()
+    }
+
+    pub(super) fn handle(&mut self, kernel: &mut Kernel, shared: &Shared, event: Event) {
+        match event {
+            Event::Exit(pid) => self.forget(kernel, pid),
+            Event::Unknown(pid) if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&pid) => {}
+            Event::Unknown(pid) | Event::Exec(pid) => {
+                // It may be over already: most processes that are not known are short.
+                if self.read_process(kernel, shared, pid).is_err() {
+                    self.forget(kernel, pid);
+                }
+            }
+            Event::Stale(pid) => {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.again_at = Some(process.read_at + process.patience);
+                }
+            }
+        }
+    }
+
+    /// What is due, whatever the kernel tells.
+    pub(super) fn tick(&mut self, kernel: &mut Kernel, shared: &Shared) {
+        let now = Instant::now();
+        self.take_tables(kernel);
+        let due: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.again_at.is_some_and(|at| at <= now))
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in due {
+            if self.read_process(kernel, shared, pid).is_err() {
+                self.forget(kernel, pid);
+            }
+        }
+        if now.duration_since(self.looked_around) >= self.look_around {
+            self.looked_around = now;
+            self.look_around(kernel, shared);
+        }
+        if now.duration_since(self.counted) >= COUNT_AGAIN {
+            self.counted = now;
+            self.count(kernel, shared);
+        }
+    }
+
+    /// Reads what a process has mapped and tells the kernel.
+    pub(super) fn read_process(&mut self, kernel: &mut Kernel, shared: &Shared, pid: u32) -> io::Result<()> {
+        let start_time = start_time(pid)?;
+        let mut memory = executable_memory(pid)?;
+        memory.truncate(MAX_MAPPINGS);
+        let before = self.processes.remove(&pid);
+        let same = before.as_ref().is_some_and(|before| before.start_time == start_time && before.memory == memory);
+        let patience = match &before {
+            Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
+            _ => FIRST_PATIENCE,
+        };
+        let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
+        self.use_files(&contents, 1);
+        if let Some(before) = before {
+            self.use_files(&before.contents, -1);
+        }
+        let process = Process { start_time, memory, contents, patience, read_at: Instant::now(), again_at: None };
+        self.put(kernel, pid, &process);
+        self.processes.insert(pid, process);
+        Ok(())
+    }
+
+    fn put(&mut self, kernel: &mut Kernel, pid: u32, process: &Process) {
+        let mappings: Vec<Mapping> = process
+            .memory
+            .iter()
+            .zip(&process.contents)
+            .map(|(memory, mapped)| Mapping { start: memory.start, end: memory.end, content: self.content(*mapped) })
+            .collect();
+        if kernel.put_process(pid, &mappings).is_err() {
+            self.refused += 1;
+        }
+    }
+
+    fn content(&self, mapped: Mapped) -> Content {
+        match mapped {
+            Mapped::Anonymous => Content::Anonymous,
+            Mapped::File { file, bias } => {
+                let table = match self.files.get(file).map(|known| known.table) {
+                    Some(TableState::Ready(table)) => Some(table),
+                    _ => None,
+                };
+                Content::File { file, bias, table }
+            }
+        }
+    }
+
+    fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
+        let (offset, path) = match &memory.source {
+            Source::Anonymous => return Mapped::Anonymous,
+            Source::Vdso => (0, "[vdso]"),
+            Source::File { offset, path, .. } => (*offset, path.as_str()),
+        };
+        let (found, elf) = match &memory.source {
+            Source::File { .. } => match open_mapped(pid, memory) {
+                Ok(file) => self.files.identify(file),
+                Err(_) => return Mapped::Anonymous,
+            },
+            _ => match read_vdso(pid, memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
+                Some(elf) => self.files.identify_elf(elf),
+                None => return Mapped::Anonymous,
+            },
+        };
+        let file = match found {
+            Found::NoElf => return Mapped::Anonymous,
+            Found::Known(file) => file,
+            Found::New(file, id) => {
+                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id: Some(id) });
+                file
+            }
+        };
+        self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
+    }
+
+    /// Where in the file's own addresses the memory begins; asks for the file's table where nobody did.
+    fn locate(
+        &mut self,
+        pid: u32,
+        memory: &MappedMemory,
+        file: FileRef,
+        offset: u64,
+        elf: Option<ElfFile>,
+    ) -> Option<Mapped> {
+        let known = self.files.get_mut(file)?;
+        let wanted = matches!(known.table, TableState::Wanted);
+        let elf = match known.address_of(offset, elf.as_ref()) {
+            Some(_) if !wanted => None,
+            _ => elf.or_else(|| ElfFile::open(open_mapped(pid, memory).ok()?).ok()),
+        };
+        let address = known.address_of(offset, elf.as_ref())??;
+        if wanted
+            && let Some(elf) = elf
+            && self.maker.ask(file, elf)
+        {
+            known.table = TableState::Pending;
+        }
+        Some(Mapped::File { file, bias: memory.start.wrapping_sub(address) })
+    }
+
+    fn use_files(&mut self, contents: &[Mapped], by: i32) {
+        for mapped in contents {
+            if let Mapped::File { file, .. } = mapped
+                && let Some(known) = self.files.get_mut(*file)
+            {
+                known.users = known.users.saturating_add_signed(by);
+            }
+        }
+    }
+
+    /// Puts the tables that are finished into the kernel, and tells it of the processes that have those files.
+    fn take_tables(&mut self, kernel: &mut Kernel) {
+        let mut ready = HashSet::new();
+        while let Some((file, table)) = self.maker.next() {
+            let state = match table.map(|table| kernel.put_table(&table)) {
+                Some(Ok(table)) => TableState::Ready(table),
+                Some(Err(_)) => {
+                    self.refused += 1;
+                    TableState::Without
+                }
+                None => TableState::Without,
+            };
+            if let Some(known) = self.files.get_mut(file) {
+                known.table = state;
+                ready.insert(file);
+            }
+        }
+        if ready.is_empty() {
+            return;
+        }
+        let touched: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| {
+                process
+                    .contents
+                    .iter()
+                    .any(|mapped| matches!(mapped, Mapped::File { file, .. } if ready.contains(file)))
+            })
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in touched {
+            if let Some(process) = self.processes.remove(&pid) {
+                self.put(kernel, pid, &process);
+                self.processes.insert(pid, process);
+            }
+        }
+    }
+
+    fn forget(&mut self, kernel: &mut Kernel, pid: u32) {
+        kernel.remove_process(pid);
+        if let Some(process) = self.processes.remove(&pid) {
+            self.use_files(&process.contents, -1);
+        }
+    }
+
+    /// Forgets processes that are gone or others by now, and files that nobody has mapped.
+    fn look_around(&mut self, kernel: &mut Kernel, shared: &Shared) {
+        let gone: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(pid, process)| start_time(**pid).ok() != Some(process.start_time))
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in gone {
+            self.forget(kernel, pid);
+        }
+        for (file, table) in self.files.forget_unused() {
+            if let TableState::Ready(table) = table
+                && kernel.remove_table(table.slot).is_err()
+            {
+                self.refused += 1;
+            }
+            lock(&shared.names).remove(file);
+        }
+    }
+
+    fn count(&self, kernel: &Kernel, shared: &Shared) {
+        let dropped = lock(&shared.traces).dropped();
+        let mut statistics = lock(&shared.statistics);
+        if let Ok(counters) = kernel.counters() {
+            statistics.kernel = counters;
+        }
+        statistics.dropped = dropped;
+        statistics.refused = self.refused;
+        statistics.processes = self.processes.len() as u64;
+        (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);
+        for table in self.files.tables() {
+            match table {
+                TableState::Ready(table) => {
+                    statistics.tables += 1;
+                    statistics.rows += u64::from(table.slot.rows());
+                }
+                TableState::Without => statistics.files_without_table += 1,
+                TableState::Wanted | TableState::Pending => {}
+            }
+        }
+    }
+}
