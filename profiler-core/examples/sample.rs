@@ -40,6 +40,9 @@ fn line(sampler: &Sampler, trace: &Trace) -> String {
     let user = trace.user.iter().rev().map(|frame| name(sampler, frame));
     let kernel = trace.kernel.iter().rev().map(|address| format!("kernel+{address:#x}"));
     let mut names = vec![trace.comm.text()];
+    if trace.stop != Stop::Complete {
+        names.push(format!("[{}]", trace.stop.text()));
+    }
     names.extend(user.chain(kernel));
     names.join(";")
 }

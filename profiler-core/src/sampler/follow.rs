@@ -51,7 +51,8 @@ enum Mapped {
     File { file: FileRef, bias: u64 },
 }
 
-const FIRST_PATIENCE: Duration = Duration::from_millis(500);
+/// A program that begins loads one library after the other.
+const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// Whether processes are still there is asked so often where the kernel does not tell.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
