@@ -1,4 +1,5 @@
-//! Samples one process (or all, for pid 0) for some seconds and prints folded stacks: `sample PID [SECONDS [HZ]]`.
+//! Samples one process (or all, for pid 0) for some seconds and prints folded stacks:
+//! `sample PID [SECONDS [HZ [SECONDS BEFORE]]]`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is what it prints")]
 
@@ -10,18 +11,19 @@ use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let pid: u32 = arguments.next().ok_or("sample PID [SECONDS [HZ]]")?.parse()?;
+    let pid: u32 = arguments.next().ok_or("sample PID [SECONDS [HZ [SECONDS BEFORE]]]")?.parse()?;
     let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let sample_rate = arguments.next().map_or(Ok(97), |text| text.parse())?;
+    let before = arguments.next().map_or(Ok(1), |text| text.parse())?;
     let scope = if pid == 0 { Scope::All } else { Scope::Pids(vec![pid]) };
-    let sampler = Sampler::start(&Settings { sample_rate, scope, kernel_frames: true })?;
+    let sampler = Sampler::start(&Settings { sample_rate, ..Settings::new(scope) })?;
     for shortfall in sampler.shortfalls() {
         eprintln!("{shortfall}");
     }
     eprintln!("verified instructions: {:?}", sampler.verified_instructions());
     // The first stacks of a process come before its tables are made.
-    std::thread::sleep(Duration::from_secs(1));
-    report("in the first second", &sampler.collect());
+    std::thread::sleep(Duration::from_secs(before));
+    report("before", &sampler.collect());
     std::thread::sleep(Duration::from_secs(seconds));
     let traces = sampler.collect();
     let mut folded: BTreeMap<String, u64> = BTreeMap::new();

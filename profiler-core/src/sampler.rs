@@ -5,6 +5,7 @@ mod follow;
 mod tables;
 mod traces;
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,17 @@ pub struct Settings {
     pub scope: Scope,
     /// Whether stacks begin with the kernel's frames.
     pub kernel_frames: bool,
+    /// What unwind tables may take in the kernel, in bytes. Without room for a file's, its frames are found by frame
+    /// pointers.
+    pub table_memory: u64,
+}
+
+impl Settings {
+    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        Self { sample_rate: 19, scope, kernel_frames: true, table_memory: 256 << 20 }
+    }
 }
 
 /// Whose processes are sampled.
@@ -91,6 +103,7 @@ pub struct Sampler {
     shared: Arc<Shared>,
     shortfalls: Vec<Shortfall>,
     verified_instructions: Vec<(String, u32)>,
+    is_listed: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -101,6 +114,8 @@ struct Shared {
     traces: Mutex<Traces>,
     names: Mutex<Names>,
     statistics: Mutex<Statistics>,
+    /// Taken by the thread.
+    pids: Mutex<Option<HashSet<u32>>>,
 }
 
 /// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
@@ -128,7 +143,7 @@ impl Sampler {
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
-        let mut follower = Follower::new(&shortfalls).map_err(StartError::Thread)?;
+        let mut follower = Follower::new(&shortfalls, settings.table_memory).map_err(StartError::Thread)?;
         if let Scope::Pids(pids) = &settings.scope {
             for pid in pids {
                 follower
@@ -143,7 +158,16 @@ impl Sampler {
             .name("sampler".to_owned())
             .spawn(move || run(kernel, follower, &for_thread))
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, shortfalls, verified_instructions, thread: Some(thread) })
+        let is_listed = matches!(settings.scope, Scope::Pids(_));
+        Ok(Self { shared, shortfalls, verified_instructions, is_listed, thread: Some(thread) })
+    }
+
+    /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
+    /// those that stay. Has no effect on a sampler of [`Scope::All`].
+    pub fn set_pids(&self, pids: impl IntoIterator<Item = u32>) {
+        if self.is_listed {
+            *lock(&self.shared.pids) = Some(pids.into_iter().collect());
+        }
     }
 
     /// The stacks since the last call, each with how often it was seen.
@@ -212,6 +236,10 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             if read < BATCH || shared.stop.load(Ordering::Relaxed) {
                 break;
             }
+        }
+        let pids = lock(&shared.pids).take();
+        if let Some(pids) = pids {
+            follower.follow_only(&mut kernel, shared, &pids);
         }
         follower.tick(&mut kernel, shared);
     }

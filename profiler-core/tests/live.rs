@@ -64,6 +64,20 @@ fn a_process_that_comes_later_is_found() {
 }
 
 #[test]
+fn processes_can_be_exchanged() {
+    let (first, second) = (Target::start(&[]), Target::start(&[]));
+    let sampler = start(Scope::Pids(vec![first.pid()]));
+    let _ = settled(&sampler, first.pid());
+    sampler.set_pids([second.pid()]);
+    let stacks = settled(&sampler, second.pid());
+    assert_complete(&stacks, &Names::of(&sampler));
+    // What was left of the first was collected while the second settled.
+    let _ = settled(&sampler, second.pid());
+    wait_for(|| sampler.statistics().processes == 1);
+    assert!(sampler.collect().iter().all(|trace| trace.pid == second.pid()));
+}
+
+#[test]
 fn a_program_that_becomes_another_is_read_anew() {
     let mut target = Target::start_through_exec();
     let sampler = start(Scope::Pids(vec![target.pid()]));
@@ -88,9 +102,8 @@ fn a_process_that_ends_is_forgotten() {
 
 #[test]
 fn what_cannot_be_sampled_is_said_in_one_line() {
-    let refusal = |sample_rate, scope| {
-        Sampler::start(&Settings { sample_rate, scope, kernel_frames: true }).unwrap_err().to_string()
-    };
+    let refusal =
+        |sample_rate, scope| Sampler::start(&Settings { sample_rate, ..Settings::new(scope) }).unwrap_err().to_string();
     assert_eq!(refusal(0, Scope::All), "a sample rate of 0: it must be 1 to 10000");
     // Larger than any pid can be (PID_MAX_LIMIT).
     let absent = refusal(97, Scope::Pids(vec![1 << 30]));
@@ -98,7 +111,7 @@ fn what_cannot_be_sampled_is_said_in_one_line() {
 }
 
 fn start(scope: Scope) -> Sampler {
-    match Sampler::start(&Settings { sample_rate: 499, scope, kernel_frames: true }) {
+    match Sampler::start(&Settings { sample_rate: 499, ..Settings::new(scope) }) {
         Ok(sampler) => sampler,
         Err(error) => panic!("this test needs root and a kernel with BPF: {error}"),
     }

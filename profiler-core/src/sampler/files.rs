@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::kernel::{FileRef, Table};
 use crate::native::elf::{ElfFile, FileId};
@@ -75,8 +76,10 @@ pub(super) struct KnownFile {
     addresses: HashMap<u64, Option<u64>>,
     stamps: Vec<Stamp>,
     id: FileId,
-    /// Processes that have it mapped.
-    pub(super) users: u32,
+    /// Stretches of memory of all processes that hold parts of it.
+    users: u32,
+    /// When the last of them went.
+    unused_since: Option<Instant>,
 }
 
 /// A file that maps its parts at more places than this is no compiler's.
@@ -143,8 +146,14 @@ impl Files {
         self.last = self.last.wrapping_add(1);
         let file = FileRef(self.last);
         self.by_id.insert(id, file);
-        let known =
-            KnownFile { table: TableState::Wanted, addresses: HashMap::new(), stamps: Vec::new(), id, users: 0 };
+        let known = KnownFile {
+            table: TableState::Wanted,
+            addresses: HashMap::new(),
+            stamps: Vec::new(),
+            id,
+            users: 0,
+            unused_since: Some(Instant::now()),
+        };
         self.known.insert(file, known);
         (Found::New(file, id), Some(elf))
     }
@@ -157,13 +166,15 @@ impl Files {
         self.known.get_mut(&file)
     }
 
-    /// Takes out what no process maps any more.
-    pub(super) fn forget_unused(&mut self) -> Vec<(FileRef, TableState)> {
+    /// Takes out what no process has mapped for so long.
+    pub(super) fn forget_unused(&mut self, since: Duration) -> Vec<(FileRef, TableState)> {
+        let now = Instant::now();
         let mut unused = Vec::new();
         let (by_id, by_stamp) = (&mut self.by_id, &mut self.by_stamp);
         self.known.retain(|file, known| {
+            let idle = known.unused_since.is_some_and(|unused| now.duration_since(unused) >= since);
             // What is being made comes back to a file that is there.
-            if known.users > 0 || matches!(known.table, TableState::Pending) {
+            if !idle || matches!(known.table, TableState::Pending) {
                 return true;
             }
             unused.push((*file, known.table));
@@ -176,12 +187,25 @@ impl Files {
         unused
     }
 
+    /// Rows of all tables in the kernel.
+    pub(super) fn rows(&self) -> u64 {
+        self.tables()
+            .map(|table| if let TableState::Ready(table) = table { u64::from(table.slot.rows()) } else { 0 })
+            .sum()
+    }
+
     pub(super) fn tables(&self) -> impl Iterator<Item = &TableState> {
         self.known.values().map(|known| &known.table)
     }
 }
 
 impl KnownFile {
+    /// One more stretch of memory, or one less.
+    pub(super) fn used(&mut self, by: i32) {
+        self.users = self.users.saturating_add_signed(by);
+        self.unused_since = (self.users == 0).then(Instant::now);
+    }
+
     /// The address of the byte at `offset`, without opening the file where it was asked before. The outer none: not
     /// known yet; the inner: there is none.
     pub(super) fn address_of(&mut self, offset: u64, elf: Option<&ElfFile>) -> Option<Option<u64>> {

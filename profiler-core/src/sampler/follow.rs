@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use super::files::{FileInfo, Files, Found, TableState};
 use super::tables::TableMaker;
 use super::{Shared, lock};
-use crate::kernel::{Content, FileRef, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall};
+use crate::kernel::{Content, FileRef, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table};
 use crate::native::elf::ElfFile;
+use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
 
 /// What the kernel tells of a process.
@@ -58,6 +59,8 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// The kernel tells, but its word may be lost.
 const LOOK_AROUND_SELDOM: Duration = Duration::from_secs(60);
+/// Compilers and the like come again; a table of theirs takes seconds to make.
+const KEEP_UNUSED: Duration = Duration::from_secs(600);
 const COUNT_AGAIN: Duration = Duration::from_secs(1);
 /// As many as the kernel's map holds.
 const MAX_PROCESSES: usize = 16_384;
@@ -71,10 +74,13 @@ pub(super) struct Follower {
     looked_around: Instant,
     counted: Instant,
     refused: u64,
+    /// Of all tables together.
+    max_rows: u64,
 }
 
 impl Follower {
-    pub(super) fn new(shortfalls: &[Shortfall]) -> io::Result<Self> {
+    /// The tables in the kernel take no more than `table_memory` bytes.
+    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
@@ -84,6 +90,7 @@ impl Follower {
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
+            max_rows: table_memory / size_of::<u64>() as u64,
         })
     }
 
@@ -112,7 +119,7 @@ impl Follower {
     /// What is due, whatever the kernel tells.
     pub(super) fn tick(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let now = Instant::now();
-        self.take_tables(kernel);
+        self.take_tables(kernel, shared);
         let due: Vec<u32> = self
             .processes
             .iter()
@@ -154,6 +161,19 @@ impl Follower {
         self.put(kernel, pid, &process);
         self.processes.insert(pid, process);
         Ok(())
+    }
+
+    /// Makes these the processes that are unwound. What cannot be read is gone already.
+    pub(super) fn follow_only(&mut self, kernel: &mut Kernel, shared: &Shared, pids: &HashSet<u32>) {
+        let others: Vec<u32> = self.processes.keys().filter(|pid| !pids.contains(pid)).copied().collect();
+        for pid in others {
+            self.forget(kernel, pid);
+        }
+        for pid in pids {
+            if !self.processes.contains_key(pid) {
+                let _ = self.read_process(kernel, shared, *pid);
+            }
+        }
     }
 
     fn put(&mut self, kernel: &mut Kernel, pid: u32, process: &Process) {
@@ -238,23 +258,17 @@ impl Follower {
             if let Mapped::File { file, .. } = mapped
                 && let Some(known) = self.files.get_mut(*file)
             {
-                known.users = known.users.saturating_add_signed(by);
+                known.used(by);
             }
         }
     }
 
     /// Puts the tables that are finished into the kernel, and tells it of the processes that have those files.
-    fn take_tables(&mut self, kernel: &mut Kernel) {
+    fn take_tables(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let mut ready = HashSet::new();
         while let Some((file, table)) = self.maker.next() {
-            let state = match table.map(|table| kernel.put_table(&table)) {
-                Some(Ok(table)) => TableState::Ready(table),
-                Some(Err(_)) => {
-                    self.refused += 1;
-                    TableState::Without
-                }
-                None => TableState::Without,
-            };
+            let state = table.and_then(|table| self.put_table(kernel, shared, &table));
+            let state = state.map_or(TableState::Without, TableState::Ready);
             if let Some(known) = self.files.get_mut(file) {
                 known.table = state;
                 ready.insert(file);
@@ -282,6 +296,31 @@ impl Follower {
         }
     }
 
+    /// None where there is no room for it: its frames are then found by frame pointers.
+    fn put_table(&mut self, kernel: &mut Kernel, shared: &Shared, table: &UnwindTable) -> Option<Table> {
+        let most = self.max_rows.saturating_sub(table.rows.len() as u64);
+        let room_for = |files: &Files| files.rows() <= most;
+        if !room_for(&self.files) {
+            self.forget_files(kernel, shared, Duration::ZERO);
+        }
+        let put = room_for(&self.files).then(|| kernel.put_table(table).ok()).flatten();
+        if put.is_none() {
+            self.refused += 1;
+        }
+        put
+    }
+
+    fn forget_files(&mut self, kernel: &mut Kernel, shared: &Shared, unused_for: Duration) {
+        for (file, table) in self.files.forget_unused(unused_for) {
+            if let TableState::Ready(table) = table
+                && kernel.remove_table(table.slot).is_err()
+            {
+                self.refused += 1;
+            }
+            lock(&shared.names).remove(file);
+        }
+    }
+
     fn forget(&mut self, kernel: &mut Kernel, pid: u32) {
         kernel.remove_process(pid);
         if let Some(process) = self.processes.remove(&pid) {
@@ -300,14 +339,7 @@ impl Follower {
         for pid in gone {
             self.forget(kernel, pid);
         }
-        for (file, table) in self.files.forget_unused() {
-            if let TableState::Ready(table) = table
-                && kernel.remove_table(table.slot).is_err()
-            {
-                self.refused += 1;
-            }
-            lock(&shared.names).remove(file);
-        }
+        self.forget_files(kernel, shared, KEEP_UNUSED);
     }
 
     fn count(&self, kernel: &Kernel, shared: &Shared) {
