@@ -233,6 +233,7 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             for event in events.drain(..) {
                 follower.handle(&mut kernel, shared, event);
             }
+            lock(&shared.traces).settle(|pid, address| follower.place(pid, address));
             if read < BATCH || shared.stop.load(Ordering::Relaxed) {
                 break;
             }

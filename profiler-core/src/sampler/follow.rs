@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::files::{FileInfo, Files, Found, TableState};
 use super::tables::TableMaker;
 use super::{Shared, lock};
-use crate::kernel::{Content, FileRef, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table};
+use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table};
 use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
@@ -113,6 +113,17 @@ impl Follower {
                     process.again_at = Some(process.read_at + process.patience);
                 }
             }
+        }
+    }
+
+    /// What a process has at an address.
+    pub(super) fn place(&self, pid: u32, address: u64) -> Option<(FrameKind, FileRef, u64)> {
+        let process = self.processes.get(&pid)?;
+        let place = process.memory.partition_point(|memory| memory.end <= address);
+        process.memory.get(place).filter(|memory| memory.start <= address)?;
+        match *process.contents.get(place)? {
+            Mapped::Anonymous => Some((FrameKind::Anonymous, FileRef(0), address)),
+            Mapped::File { file, bias } => Some((FrameKind::Native, file, address.wrapping_sub(bias))),
         }
     }
 

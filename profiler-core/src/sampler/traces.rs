@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::{Equivalent, IndexMap};
 
-use crate::kernel::{Frame, Record, Sample, Stop};
+use crate::kernel::{FileRef, Frame, FrameKind, Record, Sample, Stop};
 
 /// The name of a thread, up to 15 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub(super) struct Traces {
     counts: IndexMap<Key, u64, rapidhash::fast::RandomState>,
     frames: usize,
     dropped: u64,
+    /// Stacks with addresses outside of the mappings that were known; no more than are read at once.
+    unmapped: Vec<Key>,
     // Kept from one sample to the next for their memory.
     kernel: Vec<u64>,
     user: Vec<Frame>,
@@ -59,7 +61,29 @@ impl Traces {
         self.kernel.extend(sample.kernel_frames());
         self.user.clear();
         self.user.extend(sample.user_frames());
-        let view = View::new(sample, &self.kernel, &self.user);
+        if self.user.iter().any(|frame| frame.kind == FrameKind::Unmapped) {
+            self.unmapped.push(View::new(sample, &self.kernel, &self.user).to_key());
+            return;
+        }
+        self.count(sample.pid, sample.tid, Comm(sample.comm), sample.stop);
+    }
+
+    /// Counts the samples that were met before anything was known of their process.
+    pub(super) fn settle(&mut self, place: impl Fn(u32, u64) -> Option<(FrameKind, FileRef, u64)>) {
+        for Key { pid, tid, comm, stop, kernel, user } in std::mem::take(&mut self.unmapped) {
+            (self.kernel, self.user) = (kernel.into_vec(), user.into_vec());
+            for frame in self.user.iter_mut().filter(|frame| frame.kind == FrameKind::Unmapped) {
+                if let Some(found) = place(pid, frame.address) {
+                    (frame.kind, frame.file, frame.address) = found;
+                }
+            }
+            self.count(pid, tid, comm, stop);
+        }
+    }
+
+    /// Counts the stack in `kernel` and `user`.
+    fn count(&mut self, pid: u32, tid: u32, comm: Comm, stop: Stop) {
+        let view = View { pid, tid, comm, stop, kernel: &self.kernel, user: &self.user };
         if let Some(count) = self.counts.get_mut(&view) {
             *count += 1;
             return;
@@ -71,14 +95,7 @@ impl Traces {
             return;
         }
         self.frames += frames;
-        let key = Key {
-            pid: view.pid,
-            tid: view.tid,
-            comm: view.comm,
-            stop: view.stop,
-            kernel: self.kernel.as_slice().into(),
-            user: self.user.as_slice().into(),
-        };
+        let key = view.to_key();
         self.counts.insert(key, 1);
     }
 
@@ -127,6 +144,11 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn new(sample: &Sample<'_>, kernel: &'a [u64], user: &'a [Frame]) -> Self {
         Self { pid: sample.pid, tid: sample.tid, comm: Comm(sample.comm), stop: sample.stop, kernel, user }
+    }
+
+    fn to_key(&self) -> Key {
+        let Self { pid, tid, comm, stop, kernel, user } = *self;
+        Key { pid, tid, comm, stop, kernel: kernel.into(), user: user.into() }
     }
 }
 
