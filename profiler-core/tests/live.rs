@@ -10,8 +10,8 @@ mod live {
 use std::time::{Duration, Instant};
 
 use live::names::Names;
-use live::program::Target;
-use profiler_core::kernel::Stop;
+use live::program::{Target, library};
+use profiler_core::kernel::{FrameKind, Stop};
 use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
 
 /// With fewer samples the shares would be off by chance.
@@ -53,6 +53,45 @@ fn a_signal_handlers_stack_goes_on_where_the_signal_came() {
     let in_handler = stacks.iter().map(functions).find(|names| names.iter().any(|name| name == "on_signal")).unwrap();
     let handler = in_handler.iter().position(|name| name == "on_signal").unwrap();
     assert!(in_handler[handler..].iter().any(|name| name == "main"), "{in_handler:?}");
+}
+
+#[test]
+fn code_that_a_program_wrote_is_marked_and_left_by_its_frame_pointer() {
+    let target = Target::start(&["written"]);
+    let sampler = start(Scope::Pids(vec![target.pid()]));
+    let stacks = settled(&sampler, target.pid());
+    let names = Names::of(&sampler);
+    assert_complete(&stacks, &names);
+    for trace in &stacks {
+        let written = trace.user.iter().position(|frame| frame.kind == FrameKind::Anonymous);
+        let written = written.unwrap_or_else(|| panic!("a stack without the written code: {trace:?}"));
+        assert!(trace.user[written + 1].by_pointer && trace.user[written + 1].kind == FrameKind::Native, "{trace:?}");
+        assert!(trace.user[..=written].iter().all(|frame| !frame.by_pointer), "{trace:?}");
+    }
+}
+
+#[test]
+fn thousands_of_mappings_are_searched() {
+    let target = Target::start(&["mappings"]);
+    let maps = || std::fs::read_to_string(format!("/proc/{}/maps", target.pid())).unwrap();
+    wait_for(|| maps().lines().filter(|line| line.contains("r-xp")).count() > 2048);
+    let sampler = start(Scope::Pids(vec![target.pid()]));
+    assert_complete(&settled(&sampler, target.pid()), &Names::of(&sampler));
+}
+
+#[test]
+fn a_library_that_is_opened_late_is_noticed() {
+    let target = Target::start(&["library", library().to_str().unwrap()]);
+    let sampler = start(Scope::Pids(vec![target.pid()]));
+    assert_complete(&settled(&sampler, target.pid()), &Names::of(&sampler));
+    target.permit();
+    let names = Names::of(&sampler);
+    let complete = |trace: &Trace| {
+        let root = trace.user.last().map(|frame| names.of_frame(frame));
+        names.of_frame(&trace.user[0]) == "late_work" && root.as_deref() == Some("_start")
+    };
+    wait_for(|| sampler.collect().iter().any(complete));
+    wait_for(|| sampler.statistics().kernel.stale > 0);
 }
 
 #[test]

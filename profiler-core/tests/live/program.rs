@@ -31,6 +31,12 @@ impl Target {
         self.gate.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
+    /// Lets it open the library.
+    pub(crate) fn permit(&self) {
+        let status = Command::new("kill").args(["-USR2", &self.pid().to_string()]).status().unwrap();
+        assert!(status.success(), "kill: {status}");
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -43,18 +49,29 @@ impl Drop for Target {
     }
 }
 
-/// Optimised, without frame pointers.
+/// The library that the program opens when it is told to.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| compile("live-library.so", &["-DLIBRARY", "-shared", "-fPIC"]))
+}
+
 fn compiled() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-target");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/target.c");
-        let status = Command::new("cc")
-            .args(["-O2", "-fomit-frame-pointer", "-o"])
-            .args([&program, &source])
-            .status()
-            .unwrap_or_else(|error| panic!("this test needs a C compiler, cc: {error}"));
-        assert!(status.success(), "cc: {status}");
-        program
-    })
+    PROGRAM.get_or_init(|| compile("live-target", &[]))
+}
+
+/// Optimised, without frame pointers.
+fn compile(name: &str, flags: &[&str]) -> PathBuf {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/target.c");
+    let status = Command::new("cc")
+        .args(["-O2", "-fomit-frame-pointer", "-Wall", "-Werror"])
+        .args(flags)
+        .arg("-o")
+        .args([&output, &source])
+        .arg("-ldl")
+        .status()
+        .unwrap_or_else(|error| panic!("this test needs a C compiler, cc: {error}"));
+    assert!(status.success(), "cc: {status}");
+    output
 }
