@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use counters::Counters;
 pub use error::{FillError, LoadError};
-pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot};
+pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot, Unwinder};
 pub use probe::Shortfall;
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
 
 mod live {
+    mod by_hand;
     pub(crate) mod names;
     pub(crate) mod program;
 }

@@ -32,6 +32,18 @@ pub struct Mapping {
     pub end: u64,
     /// What is in it.
     pub content: Content,
+    /// Who walks up from it.
+    pub unwinder: Unwinder,
+}
+
+/// A program that knows the frames of some code, by its number in the kernel. One that is not loaded leaves them to
+/// [`Unwinder::NATIVE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Unwinder(pub u16);
+
+impl Unwinder {
+    /// Machine code: by tables, or frame pointers.
+    pub const NATIVE: Self = Self(0);
 }
 
 /// What executable memory holds.
@@ -62,12 +74,14 @@ pub struct Table {
 impl Mapping {
     /// `struct mapping`.
     pub(super) fn words(&self) -> [u64; MAPPING_WORDS] {
+        let unwinder = u64::from(self.unwinder.0) << 32;
         match &self.content {
-            Content::Anonymous => [self.start, self.end, 0, 0, 0, MAPPING_ANONYMOUS << 48],
+            Content::Anonymous => [self.start, self.end, 0, 0, 0, MAPPING_ANONYMOUS << 48 | unwinder],
             Content::File { file, bias, table } => {
                 let (slot, rows, base) =
                     table.as_ref().map_or((0, 0, 0), |table| (table.slot.slot, table.slot.rows, table.base));
-                [self.start, self.end, *bias, base, u64::from(file.0) | u64::from(slot) << 32, u64::from(rows)]
+                let numbers = u64::from(file.0) | u64::from(slot) << 32;
+                [self.start, self.end, *bias, base, numbers, u64::from(rows) | unwinder]
             }
         }
     }
@@ -177,8 +191,9 @@ mod tests {
     fn a_mapping_is_laid_out_as_the_kernel_reads_it() {
         let table = Table { slot: TableSlot { slot: 5, rows: 7 }, base: 0x1000 };
         let file = Content::File { file: FileRef(3), bias: 0x4000, table: Some(table) };
-        assert_eq!(Mapping { start: 1, end: 2, content: file }.words(), [1, 2, 0x4000, 0x1000, 3 | 5 << 32, 7],);
-        let anonymous = Mapping { start: 1, end: 2, content: Content::Anonymous };
+        let mapping = Mapping { start: 1, end: 2, content: file, unwinder: Unwinder(9) };
+        assert_eq!(mapping.words(), [1, 2, 0x4000, 0x1000, 3 | 5 << 32, 7 | 9 << 32]);
+        let anonymous = Mapping { content: Content::Anonymous, unwinder: Unwinder::NATIVE, ..mapping };
         assert_eq!(anonymous.words(), [1, 2, 0, 0, 0, 1 << 48]);
     }
 }

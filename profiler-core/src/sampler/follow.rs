@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::files::{FileInfo, Files, Found, TableState};
 use super::tables::TableMaker;
 use super::{Shared, lock};
-use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table};
+use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
 use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
@@ -192,7 +192,12 @@ impl Follower {
             .memory
             .iter()
             .zip(&process.contents)
-            .map(|(memory, mapped)| Mapping { start: memory.start, end: memory.end, content: self.content(*mapped) })
+            .map(|(memory, mapped)| Mapping {
+                start: memory.start,
+                end: memory.end,
+                content: self.content(*mapped),
+                unwinder: Unwinder::NATIVE,
+            })
             .collect();
         if kernel.put_process(pid, &mappings).is_err() {
             self.refused += 1;
