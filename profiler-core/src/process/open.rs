@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
-use super::{MappedMemory, Source};
+use super::{MappedMemory, Source, executable_memory};
 
 /// Why the file behind some memory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,21 +63,23 @@ pub fn open_mapped(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// The bytes of the kernel's own library, as a process has it.
+/// The bytes of the kernel's own library in a process. They are read in this one: all processes have the same, and not
+/// all may be read.
 ///
 /// # Errors
-/// The process is gone or may not be looked at, or this is no vDSO.
-pub fn read_vdso(pid: u32, memory: &MappedMemory) -> Result<Vec<u8>, OpenError> {
+/// This is no vDSO, or one of another kind than this process has (32 bits).
+pub fn read_vdso(memory: &MappedMemory) -> Result<Vec<u8>, OpenError> {
     /// Two or three pages, of which the largest has 64 KiB.
     const LARGEST: u64 = 1 << 18;
     let failed = |error: io::Error| OpenError::System { path: "[vdso]".to_owned(), error };
-    let size = memory.end.saturating_sub(memory.start);
-    if memory.source != Source::Vdso || size > LARGEST {
+    let of_this = executable_memory(std::process::id()).map_err(failed)?;
+    let own = of_this.iter().find(|own| own.source == Source::Vdso).ok_or(OpenError::NoFile)?;
+    let size = own.end.saturating_sub(own.start);
+    if memory.source != Source::Vdso || size > LARGEST || size != memory.end.saturating_sub(memory.start) {
         return Err(OpenError::NoFile);
     }
     let mut bytes = vec![0; usize::try_from(size).map_err(|_| OpenError::NoFile)?];
-    let mem = File::open(format!("/proc/{pid}/mem")).map_err(failed)?;
-    mem.read_exact_at(&mut bytes, memory.start).map_err(failed)?;
+    File::open("/proc/self/mem").and_then(|memory| memory.read_exact_at(&mut bytes, own.start)).map_err(failed)?;
     Ok(bytes)
 }
 
@@ -86,7 +88,6 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::process::executable_memory;
 
     #[test]
     fn ones_own_files_are_elf_files_and_so_is_the_vdso() {
@@ -97,7 +98,7 @@ mod tests {
             let mut magic = [0; 4];
             match memory.source {
                 Source::Anonymous => continue,
-                Source::Vdso => magic.copy_from_slice(&read_vdso(pid, &memory).unwrap()[..4]),
+                Source::Vdso => magic.copy_from_slice(&read_vdso(&memory).unwrap()[..4]),
                 Source::File { .. } => open_mapped(pid, &memory).unwrap().read_exact(&mut magic).unwrap(),
             }
             assert_eq!(&magic, b"\x7fELF", "{memory:?}");

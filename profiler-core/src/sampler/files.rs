@@ -69,13 +69,24 @@ pub(super) enum TableState {
     Ready(Table),
 }
 
+/// What tells files apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Identity {
+    Content(FileId),
+    /// Of one that cannot be opened, what the process' maps say.
+    Unread {
+        device: (u32, u32),
+        inode: u64,
+    },
+}
+
 #[derive(Debug)]
 pub(super) struct KnownFile {
     pub(super) table: TableState,
     /// The addresses of the places at which mappings begin.
     addresses: HashMap<u64, Option<u64>>,
     stamps: Vec<Stamp>,
-    id: FileId,
+    identity: Identity,
     /// Stretches of memory of all processes that hold parts of it.
     users: u32,
     /// When the last of them went.
@@ -90,7 +101,7 @@ const MAX_STAMPS: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Files {
     known: HashMap<FileRef, KnownFile>,
-    by_id: HashMap<FileId, FileRef>,
+    by_identity: HashMap<Identity, FileRef>,
     /// None: no ELF file.
     by_stamp: HashMap<Stamp, Option<FileRef>>,
     last: u32,
@@ -103,8 +114,11 @@ pub(super) enum Found {
     /// Known before.
     Known(FileRef),
     /// Seen for the first time.
-    New(FileRef, FileId),
+    New(FileRef),
 }
+
+/// Files that are known at once; what comes beyond is shown as addresses in memory.
+const MAX_FILES: usize = 65_536;
 
 /// Stamps of files that are no ELF files: forgotten all at once when there are so many.
 const MAX_STRANGERS: usize = 65_536;
@@ -127,7 +141,7 @@ impl Files {
             return (Found::NoElf, None);
         };
         let (found, elf) = self.identify_elf(elf);
-        if let Found::Known(file) | Found::New(file, _) = found
+        if let Found::Known(file) | Found::New(file) = found
             && let Some(known) = self.known.get_mut(&file)
             && known.stamps.len() < MAX_STAMPS
         {
@@ -139,23 +153,35 @@ impl Files {
 
     /// The same of what is open already.
     pub(super) fn identify_elf(&mut self, elf: ElfFile) -> (Found, Option<ElfFile>) {
-        let id = elf.id();
-        if let Some(file) = self.by_id.get(&id) {
-            return (Found::Known(*file), Some(elf));
+        let found = self.know(Identity::Content(elf.id()), TableState::Wanted);
+        (found, Some(elf))
+    }
+
+    /// A file that cannot be opened.
+    pub(super) fn identify_unread(&mut self, device: (u32, u32), inode: u64) -> Found {
+        self.know(Identity::Unread { device, inode }, TableState::Without)
+    }
+
+    fn know(&mut self, identity: Identity, table: TableState) -> Found {
+        if let Some(file) = self.by_identity.get(&identity) {
+            return Found::Known(*file);
+        }
+        if self.known.len() >= MAX_FILES {
+            return Found::NoElf;
         }
         self.last = self.last.wrapping_add(1);
         let file = FileRef(self.last);
-        self.by_id.insert(id, file);
+        self.by_identity.insert(identity, file);
         let known = KnownFile {
-            table: TableState::Wanted,
+            table,
             addresses: HashMap::new(),
             stamps: Vec::new(),
-            id,
+            identity,
             users: 0,
             unused_since: Some(Instant::now()),
         };
         self.known.insert(file, known);
-        (Found::New(file, id), Some(elf))
+        Found::New(file)
     }
 
     pub(super) fn get(&self, file: FileRef) -> Option<&KnownFile> {
@@ -170,7 +196,7 @@ impl Files {
     pub(super) fn forget_unused(&mut self, since: Duration) -> Vec<(FileRef, TableState)> {
         let now = Instant::now();
         let mut unused = Vec::new();
-        let (by_id, by_stamp) = (&mut self.by_id, &mut self.by_stamp);
+        let (by_identity, by_stamp) = (&mut self.by_identity, &mut self.by_stamp);
         self.known.retain(|file, known| {
             let idle = known.unused_since.is_some_and(|unused| now.duration_since(unused) >= since);
             // What is being made comes back to a file that is there.
@@ -178,7 +204,7 @@ impl Files {
                 return true;
             }
             unused.push((*file, known.table));
-            by_id.remove(&known.id);
+            by_identity.remove(&known.identity);
             for stamp in &known.stamps {
                 by_stamp.remove(stamp);
             }
@@ -204,6 +230,14 @@ impl KnownFile {
     pub(super) fn used(&mut self, by: i32) {
         self.users = self.users.saturating_add_signed(by);
         self.unused_since = (self.users == 0).then(Instant::now);
+    }
+
+    /// Its content's. None of one that cannot be opened.
+    pub(super) fn id(&self) -> Option<FileId> {
+        match self.identity {
+            Identity::Content(id) => Some(id),
+            Identity::Unread { .. } => None,
+        }
     }
 
     /// The address of the byte at `offset`, without opening the file where it was asked before. The outer none: not

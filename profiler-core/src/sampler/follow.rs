@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::files::{FileInfo, Files, Found, TableState};
+use super::files::{FileInfo, Files, Found, KnownFile, TableState};
 use super::tables::TableMaker;
 use super::{Shared, lock};
 use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
@@ -218,29 +218,28 @@ impl Follower {
     }
 
     fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
-        let (offset, path) = match &memory.source {
-            Source::Anonymous => return Mapped::Anonymous,
-            Source::Vdso => (0, "[vdso]"),
-            Source::File { offset, path, .. } => (*offset, path.as_str()),
-        };
         let (found, elf) = match &memory.source {
-            Source::File { .. } => match open_mapped(pid, memory) {
-                Ok(file) => self.files.identify(file),
-                Err(_) => return Mapped::Anonymous,
-            },
-            _ => match read_vdso(pid, memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
+            Source::Anonymous => (Found::NoElf, None),
+            Source::Vdso => match read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
                 Some(elf) => self.files.identify_elf(elf),
-                None => return Mapped::Anonymous,
+                None => (self.files.identify_unread((0, 0), 0), None),
+            },
+            Source::File { device, inode, .. } => match open_mapped(pid, memory) {
+                Ok(file) => self.files.identify(file),
+                Err(_) => (self.files.identify_unread(*device, *inode), None),
             },
         };
         let file = match found {
             Found::NoElf => return Mapped::Anonymous,
             Found::Known(file) => file,
-            Found::New(file, id) => {
-                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id: Some(id) });
+            Found::New(file) => {
+                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
+                let id = self.files.get(file).and_then(KnownFile::id);
+                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
                 file
             }
         };
+        let offset = if let Source::File { offset, .. } = memory.source { offset } else { 0 };
         self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
     }
 
@@ -254,6 +253,9 @@ impl Follower {
         elf: Option<ElfFile>,
     ) -> Option<Mapped> {
         let known = self.files.get_mut(file)?;
+        if known.id().is_none() {
+            return Some(Mapped::File { file, bias: memory.start.wrapping_sub(offset) });
+        }
         let wanted = matches!(known.table, TableState::Wanted);
         let elf = match known.address_of(offset, elf.as_ref()) {
             Some(_) if !wanted => None,
