@@ -77,6 +77,17 @@ fn code_that_a_program_wrote_is_marked_and_left_by_its_frame_pointer() {
 }
 
 #[test]
+fn the_kernels_own_library_is_unwound() {
+    let target = Target::start(&["clock"]);
+    let sampler = start(Scope::Pids(vec![target.pid()]));
+    let names = Names::of(&sampler);
+    let in_vdso = |trace: &Trace| names.of_frame(&trace.user[0]).starts_with("[vdso]");
+    let rooted = |trace: &Trace| trace.user.last().is_some_and(|frame| names.of_frame(frame) == "_start");
+    let stacks = settled_when(&sampler, target.pid(), |trace| in_vdso(trace) && rooted(trace));
+    assert_complete(&stacks, &names);
+}
+
+#[test]
 fn thousands_of_mappings_are_searched() {
     let target = Target::start(&["mappings"]);
     let maps = || std::fs::read_to_string(format!("/proc/{}/maps", target.pid())).unwrap();
@@ -164,10 +175,13 @@ fn start(scope: Scope) -> Sampler {
 
 /// Stacks of a process from the time on when its unwind tables are there.
 fn settled(sampler: &Sampler, pid: u32) -> Vec<Trace> {
+    // The way leads through libc, or it was luck.
+    settled_when(sampler, pid, |trace| trace.stop == Stop::Complete && trace.user.len() > 40)
+}
+
+fn settled_when(sampler: &Sampler, pid: u32, is_settled: impl Fn(&Trace) -> bool) -> Vec<Trace> {
     let of_process = |traces: Vec<Trace>| traces.into_iter().filter(|trace| trace.pid == pid).collect::<Vec<_>>();
-    // A row leads through libc, or it was luck.
-    let through_libc = |trace: &Trace| trace.stop == Stop::Complete && trace.user.len() > 40;
-    wait_for(|| of_process(sampler.collect()).iter().any(through_libc));
+    wait_for(|| of_process(sampler.collect()).iter().any(&is_settled));
     let mut stacks = Vec::new();
     wait_for(|| {
         stacks.extend(of_process(sampler.collect()));

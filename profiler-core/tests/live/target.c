@@ -3,6 +3,7 @@
 //   signal         the work is done in a handler
 //   written        it is called by code that the program wrote into memory
 //   mappings       before it, 2,048 stretches of executable memory are made that are no neighbours
+//   clock          nothing but asking for the time, which is done in the vDSO
 //   library PATH   after SIGUSR2 the work is done in a library, opened then
 // Compiled with -DLIBRARY this is the library.
 #define _GNU_SOURCE
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEPTH 40
@@ -95,6 +97,15 @@ static void make_mappings(void)
 		mmap(room + 8192UL * i, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file, 0);
 }
 
+static void ask_for_the_time(void)
+{
+	struct timespec now;
+	for (;;) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		sink += now.tv_nsec;
+	}
+}
+
 static volatile int may_open;
 static void on_permission(int number)
 {
@@ -120,6 +131,8 @@ int main(int count, char **arguments)
 	signal(SIGUSR1, on_signal);
 	if (!strcmp(what, "written"))
 		work_through_written_code();
+	if (!strcmp(what, "clock"))
+		ask_for_the_time();
 	if (!strcmp(what, "library"))
 		work_in_library(arguments[2]);
 	if (!strcmp(what, "mappings"))
