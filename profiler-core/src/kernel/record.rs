@@ -120,3 +120,51 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     *bytes = rest;
     Some(*head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [SAMPLE, 10, 11] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(2u16.to_le_bytes());
+        bytes.extend(6u64.to_le_bytes());
+        bytes.extend(77u64.to_le_bytes());
+        bytes.extend(88u64.to_le_bytes());
+        bytes.extend(*b"name\0\0\0\0\0\0\0\0\0\0\0\0");
+        bytes.extend(0xffff_u64.to_le_bytes());
+        for (address, file, kind) in [(0x10_u64, 3_u32, 0_u32), (0x20, 0, 1 | CALLER | BY_POINTER)] {
+            bytes.extend(address.to_le_bytes());
+            bytes.extend(file.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_sample_is_read_as_the_kernel_lays_it_out() {
+        let bytes = sample();
+        let Some(Record::Sample(sample)) = Record::parse(&bytes) else { panic!("no sample") };
+        assert_eq!((sample.pid, sample.tid, sample.cgroup, sample.time), (10, 11, 77, 88));
+        assert_eq!((sample.stop, &sample.comm[..5]), (Stop::Unreadable, &b"name\0"[..]));
+        assert_eq!(sample.kernel_frames().collect::<Vec<_>>(), [0xffff]);
+        let inner =
+            Frame { address: 0x10, file: FileRef(3), kind: FrameKind::Native, caller: false, by_pointer: false };
+        let outer =
+            Frame { address: 0x20, file: FileRef(0), kind: FrameKind::Anonymous, caller: true, by_pointer: true };
+        assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer]);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_record() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            assert_eq!(Record::parse(&bytes[..length]), None, "{length} bytes");
+        }
+        assert_eq!(Record::parse(&[99; 64]), None);
+    }
+}
