@@ -99,6 +99,20 @@ fn a_call_without_arguments_gets_no_comma() {
     assert_format("a = f( // c\n)\n", "a = f( // c\n)\n");
 }
 
+/// Where the reference takes two runs to get there, as with a comment that touches the word before it, this takes one.
+#[test]
+fn a_comment_before_what_binds_words_is_written_behind_it() {
+    for comment in ["/**/", " /**/ "] {
+        let of = |source: &str| source.replace("/**/", comment);
+        assert_format(&of("x/**/= y\n"), "x = /**/ y\n");
+        assert_format(&of("x = a/**/.b\n"), "x = a. /**/ b\n");
+        assert_format(&of("x = [1/**/,2]\n"), "x = [1, /**/ 2]\n");
+        assert_format(&of("x = f(1/**/,2)\n"), "x = f(1, /**/ 2)\n");
+        assert_format(&of("x = {a/**/=1/**/,b=2}\n"), "x = {a = /**/ 1, /**/ b = 2}\n");
+        assert_format(&of("x = [\n1/**/,\n]\n"), "x = [\n\t1, /**/\n]\n");
+    }
+}
+
 #[test]
 fn a_comment_behind_a_dot_does_not_swallow_the_name() {
     assert_format("a = b. // c\nd - e\n", "a = b. // c\nd - e\n");

@@ -18,8 +18,9 @@ use flamegate::filters::{Builtin, ConfiguredFilter, FilterHost, FilterSettings, 
 use flamegate::telemetry::metrics::ComponentLabels;
 use profiler_core::labels::Labels;
 
-use crate::filters::{fastest, label_set};
+use crate::filters::label_set;
 use crate::memory::resident;
+use crate::timing::measure;
 
 /// Flags of `enrich`.
 #[derive(Debug, Args)]
@@ -171,9 +172,10 @@ fn verdicts(count: usize, rounds: u32) -> anyhow::Result<()> {
             ensure!(verdict == natively(&native, copied, set)?, "the sandbox and the native map differ on {set}");
             cache.insert(set.clone(), verdict);
         }
-        let by_native = fastest(rounds, &sets, |set| natively(&native, copied, set).is_ok());
-        let by_hit = fastest(rounds, &sets, |set| cache.find(set).is_some());
-        let by_miss = fastest(rounds, &sets, |set| sandboxed.apply(set).is_ok());
+        let same = || sets.iter().collect();
+        let by_native = measure(rounds, same, |set| natively(&native, copied, set).is_ok())?.fastest;
+        let by_hit = measure(rounds, same, |set| cache.find(set).is_some())?.fastest;
+        let by_miss = measure(rounds, same, |set| sandboxed.apply(set).is_ok())?.fastest;
         let what = if copied.is_empty() {
             "all 12 labels copied".to_owned()
         } else {

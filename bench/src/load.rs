@@ -3,6 +3,7 @@
 mod configuration;
 mod connection;
 mod generator;
+pub(crate) mod neighbours;
 mod payload;
 pub(crate) mod pprof;
 mod process_group;
@@ -10,7 +11,7 @@ mod program;
 mod report;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// Measures the sink with nothing before it too: the most that the load can reach
     #[arg(long)]
     direct: bool,
+    /// Measures, in place of all others, Flamegate with so many filters in a row; the first number is the yardstick
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = value_parser!(u8).range(0..=100))]
+    filters: Vec<u8>,
     /// Flamegate's binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
     flamegate: Option<PathBuf>,
@@ -85,7 +89,11 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
         .flat_map(|mode| arguments.connections.iter().map(|connections| (*mode, usize::from(*connections))))
         .collect();
     let duration = Duration::from_secs(arguments.seconds);
-    let mut report = Report::new(names, loads.clone());
+    let yardstick = match programs.iter().find(|program| matches!(program, Program::Filters { .. })) {
+        Some(fewest) => fewest.name(),
+        None => program::BARE,
+    };
+    let mut report = Report::new(names, yardstick, loads.clone());
     for round in 1..=arguments.rounds {
         for (load, (mode, connections)) in loads.iter().enumerate() {
             for (position, program) in programs.iter().enumerate() {
@@ -106,17 +114,19 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
 }
 
 fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
-    let binary = match &arguments.flamegate {
-        Some(binary) => binary.clone(),
-        None => env::current_exe().context("cannot find this program's own file")?.with_file_name("flamegate"),
+    let binary = binary(arguments.flamegate.as_deref())?;
+    let mut programs = if arguments.filters.is_empty() {
+        vec![Program::Bare, Program::Flamegate { binary }, Program::Nginx]
+    } else {
+        let rows = arguments.filters.iter().map(|count| usize::from(*count));
+        rows.map(|count| Program::Filters { binary: binary.clone(), count, name: format!("{count}-filters") }).collect()
     };
-    let mut programs = vec![Program::Bare, Program::Flamegate { binary }, Program::Nginx];
     programs.extend(arguments.against.iter().cloned().map(Program::Against));
 
     let names: Vec<String> = programs.iter().map(|program| program.name().to_owned()).collect();
     if let Some(repeated) = names.iter().enumerate().find_map(|(i, name)| names.iter().skip(i + 1).find(|n| *n == name))
     {
-        bail!("--against names `{repeated}` twice");
+        bail!("`{repeated}` is named twice");
     }
     if let Some(unknown) = arguments.only.iter().find(|name| !names.contains(name)) {
         bail!("--only {unknown}: there is {} and no other program", names.join(", "));
@@ -126,7 +136,7 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
         programs.insert(0, Program::Direct);
     }
     if let Some(binary) = programs.iter().find_map(|program| match program {
-        Program::Flamegate { binary } if !binary.is_file() => Some(binary),
+        Program::Flamegate { binary } | Program::Filters { binary, .. } if !binary.is_file() => Some(binary),
         _ => None,
     }) {
         bail!(
@@ -135,6 +145,14 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
         );
     }
     Ok(programs)
+}
+
+/// The one that was named, or that beside this program.
+fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(binary) => Ok(binary.to_owned()),
+        None => Ok(env::current_exe().context("cannot find this program's own file")?.with_file_name("flamegate")),
+    }
 }
 
 /// Every measurement has a program and a sink of its own: peaks and caches do not pass from one to the next.

@@ -1,7 +1,7 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
+//! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
+//! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
 mod config;
@@ -11,8 +11,10 @@ mod forward;
 mod guests;
 mod load;
 mod memory;
+mod profiles;
 mod samples;
 mod sink;
+mod timing;
 
 use clap::Parser;
 
@@ -26,6 +28,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 enum Command {
     /// Loads each program in turn and prints its throughput, latency, CPU time and memory
     Load(load::Arguments),
+    /// Measures the latency of one pipeline while the filter of another one misbehaves
+    Neighbours(load::neighbours::Arguments),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
     /// Holds very many targets, and looks them up
@@ -34,6 +38,8 @@ enum Command {
     Guests(guests::Arguments),
     /// Changes what is inside a profile
     Samples(samples::Arguments),
+    /// Hides functions of a profile by a filter, and the same without a sandbox
+    Profiles(profiles::Arguments),
     /// Reads a configuration of thousands of components
     Config(config::Flags),
     /// Takes profiles and answers at once
@@ -45,10 +51,12 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
+        Command::Neighbours(arguments) => load::neighbours::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Samples(arguments) => samples::run(&arguments),
+        Command::Profiles(arguments) => profiles::run(&arguments),
         Command::Config(flags) => config::run(&flags),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Forward(arguments) => forward::run(arguments),

@@ -42,6 +42,7 @@ pub use generation::{Generation, Remember};
 pub use host::{FilterHost, Module};
 pub use instance::Described;
 pub use profile::MAX_PROFILE;
+pub(crate) use profile::function_name;
 pub use tables::{MAX_ROWS, Rows, TableError, Tables};
 pub use trial::{GuestFunction, Trial, TrialError, TrialSettings, Tried};
 pub use verdict::{AnswerError, Verdict};

@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use flamegate::filters::cases::{self, Limits};
 use flamegate::filters::{
     Capability, ConfiguredFilter, FilterError, FilterHost, FilterSettings, MAX_PROFILE, Module, Verdict, World,
 };
@@ -193,18 +195,14 @@ fn long_tables_are_handed_over_in_parts() {
 
 #[test]
 fn names_are_redacted() {
-    let redact = configured(&REDACT, "# theirs\nsecret.\n");
-    let (verdict, edited) =
-        redact.apply_to_profile(&labels(), &Bytes::from(profile().encode_to_vec()), Share::unbounded()).unwrap();
-    assert_eq!(verdict, Verdict::Unchanged);
-    let samples = [
-        "[redacted];main 7/1 thread=a bytes=5B",
-        "main 3/1 thread=b",
-        "[redacted];main 2/2",
-        "0x3000 4/4 thread=a thread=c",
-    ];
-    let gone = ["secret", "pay.go"].map(str::to_owned).to_vec();
-    After::Profile { samples: samples.map(str::to_owned).to_vec(), gone, kept: vec![] }.check("redact", &edited);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-examples/redact");
+    let read = |path: &Path| std::fs::read(folder.join(path)).map(Bytes::from).map_err(|error| error.to_string());
+    let written = std::fs::read_to_string(folder.join("cases.json")).unwrap();
+    let limits = Limits { capabilities: Vec::new(), timeout: Duration::from_secs(1), memory_limit: 64 << 20 };
+    for case in cases::Case::read_all(&written, read).unwrap() {
+        let differences = case.differences(&REDACT, &limits);
+        assert!(differences.is_empty(), "{}: {differences:#?}", case.name);
+    }
 }
 
 #[test]

@@ -17,14 +17,16 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     {
         return guests(root, &LANGUAGES, flags);
     }
+    if args.first().is_some_and(|benchmark| benchmark == "neighbours") {
+        build_flamegate(root)?;
+    }
     if let Some((benchmark, flags)) = args.split_first()
         && benchmark == "load"
     {
-        // Built alone, so that no feature which another package asks for changes what is measured.
-        if is_measured(flags, "flamegate") {
-            cargo(root, &["build", "--release", "--package", "flamegate"], &[])?;
+        if is_measured(flags, "flamegate") || has_filters(flags) {
+            build_flamegate(root)?;
         }
-        if is_measured(flags, "nginx") {
+        if is_measured(flags, "nginx") && !has_filters(flags) {
             provide_nginx()?;
         }
     }
@@ -55,6 +57,16 @@ fn is_measured(flags: &[String], program: &str) -> bool {
     let joined = flags.iter().filter_map(|flag| flag.strip_prefix("--only="));
     let only: Vec<&str> = apart.chain(joined).flat_map(|names| names.split(',')).collect();
     only.is_empty() || only.contains(&program)
+}
+
+/// Built alone, so that no feature which another package asks for changes what is measured.
+fn build_flamegate(root: &Path) -> anyhow::Result<()> {
+    cargo(root, &["build", "--release", "--package", "flamegate"], &[])
+}
+
+/// Whether Flamegate is measured with rows of filters, and no other program but those that are named.
+fn has_filters(flags: &[String]) -> bool {
+    flags.iter().any(|flag| flag == "--filters" || flag.starts_with("--filters="))
 }
 
 fn provide_nginx() -> anyhow::Result<()> {

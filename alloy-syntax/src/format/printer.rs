@@ -92,14 +92,23 @@ impl<'a> Printer<'a> {
         self.write(text);
     }
 
-    /// An operator, bracket or the like.
+    /// An operator or bracket, at the place that was moved to.
     pub(super) fn symbol(&mut self, kind: TokenKind) {
+        self.last_kind = Some(kind);
+        self.write(kind.as_str());
+    }
+
+    /// A symbol of which the tree does not say where it stands: it follows the word before it, and comments between
+    /// them come behind it. Were those that touch the word written first, as the reference does, formatting again
+    /// would find them at a distance, and move them.
+    pub(super) fn symbol_behind(&mut self, kind: TokenKind) {
         let text = kind.as_str();
         if self.last_kind == Some(TokenKind::Number) && text == "." {
             self.pending.push(Space::Blank);
         }
         self.last_kind = Some(kind);
-        self.write(text);
+        self.write_pending(self.pending.len());
+        self.write_item(self.at, text, Item::Text(text.to_owned()));
     }
 
     fn write(&mut self, text: &str) {

@@ -31,7 +31,7 @@ impl Printer<'_> {
         self.word(TokenKind::Ident, &attribute.name.name);
         let first_line = self.line();
         self.space(Space::Column);
-        self.symbol(TokenKind::Assign);
+        self.symbol_behind(TokenKind::Assign);
         self.space(Space::Blank);
         self.expression(&attribute.value);
         self.line() - first_line + 1
@@ -78,7 +78,7 @@ impl Printer<'_> {
             ExprKind::Object(fields) => self.object(start, fields, last_place(expression)),
             ExprKind::Access { value, name } => {
                 self.expression(value);
-                self.symbol(TokenKind::Dot);
+                self.symbol_behind(TokenKind::Dot);
                 self.move_to(name.span.start);
                 self.word(TokenKind::Ident, &name.name);
             }
@@ -134,14 +134,14 @@ impl Printer<'_> {
             previous_end = element.span.end;
             self.expression(element);
             if index + 1 < elements.len() {
-                self.symbol(TokenKind::Comma);
+                self.symbol_behind(TokenKind::Comma);
             }
             if own_line {
                 self.space(Space::Unindent);
             }
         }
         if !elements.is_empty() && previous_end.line != close.line {
-            self.symbol(TokenKind::Comma);
+            self.symbol_behind(TokenKind::Comma);
             self.space(Space::Indent);
             self.space(Space::Break);
             self.space(Space::Unindent);
@@ -174,17 +174,17 @@ impl Printer<'_> {
             }
             let first_line = self.line();
             self.space(Space::Column);
-            self.symbol(TokenKind::Assign);
+            self.symbol_behind(TokenKind::Assign);
             self.space(Space::Blank);
             self.expression(&field.value);
             previous_lines = self.line() - first_line + 1;
             if index + 1 < fields.len() {
-                self.symbol(TokenKind::Comma);
+                self.symbol_behind(TokenKind::Comma);
             }
             previous = Some(field);
         }
         if previous.is_some_and(|previous| previous.name.span.end.line != close.line) {
-            self.symbol(TokenKind::Comma);
+            self.symbol_behind(TokenKind::Comma);
             self.space(Space::Break);
         }
         self.space(Space::Unindent);
@@ -205,7 +205,7 @@ impl Printer<'_> {
             self.expression(argument);
             previous_end = argument.span.end;
             if index + 1 < arguments.len() {
-                self.symbol(TokenKind::Comma);
+                self.symbol_behind(TokenKind::Comma);
                 self.space(Space::Blank);
             }
             if own_line {
@@ -213,7 +213,7 @@ impl Printer<'_> {
             }
         }
         if !arguments.is_empty() && previous_end.line != close.line {
-            self.symbol(TokenKind::Comma);
+            self.symbol_behind(TokenKind::Comma);
             self.space(Space::Break);
         }
         self.move_to(close);

@@ -5,44 +5,101 @@ use std::path::Path;
 
 /// The pipeline of the load in Alloy's syntax: receive on `listen`, relabel with five rules, write to `sink`.
 pub(crate) fn pipeline(listen: SocketAddr, sink: SocketAddr) -> String {
-    let (address, port) = (listen.ip(), listen.port());
-    format!(
-        r#"pyroscope.receive_http "default" {{
-  http {{
-    listen_address = "{address}"
-    listen_port    = {port}
-  }}
-  forward_to = [pyroscope.relabel.default.receiver]
-}}
-
-pyroscope.relabel "default" {{
-  rule {{
+    let rules = r#"pyroscope.relabel "default" {
+  rule {
     source_labels = ["namespace", "pod"]
     regex         = "(.+);(.+)-[0-9a-z]+-[0-9a-z]+"
     target_label  = "workload"
     replacement   = "$1/$2"
-  }}
-  rule {{
+  }
+  rule {
     target_label = "cluster"
     replacement  = "eu-west-1-a"
-  }}
-  rule {{
+  }
+  rule {
     action = "labelmap"
     regex  = "k8s_label_(.+)"
-  }}
-  rule {{
+  }
+  rule {
     action = "labeldrop"
     regex  = "k8s_label_.+|pod_template_hash"
-  }}
-  rule {{
+  }
+  rule {
     action        = "keep"
     source_labels = ["namespace"]
     regex         = "shop|billing-.*|dev"
-  }}
+  }
   forward_to = [pyroscope.write.default.receiver]
+}
+
+"#;
+    receive("default", listen, "pyroscope.relabel.default") + rules + &write(sink)
+}
+
+/// Receive on `listen`, so many filters of this file in a row, write to `sink`.
+///
+/// The filters leave all as it is: what is measured is that they are there. Each sees the labels as they came, another
+/// allocation than the one that it remembers.
+pub(crate) fn filters(listen: SocketAddr, sink: SocketAddr, filter: &Path, count: usize) -> String {
+    let stages: String = (0..count)
+        .map(|place| {
+            passing(&format!("f{place}"), filter, "config = \"unchanged\"", &filter_or_write(place + 1, count))
+        })
+        .collect();
+    receive("default", listen, &filter_or_write(0, count)) + &stages + &write(sink)
+}
+
+/// Pipelines of their own on these addresses, each with a filter of this file and these attributes, or with none, to one
+/// write.
+pub(crate) fn side_by_side(pipelines: &[(SocketAddr, Option<&str>)], filter: &Path, sink: SocketAddr) -> String {
+    let pipelines = pipelines.iter().enumerate().map(|(place, (listen, attributes))| {
+        let (label, write) = (format!("p{place}"), "pyroscope.write.default");
+        match attributes {
+            None => receive(&label, *listen, write),
+            Some(attributes) => {
+                receive(&label, *listen, &format!("wasm.filter.{label}")) + &passing(&label, filter, attributes, write)
+            }
+        }
+    });
+    pipelines.collect::<String>() + &write(sink)
+}
+
+fn filter_or_write(place: usize, count: usize) -> String {
+    if place < count { format!("wasm.filter.f{place}") } else { "pyroscope.write.default".to_owned() }
+}
+
+fn receive(label: &str, listen: SocketAddr, next: &str) -> String {
+    let (address, port) = (listen.ip(), listen.port());
+    format!(
+        r#"pyroscope.receive_http "{label}" {{
+  http {{
+    listen_address = "{address}"
+    listen_port    = {port}
+  }}
+  forward_to = [{next}.receiver]
 }}
 
-pyroscope.write "default" {{
+"#
+    )
+}
+
+/// A filter that passes on what it fails at, with these attributes.
+fn passing(label: &str, module: &Path, attributes: &str, next: &str) -> String {
+    format!(
+        r#"wasm.filter "{label}" {{
+  module     = {module:?}
+  {attributes}
+  on_error   = "pass"
+  forward_to = [{next}.receiver]
+}}
+
+"#
+    )
+}
+
+fn write(sink: SocketAddr) -> String {
+    format!(
+        r#"pyroscope.write "default" {{
   endpoint {{
     url = "http://{sink}"
   }}

@@ -91,6 +91,7 @@ async fn work(
     Ok((connection, latency))
 }
 
-fn histogram() -> anyhow::Result<Histogram<u64>> {
+/// Of microseconds.
+pub(super) fn histogram() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, LONGEST_MICROSECONDS, SIGNIFICANT_DIGITS)?)
 }

@@ -7,33 +7,39 @@ use flate2::write::GzEncoder;
 use profiler_core::pprof::{Function, Line, Location, Mapping, Profile, Sample, ValueType};
 use prost::Message;
 
-const FUNCTIONS: u64 = 200;
+/// Functions of a small service that a profile of it names.
+pub(crate) const FUNCTIONS: u64 = 200;
 /// With stacks of 8 to 24 frames chosen at random this makes about 20 KB of gzip.
 pub(crate) const SAMPLES: usize = 530;
 const SEED: u64 = 7;
 
 /// A gzip-compressed profile of so many samples that hardly compresses further.
 pub(crate) fn gzip(samples: usize) -> std::io::Result<Vec<u8>> {
+    gzip_of(samples, FUNCTIONS)
+}
+
+/// The same with stacks of so many functions.
+pub(crate) fn gzip_of(samples: usize, functions: u64) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&profile(samples).encode_to_vec())?;
+    encoder.write_all(&profile(samples, functions).encode_to_vec())?;
     encoder.finish()
 }
 
-fn profile(samples: usize) -> Profile {
+fn profile(samples: usize, functions: u64) -> Profile {
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut strings = Strings::default();
     let samples_count = ValueType { kind: strings.index("samples"), unit: strings.index("count") };
     let cpu = ValueType { kind: strings.index("cpu"), unit: strings.index("nanoseconds") };
     let mapping =
         Mapping { id: 1, filename: strings.index("/usr/bin/checkout"), has_functions: true, ..Mapping::default() };
-    let function = (1..=FUNCTIONS)
+    let function = (1..=functions)
         .map(|id| {
             let name = strings.index(&format!("shop.(*Order{id}).step{:x}", random.u32(..)));
             let filename = strings.index(&format!("shop/order{}.go", id % 40));
             Function { id, name, system_name: name, filename, start_line: random.i64(1..2000) }
         })
         .collect();
-    let location = (1..=FUNCTIONS)
+    let location = (1..=functions)
         .map(|id| Location {
             id,
             mapping_id: 1,
@@ -47,7 +53,7 @@ fn profile(samples: usize) -> Profile {
             let depth = random.usize(8..=24);
             let count = random.i64(1..100);
             Sample {
-                location_id: (0..depth).map(|_| random.u64(1..=FUNCTIONS)).collect(),
+                location_id: (0..depth).map(|_| random.u64(1..=functions)).collect(),
                 value: vec![count, count * 10_000_000],
                 label: Vec::new(),
             }

@@ -18,6 +18,9 @@ use super::process_group::ProcessGroup;
 const START_LIMIT: Duration = Duration::from_secs(60);
 const START_POLL: Duration = Duration::from_millis(20);
 
+const READY_PATH: &str = "/-/ready";
+static HOSTILE: &[u8] = include_bytes!("../../../guest-examples/hostile.wasm");
+
 /// The name of the yardstick.
 pub(crate) const BARE: &str = "bare";
 /// The name of the program that the goals are for.
@@ -36,6 +39,8 @@ pub(crate) enum Program {
     Bare,
     /// Flamegate with receive, relabel and write.
     Flamegate { binary: PathBuf },
+    /// Flamegate with receive, so many filters that change nothing, and write.
+    Filters { binary: PathBuf, count: usize, name: String },
     /// nginx, passing through.
     Nginx,
     /// A program of the user's.
@@ -75,6 +80,7 @@ impl Program {
             Program::Direct => DIRECT,
             Program::Bare => BARE,
             Program::Flamegate { .. } => FLAMEGATE,
+            Program::Filters { name, .. } => name,
             Program::Nginx => NGINX,
             Program::Against(against) => &against.name,
         }
@@ -98,15 +104,13 @@ impl Program {
                 command
             }
             Program::Flamegate { binary } => {
-                let file = write(folder, "config.alloy", &configuration::pipeline(address, sink))?;
-                ready_path = Some("/-/ready");
-                let mut command = Command::new(binary);
-                command
-                    .arg("run")
-                    .arg(format!("--server.http.listen-addr={admin}"))
-                    .arg(format!("--storage.path={}", folder.join("data").display()))
-                    .arg(file);
-                command
+                ready_path = Some(READY_PATH);
+                flamegate(binary, &configuration::pipeline(address, sink), admin, folder)?
+            }
+            Program::Filters { binary, count, .. } => {
+                ready_path = Some(READY_PATH);
+                let filter = hostile_filter(folder)?;
+                flamegate(binary, &configuration::filters(address, sink, &filter, *count), admin, folder)?
             }
             Program::Nginx => {
                 let text = configuration::nginx(address, sink, connections, folder);
@@ -134,6 +138,24 @@ impl Program {
         running.until_connected().await?;
         Ok(Some(running))
     }
+}
+
+/// Starts Flamegate with a pipeline for each of these filters, given by its attributes; a pipeline without one has
+/// `None`. The addresses are in the same order.
+pub(crate) async fn start_side_by_side<const N: usize>(
+    binary: &Path,
+    filters: [Option<&str>; N],
+    sink: SocketAddr,
+    folder: &Path,
+) -> anyhow::Result<(Running, [SocketAddr; N])> {
+    let [admin] = free_addresses()?;
+    let addresses: [SocketAddr; N] = free_addresses()?;
+    let pipelines: Vec<_> = addresses.into_iter().zip(filters).collect();
+    let configuration = configuration::side_by_side(&pipelines, &hostile_filter(folder)?, sink);
+    let group = ProcessGroup::start(flamegate(binary, &configuration, admin, folder)?, &folder.join("log"))?;
+    let mut running = Running { group, address: admin };
+    running.until("it is ready", async || is_ready(admin, READY_PATH).await).await?;
+    Ok((running, addresses))
 }
 
 /// Starts the backend of one measurement.
@@ -168,6 +190,24 @@ impl Running {
         }
         Ok(())
     }
+}
+
+fn flamegate(binary: &Path, configuration: &str, admin: SocketAddr, folder: &Path) -> anyhow::Result<Command> {
+    let file = write(folder, "config.alloy", configuration)?;
+    let mut command = Command::new(binary);
+    command
+        .arg("run")
+        .arg(format!("--server.http.listen-addr={admin}"))
+        .arg(format!("--storage.path={}", folder.join("data").display()))
+        .arg(file);
+    Ok(command)
+}
+
+/// A filter that does what its configuration says, in a file.
+fn hostile_filter(folder: &Path) -> anyhow::Result<PathBuf> {
+    let file = folder.join("hostile.wasm");
+    std::fs::write(&file, HOSTILE).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 async fn is_ready(address: SocketAddr, path: &str) -> bool {

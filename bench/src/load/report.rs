@@ -29,6 +29,8 @@ pub(crate) struct Sample {
 /// All that a run has measured.
 pub(crate) struct Report {
     programs: Vec<String>,
+    /// The program by whose figures those of the others are divided.
+    yardstick: String,
     /// By mode and connections in the order in which they were asked for.
     loads: Vec<(Mode, usize)>,
     /// By load and program, both by position: one sample a round, the rounds in order.
@@ -36,8 +38,8 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(programs: Vec<String>, loads: Vec<(Mode, usize)>) -> Self {
-        Self { programs, loads, samples: BTreeMap::new() }
+    pub(crate) fn new(programs: Vec<String>, yardstick: &str, loads: Vec<(Mode, usize)>) -> Self {
+        Self { programs, yardstick: yardstick.to_owned(), loads, samples: BTreeMap::new() }
     }
 
     /// Adds the next round's sample of a load and a program, by their positions.
@@ -50,7 +52,7 @@ impl Report {
         let mut text = String::new();
         self.write_medians(&mut text);
         self.write_idle(&mut text);
-        if self.position(BARE).is_some() && self.programs.len() > 1 {
+        if self.position(&self.yardstick).is_some() && self.programs.len() > 1 {
             self.write_ratios(&mut text);
         }
         if self.position(FLAMEGATE).is_some() {
@@ -94,7 +96,8 @@ impl Report {
     }
 
     fn write_ratios(&self, text: &mut String) {
-        line(text, format_args!("\nRatios to {BARE}: median of the rounds (lowest to highest)"));
+        let yardstick = &self.yardstick;
+        line(text, format_args!("\nRatios to {yardstick}: median of the rounds (lowest to highest)"));
         line(
             text,
             format_args!(
@@ -103,7 +106,7 @@ impl Report {
             ),
         );
         for (load, (mode, connections)) in self.loads.iter().enumerate() {
-            for name in self.programs.iter().filter(|name| *name != BARE) {
+            for name in self.programs.iter().filter(|name| *name != yardstick) {
                 let of = |figure: fn(&Sample) -> f64| self.ratio(load, name, figure);
                 line(
                     text,
@@ -154,7 +157,7 @@ impl Report {
     /// A machine's speed drifts: only figures of the same round are divided.
     fn ratio(&self, load: usize, name: &str, figure: fn(&Sample) -> f64) -> String {
         let of = |name: &str| self.position(name).map_or(&[][..], |program| self.samples(load, program));
-        let ratios = of(name).iter().zip(of(BARE)).map(|(sample, bare)| figure(sample) / figure(bare));
+        let ratios = of(name).iter().zip(of(&self.yardstick)).map(|(sample, bare)| figure(sample) / figure(bare));
         let Spread { lowest, median, highest } = Spread::of(ratios);
         format!("{median:.2} ({lowest:.2} to {highest:.2})")
     }
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        let mut report = Report::new(vec!["bare".into(), "flamegate".into()], vec![(Mode::Push, 64)]);
+        let mut report = Report::new(vec!["bare".into(), "flamegate".into()], "bare", vec![(Mode::Push, 64)]);
         // The machine is slower by a factor in each round; the ratios are 1.5, 1.2 and 1.1.
         for (bare, flamegate) in [(0.1, 0.15), (0.2, 0.24), (0.4, 0.44)] {
             report.add(0, 0, sample(bare));
@@ -213,7 +216,7 @@ mod tests {
 
     #[test]
     fn without_the_yardstick_there_is_neither_ratio_nor_its_goal() {
-        let mut report = Report::new(vec!["flamegate".into()], vec![(Mode::Ingest, 64)]);
+        let mut report = Report::new(vec!["flamegate".into()], "bare", vec![(Mode::Ingest, 64)]);
         report.add(0, 0, sample(0.1));
         let text = report.render();
         assert!(!text.contains("Ratios") && !text.contains("goal <= "), "{text}");

@@ -1,4 +1,4 @@
-//! The filter: a component of the world `profile-filter`.
+//! The filter: a component of the world `profile-filter`, with a clock.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -18,7 +18,15 @@ use bindings::flamegate::filter::types::{Info, Label, Patch, Verdict};
     reason = "generated from the contract"
 )]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "profile-filter" });
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package flamegate:probe; world probe {
+            include flamegate:filter/profile-filter@0.1.0;
+            import flamegate:filter/clock@0.1.0;
+        }",
+        world: "flamegate:probe/probe",
+        generate_all,
+    });
 
     export!(Component with_types_in self);
 

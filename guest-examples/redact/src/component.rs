@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use bindings::exports::flamegate::filter::{filter_profile, lifecycle};
+use bindings::flamegate::filter::log::{self, Level};
 use bindings::flamegate::filter::profile::{Profile, Renaming};
 use bindings::flamegate::filter::types::{Info, Label, Verdict};
 
@@ -38,6 +39,8 @@ impl lifecycle::Guest for Component {
     }
 
     fn configure(config: String) -> Result<(), String> {
+        // What a panic says would go nowhere else.
+        std::panic::set_hook(Box::new(|panic| log::log(Level::Error, &panic.to_string())));
         PREFIXES.set(prefixes(&config)?);
         Ok(())
     }

@@ -20,7 +20,6 @@ pub mod packed {
             "flamegate:filter/types": super::labels::flamegate::filter::types,
             "flamegate:filter/log": super::labels::flamegate::filter::log,
             "flamegate:filter/tables": super::labels::flamegate::filter::tables,
-            "flamegate:filter/clock": super::labels::flamegate::filter::clock,
         },
     });
 }
@@ -34,8 +33,16 @@ pub mod profile {
             "flamegate:filter/types": super::labels::flamegate::filter::types,
             "flamegate:filter/log": super::labels::flamegate::filter::log,
             "flamegate:filter/tables": super::labels::flamegate::filter::tables,
-            "flamegate:filter/clock": super::labels::flamegate::filter::clock,
             "flamegate:filter/profile.profile": super::super::profile::Opened,
         },
+    });
+}
+
+/// What a filter is granted.
+pub mod granted {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "package flamegate:host; world granted { import flamegate:filter/clock@0.1.0; }",
+        world: "flamegate:host/granted",
     });
 }

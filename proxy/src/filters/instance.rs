@@ -8,7 +8,8 @@ use profiler_core::labels::Labels;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime::{ResourceLimiter, Store};
 
-use super::bindings::labels::flamegate::filter::{clock, log, tables, types};
+use super::bindings::granted::flamegate::filter::clock;
+use super::bindings::labels::flamegate::filter::{log, tables, types};
 use super::engine::EPOCH;
 use super::error::{ConfigureError, FilterError};
 use super::guest_log::GuestLog;

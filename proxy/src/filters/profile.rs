@@ -104,7 +104,7 @@ impl guest::HostProfile for HostState {
     fn functions(&mut self, handle: Handle, first: u32, count: u32) -> wasmtime::Result<Vec<guest::Function>> {
         let profile = self.original(&handle)?.profile();
         Ok(bounded(&profile.function, first, count, |function| {
-            let name = name(profile, function).to_owned();
+            let name = function_name(profile, function).to_owned();
             let file = profile.string(function.filename).to_owned();
             let bytes = name.len() + file.len();
             (guest::Function { name, file, start_line: function.start_line }, bytes)
@@ -114,7 +114,7 @@ impl guest::HostProfile for HostState {
     fn function_names(&mut self, handle: Handle, first: u32, count: u32) -> wasmtime::Result<Vec<String>> {
         let profile = self.original(&handle)?.profile();
         Ok(bounded(&profile.function, first, count, |function| {
-            let name = name(profile, function);
+            let name = function_name(profile, function);
             (name.to_owned(), name.len())
         }))
     }
@@ -199,7 +199,8 @@ fn bounded<E, G>(table: &[E], first: u32, count: u32, entry: impl Fn(&E) -> (G, 
     counted.map(|(entry, _)| entry).collect()
 }
 
-fn name<'a>(profile: &'a Profile, function: &Function) -> &'a str {
+/// The name for people; where there is none, the one in the binary.
+pub(crate) fn function_name<'a>(profile: &'a Profile, function: &Function) -> &'a str {
     match profile.string(function.name) {
         "" => profile.string(function.system_name),
         name => name,

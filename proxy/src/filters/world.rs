@@ -9,7 +9,7 @@ use wasmtime::component::{HasSelf, InstancePre, Linker, Resource};
 use super::bindings::labels::exports::flamegate::filter::filter_labels;
 use super::bindings::labels::flamegate::filter::types::{Info, Label};
 use super::bindings::packed::exports::flamegate::filter::filter_labels_packed::{PackedParam, PackedVerdict};
-use super::bindings::{labels, packed, profile};
+use super::bindings::{granted, labels, packed, profile};
 use super::instance::HostState;
 use super::profile::Opened;
 
@@ -116,9 +116,10 @@ impl Linked {
         }
     }
 
-    /// What the host offers to the worlds; the largest of them imports what all others do.
+    /// What the host offers: to the worlds, the largest of which imports what all others do, and to who is granted it.
     pub(super) fn offer(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-        profile::ProfileFilter::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+        profile::ProfileFilter::add_to_linker::<_, HasSelf<_>>(linker, |state| state)?;
+        granted::Granted::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
     }
 
     pub(super) fn world(&self) -> World {

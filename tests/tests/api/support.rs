@@ -10,6 +10,7 @@ use flamegate_tests::polling::eventually;
 use flamegate_tests::push_client::PushClient;
 use flamegate_tests::spine::{RECEIVE, good_push};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use zip::ZipArchive;
 
@@ -32,20 +33,31 @@ fn files(reply: &Reply) -> BTreeMap<String, String> {
         .collect()
 }
 
-#[tokio::test]
-async fn what_is_inside() {
-    let pipeline = Pipeline::start("").await;
-    let bundle = tokio::spawn({
-        let url = pipeline.url("/-/support?duration=2");
-        async move { get(&url).await.unwrap() }
-    });
-    // One at a time; the refusal of another says that the collection has begun.
+/// A collection that has begun: another one is refused meanwhile.
+async fn begin(pipeline: &Pipeline, path: &str) -> JoinHandle<Reply> {
+    let ask = || {
+        let url = pipeline.url(path);
+        tokio::spawn(async move { get(&url).await.unwrap() })
+    };
+    let mut bundle = ask();
     eventually("the collection has begun", async || {
         let reply = pipeline.get("/-/support?duration=1").await;
+        // The other one came first, and this one was refused.
+        if bundle.is_finished() {
+            bundle = ask();
+            return None;
+        }
         (reply.status == 429).then(|| assert!(reply.text().contains("already"), "{}", reply.text()))
     })
     .await
     .unwrap();
+    bundle
+}
+
+#[tokio::test]
+async fn what_is_inside() {
+    let pipeline = Pipeline::start("").await;
+    let bundle = begin(&pipeline, "/-/support?duration=2").await;
     let url = format!("http://{}", pipeline.flamegate.listener(RECEIVE).await.unwrap());
     assert_eq!(PushClient::CONNECT.push(&url, &good_push()).await.unwrap().error, None);
     pipeline.flamegate.reload(&pipeline.configuration).await.unwrap();
@@ -122,15 +134,7 @@ async fn durations() {
 #[tokio::test]
 async fn it_ends_with_the_process() {
     let mut pipeline = Pipeline::idle("").await;
-    let bundle = tokio::spawn({
-        let url = pipeline.url("/-/support");
-        async move { get(&url).await.unwrap() }
-    });
-    eventually("the collection has begun", async || {
-        (pipeline.get("/-/support?duration=1").await.status == 429).then_some(())
-    })
-    .await
-    .unwrap();
+    let bundle = begin(&pipeline, "/-/support").await;
     pipeline.flamegate.signal(Signal::SIGTERM).unwrap();
     let reply = timeout(Duration::from_secs(10), bundle).await.expect("the bundle in time").unwrap();
     let logs = &files(&reply)["flamegate-logs.txt"];

@@ -9,6 +9,8 @@ use serde_json::Value;
 mod calls;
 #[path = "filter/cases.rs"]
 mod cases;
+#[path = "filter/profiles.rs"]
+mod profiles;
 #[path = "filter/project.rs"]
 mod project;
 

@@ -29,7 +29,7 @@ pub(super) fn component(root: &Path, name: &str, toolchain: &Toolchain) -> anyho
         .args(toolchain.cargo_arguments())
         .arg("--target-dir")
         .arg(&target_folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped_paths(root, toolchain)?.join("\x1f"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(root, toolchain)?.join("\x1f"))
         .status()?;
     ensure!(status.success(), "{package} does not build: see cargo's messages above");
 
@@ -77,6 +77,16 @@ fn with_toolchain(command: &mut Command, toolchain: &Toolchain) {
         // Building the standard library is a matter of nightly compilers, which this one may act as.
         command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
     }
+}
+
+/// The sandbox looks at its clock where each function begins: with fewer calls inside a filter, a verdict of the rules takes
+/// a twelfth less. The default is 275; 1000 gains hardly more, and makes components a third larger.
+const INLINING: &str = "-Cllvm-args=-inline-threshold=500";
+
+fn flags(root: &Path, toolchain: &Toolchain) -> anyhow::Result<Vec<String>> {
+    let mut flags = remapped_paths(root, toolchain)?;
+    flags.push(INLINING.to_owned());
+    Ok(flags)
 }
 
 /// Panics name source files: they must be called the same wherever checkout, cargo and compiler lie.

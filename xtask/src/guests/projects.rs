@@ -13,6 +13,9 @@ use crate::steps::{self, command};
 /// What a build leaves in its folder for the next one.
 const KEPT: [&str; 2] = ["build", "node_modules"];
 
+/// Languages that have an example of a filter of profiles.
+const OF_PROFILES: [Language; 2] = [Language::Rust, Language::Python];
+
 /// Begins a project in each language, builds and tests it; the components are where
 /// [`build_examples`](super::build_examples) puts them.
 ///
@@ -22,10 +25,16 @@ pub(crate) fn build_projects(root: &Path) -> anyhow::Result<PathBuf> {
     let root = &super::absolute(root)?;
     steps::run(&mut command(root, "cargo build -p flamegate"))?;
     let flamegate = root.join("target/debug/flamegate");
+    for language in OF_PROFILES {
+        let project = root.join("target/guest-projects").join(language.name()).join("redact");
+        begin(&flamegate, language, "profile", &project)?;
+        steps::run(language.equip(root, &mut command(&project, "make"))?)?;
+        steps::run(Command::new(&flamegate).args(["filter", "test"]).current_dir(&project))?;
+    }
     collect(root, &LANGUAGES, |language| {
         // Called as the examples are: then the components are the same, too.
         let project = root.join("target/guest-projects").join(language.name()).join("team-label");
-        begin(&flamegate, language, &project)?;
+        begin(&flamegate, language, "labels", &project)?;
         let component = language.component(&project)?;
         if language == Language::Python {
             // Compiling its 18 MB for a look takes longer than all else: the tests of the examples do it once.
@@ -40,7 +49,7 @@ pub(crate) fn build_projects(root: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// A new project, but for what the build of another one has fetched and compiled.
-fn begin(flamegate: &Path, language: Language, project: &Path) -> anyhow::Result<()> {
+fn begin(flamegate: &Path, language: Language, world: &str, project: &Path) -> anyhow::Result<()> {
     let parent = project.parent().context("a project has a folder")?;
     let aside = parent.join("kept");
     fs::create_dir_all(&aside).with_context(|| format!("creating {}", aside.display()))?;
@@ -50,8 +59,8 @@ fn begin(flamegate: &Path, language: Language, project: &Path) -> anyhow::Result
     if project.exists() {
         fs::remove_dir_all(project).with_context(|| format!("removing {}", project.display()))?;
     }
-    let new = ["filter", "new", "--lang", language.name(), "team-label"];
-    steps::run(Command::new(flamegate).args(new).current_dir(parent))?;
+    let new = ["filter", "new", "--world", world, "--lang", language.name()];
+    steps::run(Command::new(flamegate).args(new).arg(project))?;
     for name in KEPT {
         hand_over(&aside.join(name), &project.join(name))?;
     }

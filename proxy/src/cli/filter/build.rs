@@ -107,7 +107,7 @@ fn missing(makefile: &str, path: &std::ffi::OsStr) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::templates::{LANGUAGES, ProjectName};
+    use super::super::templates::{LANGUAGES, ProjectName, Subject};
     use super::*;
 
     #[test]
@@ -119,13 +119,16 @@ mod tests {
             &["make", "python3"],
             &["make", "npm"],
         ]) {
-            let files = language.files(&ProjectName::of("x"));
-            let makefile = &files.iter().find(|file| file.path == "Makefile").unwrap().text;
-            let lines = missing(makefile, "/nowhere".as_ref());
+            let files = language.files(Subject::Labels, &ProjectName::of("x")).unwrap();
+            let text = |path: &str| {
+                let file = files.iter().find(|file| file.path == path).unwrap();
+                std::str::from_utf8(&file.bytes).unwrap()
+            };
+            let lines = missing(text("Makefile"), "/nowhere".as_ref());
             let asked: Vec<&str> = lines.iter().map(|line| line.trim().split(':').next().unwrap()).collect();
             assert_eq!(asked, programs, "{language:?}");
             // The project's README tells of the same versions.
-            let readme = &files.iter().find(|file| file.path == "README.md").unwrap().text;
+            let readme = text("README.md");
             for version in lines.iter().filter_map(|line| line.split_once("--locked ")) {
                 assert!(readme.contains(version.1), "{language:?}: {}", version.1);
             }

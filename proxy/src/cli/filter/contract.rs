@@ -18,20 +18,16 @@ pub(super) struct World {
 
 /// All of them.
 const WORLDS: [World; 3] = [
-    World { name: "labels-filter", exports: &["lifecycle", "filter-labels"], imports: &["log", "tables", "clock"] },
+    World { name: "labels-filter", exports: &["lifecycle", "filter-labels"], imports: &["log", "tables"] },
     World {
         name: "packed-labels-filter",
         exports: &["lifecycle", "filter-labels-packed"],
-        imports: &["log", "tables", "clock"],
+        imports: &["log", "tables"],
     },
-    World {
-        name: "profile-filter",
-        exports: &["lifecycle", "filter-profile"],
-        imports: &["log", "tables", "clock", "profile"],
-    },
+    World { name: "profile-filter", exports: &["lifecycle", "filter-profile"], imports: &["log", "tables", "profile"] },
 ];
-/// Types alone, which every world may name.
-const TYPES: &str = "types";
+/// What filters of every world may import: types alone, and what they are granted.
+const OFFERED_TO_ALL: [&str; 2] = ["types", "clock"];
 
 /// What a component is to the contract.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +58,7 @@ fn problems(world: &World, found: &Interfaces) -> Vec<String> {
     let missing = missing.map(|wanted| {
         format!("it does not export {PACKAGE}{wanted}@{VERSION}.0: implement it, as the world {} says", world.name)
     });
-    let offered = |import: &str| world.imports.iter().chain([&TYPES]).any(|name| is(import, name));
+    let offered = |import: &str| world.imports.iter().chain(&OFFERED_TO_ALL).any(|name| is(import, name));
     let foreign = found.imports.iter().filter(|import| !offered(import));
     missing.chain(foreign.map(|import| format!("it imports {import}: {}", remedy(import)))).collect()
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use super::tell;
-use super::templates::{Language, ProjectName};
+use super::templates::{Language, ProjectName, Subject};
 
 /// Flags of `filter new`.
 #[derive(Debug, Args)]
@@ -17,6 +17,9 @@ pub struct NewFlags {
     /// The language to write it in
     #[arg(long, value_enum)]
     lang: Language,
+    /// What it is to look into
+    #[arg(long, value_enum, default_value_t = Subject::Labels)]
+    world: Subject,
     /// The folder: a new one, or an empty one. The filter is called as its last part
     folder: PathBuf,
 }
@@ -26,10 +29,17 @@ pub(super) fn run(flags: &NewFlags) -> anyhow::Result<ExitCode> {
     let folder = &flags.folder;
     // As `filter .` in an empty folder has no name of its own.
     let name = ProjectName::of(&last_part(folder)?);
+    let Some(files) = flags.lang.files(flags.world, &name) else {
+        bail!(
+            "of a filter of profiles there is no example in this language: name another one (--lang rust or python), or \
+             begin with one of labels and export what the world profile-filter in wit/profile.wit asks for. JavaScript \
+             cannot: its componentize-qjs does not give back the profile that a call is lent"
+        );
+    };
     claim(folder)?;
     let mut said = String::new();
-    for file in flags.lang.files(&name) {
-        write(&folder.join(&file.path), &file.text)?;
+    for file in files {
+        write(&folder.join(file.path), &file.bytes)?;
         said += &format!("  {}\n", file.path);
     }
     let shown = folder.display();
@@ -64,12 +74,12 @@ fn claim(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let cannot = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(cannot)?;
     }
     // Nothing is overwritten, even where someone writes into the folder meanwhile.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).with_context(cannot)?;
-    file.write_all(text.as_bytes()).with_context(cannot)
+    file.write_all(bytes).with_context(cannot)
 }

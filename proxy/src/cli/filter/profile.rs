@@ -6,10 +6,13 @@ use std::fmt::Write;
 use bytes::Bytes;
 use profiler_core::pprof::edit::{Edited, Editing, LabelValue};
 
-use crate::filters::MAX_PROFILE;
+use crate::filters::cases::Contents;
+use crate::filters::{MAX_PROFILE, function_name};
 
 /// Most lines of a difference.
 const MOST_LINES: usize = 100;
+/// Most characters of a line: deep stacks are long.
+const MOST_CHARACTERS: usize = 400;
 
 /// What differs in totals, functions and labels of samples: `-` what goes, `+` what comes.
 pub(super) fn difference(before: &Bytes, after: &Edited) -> String {
@@ -22,15 +25,31 @@ pub(super) fn difference(before: &Bytes, after: &Edited) -> String {
         // The filter had it open: it is the change that is too large.
         return format!("profile: changed, and too large to be shown; {} bytes\n", after.len());
     };
-    let marked = (before.difference(&after).map(|fact| (fact, '-')))
-        .chain(after.difference(&before).map(|fact| (fact, '+')))
-        .collect::<BTreeMap<_, _>>();
-    let mut text = "profile: changed\n".to_owned();
-    for (fact, mark) in marked.iter().take(MOST_LINES) {
-        let _always = writeln!(text, "{mark} {fact}");
+    let marked = (before.difference(&after).map(|fact| (&**fact, '-')))
+        .chain(after.difference(&before).map(|fact| (&**fact, '+')))
+        .map(|(fact, mark)| ((fact, mark), 1));
+    format!("profile: changed\n{}", listed(&marked.collect()))
+}
+
+/// What differs in sample types and samples: `-` what is expected and not there, `+` what is there instead.
+pub(super) fn mismatch(expected: &Contents, found: &Contents) -> String {
+    let missing = expected.without(found).map(|(line, times)| ((line, '-'), times));
+    listed(&missing.chain(found.without(expected).map(|(line, times)| ((line, '+'), times))).collect())
+}
+
+/// Lines with their marks, and how often they occur.
+fn listed(lines: &BTreeMap<(&str, char), usize>) -> String {
+    let mut text = String::new();
+    for (&(line, mark), times) in lines.iter().take(MOST_LINES) {
+        let times = if *times > 1 { format!("{times} times ") } else { String::new() };
+        let (line, dots) = match line.char_indices().nth(MOST_CHARACTERS) {
+            Some((end, _)) => (line.get(..end).unwrap_or(line), "…"),
+            None => (line, ""),
+        };
+        let _always = writeln!(text, "{mark} {times}{line}{dots}");
     }
-    if marked.len() > MOST_LINES {
-        let _always = writeln!(text, "  and {} more lines", marked.len() - MOST_LINES);
+    if lines.len() > MOST_LINES {
+        let _always = writeln!(text, "  and {} more lines", lines.len() - MOST_LINES);
     }
     text
 }
@@ -52,7 +71,7 @@ fn facts(profile: &Bytes) -> Result<BTreeSet<String>, profiler_core::pprof::Ppro
     for function in &profile.function {
         facts.insert(format!(
             "function {:?} in {:?}",
-            profile.string(function.name),
+            function_name(profile, function),
             profile.string(function.filename)
         ));
     }

@@ -44,7 +44,7 @@ pub struct RunFlags {
     /// A profile of the series, for filters that look into profiles: pprof, gzipped or not
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Where the changed profile is written
+    /// Where the profile is written as it is passed on
     #[arg(long, value_name = "FILE", requires = "profile")]
     out: Option<PathBuf>,
     /// How often the series is handed to the same instance
@@ -88,8 +88,8 @@ pub(super) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
             tell(&said);
         }
     }
-    if let (Some(out), Some((_, Edited::Changed(bytes)))) = (&flags.out, &calls.first) {
-        std::fs::write(out, bytes).with_context(|| format!("cannot write {}", out.display()))?;
+    if let (Some(out), Some(outcome)) = (&flags.out, &calls.first) {
+        tell(&write(out, series.passed_on(outcome))?);
     }
     tell(&calls.summary(trial.memory_high_water()));
     Ok(ExitCode::SUCCESS)
@@ -109,6 +109,15 @@ impl Series {
         match &self.profile {
             Some(profile) => trial.apply_to_profile(&self.labels, profile),
             None => trial.apply(&self.labels).map(|verdict| (verdict, Edited::Unchanged)),
+        }
+    }
+
+    /// The profile that goes on, where one does.
+    fn passed_on<'a>(&'a self, outcome: &'a Outcome) -> Option<&'a Bytes> {
+        match outcome {
+            (Verdict::Drop(_), _) | (_, Edited::Empty) => None,
+            (_, Edited::Unchanged) => self.profile.as_ref(),
+            (_, Edited::Changed(bytes)) => Some(bytes),
         }
     }
 
@@ -173,6 +182,16 @@ impl Calls {
         }
         text
     }
+}
+
+/// Says what is in the file now.
+fn write(out: &Path, profile: Option<&Bytes>) -> anyhow::Result<String> {
+    let shown = out.display();
+    let Some(profile) = profile else {
+        return Ok(format!("nothing is written to {shown}: no profile is passed on\n"));
+    };
+    std::fs::write(out, profile).with_context(|| format!("cannot write {shown}"))?;
+    Ok(format!("written to {shown}: {} bytes\n", Digits(profile.len() as u64)))
 }
 
 fn shown(verdict: &Verdict, labels: &Labels) -> String {

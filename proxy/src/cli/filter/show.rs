@@ -7,7 +7,7 @@ use profiler_core::labels::Labels;
 use serde_json::{Value, json};
 
 use super::advice::advice;
-use crate::filters::cases::Outcome;
+use crate::filters::cases::{Outcome, ProfileAfter};
 use crate::filters::{FilterError, Frame, LogLine, TrialError, Tried, Verdict};
 
 /// Labels before and after, one a line: `-` what goes, `+` what comes, a space what stays.
@@ -40,9 +40,25 @@ pub(super) fn words(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Accepted => "the configuration is accepted".to_owned(),
         Outcome::Refused(said) => format!("refused: {said}"),
-        Outcome::Verdict(Verdict::Unchanged) => "unchanged".to_owned(),
-        Outcome::Verdict(Verdict::Drop(reason)) => format!("drop: {reason}"),
-        Outcome::Verdict(Verdict::Replace(labels)) => format!("labels: {labels}"),
+        Outcome::Verdict(verdict, profile) => {
+            let verdict = match verdict {
+                Verdict::Unchanged => "unchanged".to_owned(),
+                Verdict::Drop(reason) => format!("drop: {reason}"),
+                Verdict::Replace(labels) => format!("labels: {labels}"),
+            };
+            let profile = profile.as_ref().map(|after| format!("; profile: {}", profile_word(after)));
+            verdict + &profile.unwrap_or_default()
+        }
+    }
+}
+
+/// As in cases, where `changed` is a file.
+fn profile_word(after: &ProfileAfter) -> &'static str {
+    match after {
+        ProfileAfter::Unchanged => "unchanged",
+        ProfileAfter::Empty => "empty",
+        ProfileAfter::Changed(_) => "changed",
+        ProfileAfter::TooLarge => "changed, and too large to be compared",
     }
 }
 
@@ -77,10 +93,20 @@ pub(super) fn outcome_as_json(outcome: Result<&Outcome, &TrialError>) -> Value {
     match outcome {
         Ok(Outcome::Accepted) => json!("accepted"),
         Ok(Outcome::Refused(said)) | Err(TrialError::Refused(said)) => json!({ "refused": said }),
-        Ok(Outcome::Verdict(Verdict::Unchanged)) => json!({ "verdict": "unchanged" }),
-        Ok(Outcome::Verdict(Verdict::Drop(reason))) => json!({ "verdict": { "drop": &**reason } }),
-        Ok(Outcome::Verdict(Verdict::Replace(labels))) => json!({ "verdict": { "labels": labels_as_json(labels) } }),
-        Err(TrialError::Ungranted(error)) => json!({ "failed": { "error": error.to_string() } }),
+        Ok(Outcome::Verdict(verdict, profile)) => {
+            let verdict = match verdict {
+                Verdict::Unchanged => json!("unchanged"),
+                Verdict::Drop(reason) => json!({ "drop": &**reason }),
+                Verdict::Replace(labels) => json!({ "labels": labels_as_json(labels) }),
+            };
+            match profile {
+                None => json!({ "verdict": verdict }),
+                Some(after) => json!({ "verdict": verdict, "profile": profile_word(after) }),
+            }
+        }
+        Err(error @ TrialError::Ungranted(_)) => {
+            json!({ "failed": { "error": error.to_string(), "advice": advice(error) } })
+        }
         Err(error @ TrialError::Failed { function, error: failed, frames }) => json!({ "failed": {
             "function": function.to_string(),
             "kind": FilterError::kind(failed),

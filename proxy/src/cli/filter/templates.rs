@@ -1,10 +1,13 @@
-//! Filters to begin with. The examples in `guest-examples/team-label` are the templates: what is written differs from
-//! them in its name, and in where the contract is.
+//! Filters to begin with. The examples in `guest-examples/team-label` and `guest-examples/redact` are the templates: what
+//! is written differs from them in its name, and in where the contract is.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use clap::ValueEnum;
+
+mod name;
+
+pub(super) use name::ProjectName;
 
 /// A language that a filter may be begun in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,6 +20,15 @@ pub(super) enum Language {
     JavaScript,
 }
 
+/// What a filter is to look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Subject {
+    /// The labels of series: they are judged once, and the verdict is kept
+    Labels,
+    /// Each profile: samples, functions and labels of samples
+    Profile,
+}
+
 /// All of them.
 #[cfg(test)]
 pub(super) const LANGUAGES: [Language; 5] =
@@ -26,35 +38,24 @@ pub(super) const LANGUAGES: [Language; 5] =
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProjectFile {
     /// In the project's folder.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(super) path: &'static str,
+    pub(super) bytes: Vec<u8>,
 }
-
-/// What a project is called: lower-case letters, digits and hyphens, a letter first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ProjectName(String);
-
-/// As the filter itself shows it, the rest is cut.
-const NAME_BYTES: usize = 48;
-/// What a crate cannot be called, besides what the lock file has: names of the language and of its library.
-const TAKEN: [&str; 16] = [
-    "alloc", "core", "crate", "enum", "extern", "fn", "loop", "match", "mod", "self", "std", "super", "test", "trait",
-    "type", "use",
-];
 
 /// A path in the example's folder, and the text.
 type Template = (&'static str, &'static str);
 
 macro_rules! templates {
     ($folder:literal: $($path:literal),* $(,)?) => {
-        &[$(($path, include_str!(concat!("../../../../guest-examples/team-label/", $folder, "/", $path)))),*]
+        &[$(($path, include_str!(concat!("../../../../guest-examples/", $folder, "/", $path)))),*]
     };
 }
 
-const RUST: &[Template] = templates!("rust": "Cargo.toml", "Cargo.lock", "Makefile", "README.md", "src/lib.rs");
-const C: &[Template] = templates!("c": "Makefile", "README.md", "filter.c");
+const RUST: &[Template] =
+    templates!("team-label/rust": "Cargo.toml", "Cargo.lock", "Makefile", "README.md", "src/lib.rs");
+const C: &[Template] = templates!("team-label/c": "Makefile", "README.md", "filter.c");
 const GO: &[Template] = templates!(
-    "go": ".gitignore",
+    "team-label/go": ".gitignore",
     "Makefile",
     "README.md",
     "export_flamegate_filter_filter_labels/apply.go",
@@ -64,72 +65,147 @@ const GO: &[Template] = templates!(
     "no_wasi.wat",
     "teamlabel/rules.go",
 );
-const PYTHON: &[Template] = templates!("python": "Makefile", "README.md", "app.py", "requirements.txt");
+const PYTHON: &[Template] = templates!("team-label/python": "Makefile", "README.md", "app.py", "requirements.txt");
 const JAVASCRIPT: &[Template] =
-    templates!("javascript": "Makefile", "README.md", "filter.js", "package-lock.json", "package.json");
+    templates!("team-label/javascript": "Makefile", "README.md", "filter.js", "package-lock.json", "package.json");
+
+const REDACT_RUST: &[Template] = templates!("redact": "src/component.rs", "src/lib.rs");
+const REDACT_PYTHON: &[Template] = templates!("redact": "app.py");
 
 const WIT: [Template; 3] = [
     ("wit/filter.wit", include_str!("../../../../wit/filter.wit")),
     ("wit/packed.wit", include_str!("../../../../wit/packed.wit")),
     ("wit/profile.wit", include_str!("../../../../wit/profile.wit")),
 ];
-const CASES: Template = ("cases.json", include_str!("../../../../guest-examples/team-label/cases.json"));
-/// What all the examples do; it goes on with where they are.
-const JOB: &str = include_str!("../../../../guest-examples/team-label/README.md");
-const JOB_ENDS: &str = "\nThe folders hold";
+
+/// What a filter of a subject does, in all languages.
+struct Example {
+    world: &'static str,
+    /// Where in the project its world is.
+    contract: &'static str,
+    /// Its README; what it does goes on with where the examples are.
+    readme: &'static str,
+    /// A line of its configuration.
+    config: &'static str,
+    /// What it is tried with.
+    handed: &'static str,
+    cases: &'static str,
+    /// What its cases say.
+    tried: &'static str,
+    /// Files of its cases.
+    profiles: &'static [(&'static str, &'static [u8])],
+}
+
+const TEAM_LABEL: Example = Example {
+    world: "labels-filter",
+    contract: "wit/filter.wit",
+    readme: include_str!("../../../../guest-examples/team-label/README.md"),
+    config: "team checkout- payments",
+    handed: "--labels service_name=checkout-api",
+    cases: include_str!("../../../../guest-examples/team-label/cases.json"),
+    tried: "`cases.json` says what becomes of which series, or in which words which configuration is refused.",
+    profiles: &[],
+};
+const REDACT: Example = Example {
+    world: "profile-filter",
+    contract: "wit/profile.wit",
+    readme: include_str!("../../../../guest-examples/redact/README.md"),
+    config: "secret.",
+    handed: "--profile shop.pb.gz",
+    cases: include_str!("../../../../guest-examples/redact/cases.json"),
+    tried: "`cases.json` says what becomes of which profile, or in which words which configuration is refused. A profile is \
+            a\nfile beside it, and so is what is to come of it, which `flamegate filter run … --out FILE` writes: look at it first,\n\
+            for example with `go tool pprof -raw FILE`.",
+    profiles: &[
+        ("shop-redacted.pb.gz", include_bytes!("../../../../guest-examples/redact/shop-redacted.pb.gz")),
+        ("shop.pb.gz", include_bytes!("../../../../guest-examples/redact/shop.pb.gz")),
+    ],
+};
+
+const JOB_ENDS: &str = "\nThe folder";
 /// The last line of an example's own README.
 const JOB_ELSEWHERE: &str = "\nWhat it does: [../README.md](../README.md).\n";
 
 impl Language {
-    /// The files of a project of this name, by path.
-    pub(super) fn files(self, name: &ProjectName) -> Vec<ProjectFile> {
-        let (templates, ignored) = match self {
+    /// The files of a project of this name, by path; `None` where there is no example in this language.
+    pub(super) fn files(self, subject: Subject, name: &ProjectName) -> Option<Vec<ProjectFile>> {
+        let (templates, ignored) = self.templates();
+        let (example, sources) = match subject {
+            Subject::Labels => (&TEAM_LABEL, [].as_slice()),
+            Subject::Profile => (&REDACT, self.redact()?),
+        };
+        let mut ignore = format!("/build/\n{ignored}");
+        let mut files = vec![file("cases.json", example.cases)];
+        files.extend(example.profiles.iter().map(|&(path, bytes)| file(path, bytes)));
+        files.extend(WIT.map(|(path, text)| file(path, text)));
+        files.extend(sources.iter().map(|&(path, text)| file(path, own(name, example, text))));
+        for &(path, text) in templates.iter().filter(|(path, _)| sources.iter().all(|(other, _)| other != path)) {
+            files.push(match path {
+                ".gitignore" => {
+                    ignore += text;
+                    continue;
+                }
+                "README.md" => file(path, readme(name, example, text)),
+                "Cargo.lock" => file(path, in_order(&own(name, example, text))),
+                _ => file(path, own(name, example, text)),
+            });
+        }
+        files.push(file(".gitignore", ignore));
+        files.sort_by_key(|file| file.path);
+        Some(files)
+    }
+
+    /// A filter of labels, and what of its folder does not belong into a repository.
+    fn templates(self) -> (&'static [Template], &'static str) {
+        match self {
             Self::Rust => (RUST, ""),
             Self::C => (C, ""),
             Self::Go => (GO, ""),
             Self::Python => (PYTHON, "__pycache__/\n"),
             Self::JavaScript => (JAVASCRIPT, "/node_modules/\n"),
-        };
-        let mut ignore = format!("/build/\n{ignored}");
-        let mut files = vec![file(CASES)];
-        files.extend(WIT.map(file));
-        for &(path, text) in templates {
-            let text = match path {
-                ".gitignore" => {
-                    ignore += text;
-                    continue;
-                }
-                "README.md" => readme(name, text),
-                "Cargo.lock" => in_order(&own(name, text)),
-                _ => own(name, text),
-            };
-            files.push(ProjectFile { path: path.to_owned(), text });
         }
-        files.push(ProjectFile { path: ".gitignore".to_owned(), text: ignore });
-        files.sort_by(|one, other| one.path.cmp(&other.path));
-        files
+    }
+
+    /// The sources of a filter of profiles; all else is as with one of labels.
+    fn redact(self) -> Option<&'static [Template]> {
+        match self {
+            Self::Rust => Some(REDACT_RUST),
+            Self::Python => Some(REDACT_PYTHON),
+            // componentize-qjs does not give back what a filter was lent: each call would trap.
+            Self::JavaScript => None,
+            Self::C | Self::Go => None,
+        }
     }
 }
 
-fn file((path, text): Template) -> ProjectFile {
-    ProjectFile { path: path.to_owned(), text: text.to_owned() }
+fn file(path: &'static str, bytes: impl Into<Vec<u8>>) -> ProjectFile {
+    ProjectFile { path, bytes: bytes.into() }
 }
 
-/// Called by the project's name, and with the contract in its own folder.
-fn own(name: &ProjectName, text: &str) -> String {
-    text.replace("team-label", &name.0).replace("team_label", &name.module()).replace("../../../wit", "wit")
+/// Called by the project's name, of its world, and with the contract in its own folder.
+fn own(name: &ProjectName, example: &Example, text: &str) -> String {
+    let renamed = [
+        ("team-label".to_owned(), name.to_string()),
+        ("team_label".to_owned(), name.module()),
+        ("\"redact\"".to_owned(), format!("\"{name}\"")),
+        (TEAM_LABEL.world.to_owned(), example.world.to_owned()),
+        ("../../../wit".to_owned(), "wit".to_owned()),
+        ("../../wit".to_owned(), "wit".to_owned()),
+    ];
+    renamed.iter().fold(text.to_owned(), |text, (old, new)| text.replace(old, new))
 }
 
-fn readme(name: &ProjectName, of_the_language: &str) -> String {
+fn readme(name: &ProjectName, example: &Example, of_the_language: &str) -> String {
     let (_, language) = of_the_language.split_once('\n').unwrap_or_default();
     let language = language.strip_suffix(JOB_ELSEWHERE).unwrap_or(language);
-    let (_, job) = JOB.split_once('\n').unwrap_or_default();
+    let (_, job) = example.readme.split_once('\n').unwrap_or_default();
     let job = job.split_once(JOB_ENDS).map_or(job, |(job, _)| job);
-    let (language, module) = (own(name, language), name.module());
+    let (language, module) = (own(name, example, language), name.module());
+    let Example { world, contract, config, handed, tried, .. } = example;
     format!(
         "# {name}\n\
          \n\
-         A filter of profiles for Flamegate, of the world `labels-filter` in [wit/](wit/filter.wit). So far it is an example.\n\
+         A filter of profiles for Flamegate, of the world `{world}` in [wit/]({contract}). So far it is an example.\n\
          \n\
          ## Building\n\
          {language}\n\
@@ -139,9 +215,9 @@ fn readme(name: &ProjectName, of_the_language: &str) -> String {
          ## Trying\n\
          \n\
          {INDENT}flamegate filter test\n\
-         {INDENT}flamegate filter run build/{name}.wasm --config 'team checkout- payments' --labels service_name=checkout-api\n\
+         {INDENT}flamegate filter run build/{name}.wasm --config '{config}' {handed}\n\
          \n\
-         `cases.json` says what becomes of which series, or in which words which configuration is refused.\n\
+         {tried}\n\
          \n\
          ## What it does\n\
          {job}\n\
@@ -149,7 +225,7 @@ fn readme(name: &ProjectName, of_the_language: &str) -> String {
          \n\
          {INDENT}wasm.filter \"{module}\" {{\n\
          {INDENT}    module     = \"{name}.wasm\"\n\
-         {INDENT}    config     = \"team checkout- payments\"\n\
+         {INDENT}    config     = \"{config}\"\n\
          {INDENT}    forward_to = [pyroscope.write.default.receiver]\n\
          {INDENT}}}\n"
     )
@@ -167,72 +243,39 @@ fn in_order(lock: &str) -> String {
     format!("{head}{}", packages.join("\n"))
 }
 
-impl ProjectName {
-    /// The nearest name to that of a folder.
-    pub(super) fn of(folder: &str) -> Self {
-        let kept = |c: char| c.is_ascii_alphanumeric();
-        let words: Vec<String> =
-            folder.split(|c| !kept(c)).filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect();
-        let mut name = words.join("-");
-        name.truncate(NAME_BYTES);
-        let name = name.trim_end_matches('-');
-        let is_locked = RUST.iter().any(|(_, text)| text.contains(&format!("name = \"{name}\"\nversion")));
-        let is_taken = TAKEN.contains(&name) || is_locked && name != "team-label";
-        Self(match name {
-            "" => "filter".to_owned(),
-            name if is_taken => format!("{name}-filter"),
-            name if name.starts_with(|c: char| c.is_ascii_digit()) => format!("filter-{name}"),
-            name => name.to_owned(),
-        })
-    }
-}
-
-impl ProjectName {
-    /// As an identifier, in Rust and in Flamegate's configuration.
-    fn module(&self) -> String {
-        self.0.replace('-', "_")
-    }
-}
-
-impl fmt::Display for ProjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_name_is_one_in_every_language() {
-        for (folder, name) in [
-            ("my-filter", "my-filter"),
-            ("My Filter_2", "my-filter-2"),
-            ("..größe..", "gr-e"),
-            ("", "filter"),
-            ("日本", "filter"),
-            ("42", "filter-42"),
-            ("core", "core-filter"),
-            ("wit-bindgen", "wit-bindgen-filter"),
-            ("team-label", "team-label"),
-            (&"x".repeat(100), &"x".repeat(NAME_BYTES)),
-        ] {
-            assert_eq!(ProjectName::of(folder).0, name, "{folder:?}");
-        }
-    }
+    const ALL: [(Language, Subject); 7] = [
+        (Language::Rust, Subject::Labels),
+        (Language::C, Subject::Labels),
+        (Language::Go, Subject::Labels),
+        (Language::Python, Subject::Labels),
+        (Language::JavaScript, Subject::Labels),
+        (Language::Rust, Subject::Profile),
+        (Language::Python, Subject::Profile),
+    ];
 
     #[test]
     fn a_project_stands_alone() {
         let name = ProjectName::of("zone");
-        for language in LANGUAGES {
-            let files = language.files(&name);
-            for ProjectFile { path, text } in &files {
-                assert!(!text.contains("../"), "{language:?}: {path} leaves its folder:\n{text}");
-                assert!(!text.contains("team-label") && !text.contains("team_label"), "{language:?}: {path}:\n{text}");
+        for (language, subject) in ALL {
+            let files = language.files(subject, &name).unwrap();
+            let text = |path: &str| {
+                let file = files.iter().find(|file| file.path == path).unwrap();
+                std::str::from_utf8(&file.bytes).unwrap()
+            };
+            for ProjectFile { path, .. } in files.iter().filter(|file| !file.path.ends_with(".gz")) {
+                for foreign in ["../", "team-label", "team_label", "\"redact\""] {
+                    assert!(!text(path).contains(foreign), "{language:?}: {foreign} in {path}:\n{}", text(path));
+                }
             }
-            let text = |path: &str| &files.iter().find(|file| file.path == path).unwrap().text;
-            for part in ["# zone\n", "make\n", "team search", "flamegate filter test"] {
+            let (config, world) = match subject {
+                Subject::Labels => ("team search", "labels-filter"),
+                Subject::Profile => ("com.acme.", "profile-filter"),
+            };
+            for part in ["# zone\n", "make\n", "`cases.json` says", config, world, "flamegate filter test"] {
                 assert!(
                     text("README.md").contains(part),
                     "{language:?}: {part:?} is missing in\n{}",
@@ -241,36 +284,55 @@ mod tests {
             }
             assert!(text("Makefile").contains("build/zone.wasm"), "{language:?}");
             assert!(text(".gitignore").starts_with("/build/\n"), "{language:?}");
+            let sources = files.iter().filter(|file| !file.path.ends_with(".wit") && file.path != "README.md");
+            let worlds: Vec<_> = sources
+                .filter_map(|file| std::str::from_utf8(&file.bytes).ok())
+                .flat_map(|text| ["labels-filter", "profile-filter"].into_iter().filter(|world| text.contains(world)))
+                .collect();
+            assert!(!worlds.is_empty() && worlds.iter().all(|named| *named == world), "{language:?}: {worlds:?}");
+        }
+        for language in [Language::C, Language::Go, Language::JavaScript] {
+            assert_eq!(language.files(Subject::Profile, &name), None, "{language:?}");
         }
     }
 
     /// A folder that gains a file has it in the template as well.
     #[test]
     fn nothing_of_the_examples_is_left_out() {
-        for (language, folder) in LANGUAGES.into_iter().zip(["rust", "c", "go", "python", "javascript"]) {
-            let root =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-examples/team-label").join(folder);
+        let listed = |folder: &str| -> BTreeSet<String> {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-examples").join(folder);
             let listed = std::process::Command::new("git")
                 .args(["ls-files", "--cached", "--others", "--exclude-standard"])
                 .current_dir(&root)
                 .output()
                 .unwrap();
-            let mut expected: BTreeSet<String> =
-                String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
-            assert!(!expected.is_empty());
+            let listed = String::from_utf8(listed.stdout).unwrap();
+            assert!(!listed.is_empty(), "{folder}");
+            listed.lines().map(str::to_owned).collect()
+        };
+        let name = ProjectName::of("x");
+        let of_wit = || WIT.map(|(path, _)| path.to_owned());
+        let found = |language: Language, subject| -> BTreeSet<String> {
+            language.files(subject, &name).unwrap().into_iter().map(|file| file.path.to_owned()).collect()
+        };
+        for (language, folder) in LANGUAGES.into_iter().zip(["rust", "c", "go", "python", "javascript"]) {
+            let mut expected = listed(&format!("team-label/{folder}"));
             expected.extend([".gitignore", "cases.json"].map(str::to_owned));
-            expected.extend(WIT.map(|(path, _)| path.to_owned()));
-            let found: BTreeSet<String> =
-                language.files(&ProjectName::of("x")).into_iter().map(|file| file.path).collect();
-            assert_eq!(found, expected, "{language:?}");
+            expected.extend(of_wit());
+            assert_eq!(found(language, Subject::Labels), expected, "{language:?}");
         }
+        // Of all languages together.
+        let written: BTreeSet<String> =
+            [Language::Rust, Language::Python].into_iter().flat_map(|it| found(it, Subject::Profile)).collect();
+        let missing: Vec<String> = listed("redact").into_iter().filter(|path| !written.contains(path)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
     fn the_lock_file_is_as_cargo_writes_it() {
         let lock = RUST.iter().find(|(path, _)| *path == "Cargo.lock").unwrap().1;
         assert_eq!(in_order(lock), lock);
-        let other = in_order(&own(&ProjectName::of("zone"), lock));
+        let other = in_order(&own(&ProjectName::of("zone"), &TEAM_LABEL, lock));
         let names: Vec<&str> = other.lines().filter_map(|line| line.strip_prefix("name = ")).collect();
         assert!(names.is_sorted() && names.contains(&"\"zone\""), "{names:?}");
         assert_ne!(names.last(), None);

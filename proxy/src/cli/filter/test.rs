@@ -10,9 +10,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::bounds::{Grants, MemoryLimit, timeout};
-use super::{Format, Reader, build, component, show, tell};
+use super::{Format, Reader, build, component, profile, show, tell};
 use crate::filters::Verdict;
-use crate::filters::cases::{Case, Limits, Mismatch, Outcome};
+use crate::filters::cases::{Case, Limits, Mismatch, Outcome, ProfileAfter};
 
 /// Flags of `filter test`.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub struct TestFlags {
 /// Succeeds where the filter does in each case as it should.
 pub(super) fn run(flags: &TestFlags) -> anyhow::Result<ExitCode> {
     let (component, cases) = subject(&flags.filter, flags.cases.as_deref())?;
-    let cases = Case::read_all(&component::read_text(&cases)?).with_context(|| cases.display().to_string())?;
+    let cases = read(&cases)?;
     let module = component::load(&component)?;
     let (timeout, memory_limit) = (flags.timeout, flags.memory_limit.bytes());
     let limits = Limits { capabilities: flags.grants.all(), timeout, memory_limit };
@@ -58,6 +58,13 @@ pub(super) fn run(flags: &TestFlags) -> anyhow::Result<ExitCode> {
         });
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The files that cases name lie beside theirs, or where a path from there leads.
+fn read(cases: &Path) -> anyhow::Result<Vec<Case>> {
+    let profile =
+        |path: &Path| component::read_profile(&cases.with_file_name(path)).map_err(|error| format!("{error:#}"));
+    Case::read_all(&component::read_text(cases)?, profile).with_context(|| cases.display().to_string())
 }
 
 /// The component, and the file of its cases.
@@ -86,6 +93,7 @@ fn text(case: &Case, differences: &[Mismatch]) -> String {
             Ok(other) => {
                 let _always = writeln!(said, "  found     {}", show::words(other));
                 said += &indented(&labels_between(expected, other).unwrap_or_default(), "    ");
+                said += &indented(&profiles_between(expected, other).unwrap_or_default(), "    ");
             }
             Err(error) => said += &indented(&show::failure(error), "  "),
         }
@@ -98,9 +106,20 @@ fn text(case: &Case, differences: &[Mismatch]) -> String {
 /// What of the labels is other than expected; where either has none there is no more to say.
 fn labels_between(expected: &Outcome, found: &Outcome) -> Option<String> {
     match (expected, found) {
-        (Outcome::Verdict(Verdict::Replace(expected)), Outcome::Verdict(Verdict::Replace(found))) => {
+        (Outcome::Verdict(Verdict::Replace(expected), _), Outcome::Verdict(Verdict::Replace(found), _)) => {
             Some(show::difference(expected, found))
         }
+        _ => None,
+    }
+}
+
+/// As of labels: what of the profile is other than expected.
+fn profiles_between(expected: &Outcome, found: &Outcome) -> Option<String> {
+    match (expected, found) {
+        (
+            Outcome::Verdict(_, Some(ProfileAfter::Changed(expected))),
+            Outcome::Verdict(_, Some(ProfileAfter::Changed(found))),
+        ) => Some(profile::mismatch(expected, found)),
         _ => None,
     }
 }
@@ -113,10 +132,12 @@ fn as_json(case: &Case, differences: &[Mismatch]) -> Value {
     let differences: Vec<Value> = differences
         .iter()
         .map(|Mismatch { labels, expected, found }| {
+            let profile = found.outcome.as_ref().ok().and_then(|found| profiles_between(expected, found));
             json!({
                 "labels": labels.as_ref().map(show::labels_as_json),
                 "expected": show::outcome_as_json(Ok(expected)),
                 "found": show::outcome_as_json(found.outcome.as_ref()),
+                "profile": profile.map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()),
                 "log": show::log_as_json(found),
             })
         })

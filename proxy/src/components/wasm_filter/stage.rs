@@ -66,10 +66,6 @@ impl FilterStage {
             Ok(EditedBody::Unchanged) => {}
             Ok(EditedBody::Changed(body)) => profile.body = body,
             Ok(EditedBody::Empty) => return self.dropped(dropped_for.as_ref().unwrap_or(&NO_SAMPLES)),
-            Err(Unjudged::Filter(FilterError::Unreadable(why))) => match self.unsupported(&profile.labels, &why) {
-                Ok(()) => {}
-                Err(refused) => return Fate::Failed(refused),
-            },
             Err(Unjudged::Filter(error)) => return self.without_verdict(&profile.labels, &error),
             Err(Unjudged::Refused(error)) => return Fate::Failed(error),
         }
@@ -155,7 +151,15 @@ impl BodyEditor for Looking<'_> {
     async fn pprof(&self, pprof: &Bytes) -> Result<Edited, Unjudged> {
         let filter = &self.stage.filter;
         let judged = filter.judge_profile(self.labels, pprof, self.memory.another()).await;
-        let JudgedProfile { verdict, profile } = judged.map_err(Unjudged::Filter)?;
+        let JudgedProfile { verdict, profile } = match judged {
+            Ok(judged) => judged,
+            // Of this one alone: what stands beside it is looked into.
+            Err(FilterError::Unreadable(why)) => {
+                self.stage.unsupported(self.labels, &why)?;
+                return Ok(Edited::Unchanged);
+            }
+            Err(error) => return Err(Unjudged::Filter(error)),
+        };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Verdict::Drop(reason) = verdict {
             seen.dropped_for = Some(reason);
@@ -170,6 +174,6 @@ impl BodyEditor for Looking<'_> {
 
     fn unopened(&self, _: Unopened, detail: &dyn fmt::Display) -> Result<(), Unjudged> {
         self.stage.filter.metrics().error(UNSUPPORTED);
-        self.stage.unsupported(self.labels, detail).map_err(Unjudged::Refused)
+        Ok(self.stage.unsupported(self.labels, detail)?)
     }
 }

@@ -97,12 +97,99 @@ async fn a_filter_that_does_otherwise() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_profiles() {
+    let redact = ["test", "redact.wasm", "--cases", "redact/cases.json"];
+    let ended = filter(&examples(), &redact).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    says(&ended.stdout, &["ok    names that begin so are hidden", "\n3 cases passed\n"], "redact");
+
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["shop.pb.gz", "shop-redacted.pb.gz"] {
+        std::fs::copy(examples().join("redact").join(name), folder.path().join(name)).unwrap();
+    }
+    std::fs::create_dir(folder.path().join("cases")).unwrap();
+    std::fs::write(folder.path().join("cases/cases.json"), PROFILES).unwrap();
+    let component = examples().join("probe.wasm");
+    // Files are found by where the cases are, wherever the tool is called.
+    let arguments = ["test", component.to_str().unwrap(), "--grant", "clock", "--cases", "cases/cases.json"];
+    let text = filter(folder.path(), &arguments).await;
+    assert_eq!((text.code, text.stderr.as_str()), (Some(1), ""), "{text:?}");
+    let parts = [
+        "ok    hidden\nok    nothing is left\nok    dropped, profile and all\n",
+        "FAIL  hidden otherwise\n      series {}\n        expected  unchanged; profile: changed\n        \
+         found     unchanged; profile: changed\n          \
+         - 2/2: \"[redacted]\" at \"\":21 \"main\" at \"main.go\":12 \"main\" at \"main.go\":11\n          \
+         + 2/2: \"hidden\" at \"pay.go\":21 ",
+        "FAIL  left alone\n      series {}\n        expected  unchanged; profile: changed\n        \
+         found     unchanged; profile: unchanged\n",
+        "FAIL  without a profile\n",
+        "in cases, `profile` and `profile_after` of a series\n",
+        "FAIL  a profile that is none\n",
+        "a profile is a pprof message",
+        "\n4 of 7 cases failed\n",
+    ];
+    says(&text.stdout, &parts, "text");
+
+    let json = filter(folder.path(), &[&arguments[..], &["--format", "json"]].concat()).await;
+    let cases: Vec<Value> = json.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let difference = &cases[3]["differences"][0];
+    assert_eq!(
+        (&difference["expected"]["profile"], &difference["found"]["profile"]),
+        (&"changed".into(), &"changed".into())
+    );
+    let lines: Vec<&str> = difference["profile"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(lines.len() == 4 && lines[0].starts_with("- 2/2: "), "{lines:?}");
+    assert_eq!(cases[4]["differences"][0]["found"]["profile"], "unchanged");
+}
+
+const PROFILES: &str = r#"[
+  {
+    "name": "hidden",
+    "config": ["rename 1 [redacted] "],
+    "series": [{ "labels": {}, "profile": "../shop.pb.gz", "verdict": "unchanged", "profile_after": "../shop-redacted.pb.gz" }]
+  },
+  {
+    "name": "nothing is left",
+    "config": ["drop-samples 0 1 2 3"],
+    "series": [{ "labels": {}, "profile": "../shop.pb.gz", "verdict": "unchanged", "profile_after": "empty" }]
+  },
+  {
+    "name": "dropped, profile and all",
+    "config": ["drop noise"],
+    "series": [{ "labels": {}, "profile": "../shop.pb.gz", "verdict": { "drop": "noise" } }]
+  },
+  {
+    "name": "hidden otherwise",
+    "config": ["rename 1 hidden"],
+    "series": [{ "labels": {}, "profile": "../shop.pb.gz", "verdict": "unchanged", "profile_after": "../shop-redacted.pb.gz" }]
+  },
+  {
+    "name": "left alone",
+    "config": [],
+    "series": [{ "labels": {}, "profile": "../shop.pb.gz", "verdict": "unchanged", "profile_after": "../shop-redacted.pb.gz" }]
+  },
+  { "name": "without a profile", "config": [], "series": [{ "labels": {}, "verdict": "unchanged" }] },
+  {
+    "name": "a profile that is none",
+    "config": ["range 0 1"],
+    "series": [{ "labels": {}, "profile": "cases.json", "verdict": "unchanged", "profile_after": "unchanged" }]
+  }
+]"#;
+
+#[tokio::test]
 async fn what_cannot_be_tested() {
     let project = project("[]");
     std::fs::write(project.path().join("broken.json"), r#"[{"name": "a"}]"#).unwrap();
+    for (name, profiles) in [("unsaid", r#""profile": "x""#), ("lost", r#""profile": "x", "profile_after": "empty""#)] {
+        let series = format!(r#"[{{ "labels": {{}}, "verdict": "unchanged", {profiles} }}]"#);
+        let cases = format!(r#"[{{"name": "{name}", "config": [], "series": {series}}}]"#);
+        std::fs::write(project.path().join(name).with_extension("json"), cases).unwrap();
+    }
     for (arguments, parts) in [
         (&[][..], &["cases.json", "there is no case"][..]),
         (&["--cases", "broken.json"], &["broken.json", "missing field `config`", "line 1"]),
+        (&["--cases", "unsaid.json"], &["unsaid.json", "the case \"unsaid\"", "write `profile_after`"]),
+        (&["--cases", "lost.json"], &["lost.json", "the case \"lost\"", "cannot read x", "No such file"]),
         (&["--cases", "none.json"], &["cannot read none.json"]),
         (&["build/hostile.wasm"], &["name the cases of build/hostile.wasm with --cases FILE"]),
         (&["build"], &["build/build holds no component", "`flamegate filter build` makes one"]),

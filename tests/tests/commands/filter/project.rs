@@ -25,11 +25,12 @@ fn files(folder: &Path) -> BTreeSet<String> {
 #[tokio::test]
 async fn a_project_is_written_in_each_language() {
     let folder = tempfile::tempdir().unwrap();
-    for (language, own, source) in [
-        ("rust", &["Cargo.lock", "Cargo.toml", "src/lib.rs"][..], "src/lib.rs"),
-        ("c", &["filter.c"], "filter.c"),
+    for (language, world, own, source) in [
+        ("rust", "labels", &["Cargo.lock", "Cargo.toml", "src/lib.rs"][..], "src/lib.rs"),
+        ("c", "labels", &["filter.c"], "filter.c"),
         (
             "go",
+            "labels",
             &[
                 "export_flamegate_filter_filter_labels/apply.go",
                 "export_flamegate_filter_lifecycle/lifecycle.go",
@@ -40,11 +41,20 @@ async fn a_project_is_written_in_each_language() {
             ],
             "export_flamegate_filter_lifecycle/lifecycle.go",
         ),
-        ("python", &["app.py", "requirements.txt"], "app.py"),
-        ("javascript", &["filter.js", "package-lock.json", "package.json"], "filter.js"),
+        ("python", "labels", &["app.py", "requirements.txt"], "app.py"),
+        ("javascript", "labels", &["filter.js", "package-lock.json", "package.json"], "filter.js"),
+        (
+            "rust",
+            "profile",
+            &["Cargo.lock", "Cargo.toml", "src/lib.rs", "src/component.rs", "shop.pb.gz", "shop-redacted.pb.gz"],
+            "src/component.rs",
+        ),
+        ("python", "profile", &["app.py", "requirements.txt", "shop.pb.gz", "shop-redacted.pb.gz"], "app.py"),
     ] {
-        let name = format!("new/My {language} filter");
-        let ended = filter(folder.path(), &["new", "--lang", language, &name]).await;
+        let name = format!("{world}/My {language} filter");
+        // Of labels it is where nothing is said.
+        let of_profiles: &[&str] = if world == "profile" { &["--world", world] } else { &[] };
+        let ended = filter(folder.path(), &[&["new", "--lang", language, &name], of_profiles].concat()).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{language}");
         let project = folder.path().join(&name);
         let expected: BTreeSet<String> =
@@ -57,7 +67,7 @@ async fn a_project_is_written_in_each_language() {
         let read = |file: &str| std::fs::read_to_string(project.join(file)).unwrap();
         says(&read("Makefile"), &[&format!("build/{hyphened}.wasm")], language);
         says(&read("README.md"), &[&format!("# {hyphened}\n"), "flamegate filter test"], language);
-        if language != "rust" {
+        if source != "src/lib.rs" {
             says(&read(source), &[&hyphened], language);
         }
         for contract in ["filter.wit", "packed.wit", "profile.wit"] {
@@ -90,6 +100,13 @@ async fn nothing_is_overwritten() {
     assert_eq!(new("empty").await.code, Some(1));
     assert_eq!(std::fs::read(folder.path().join("empty/filter.c")).unwrap(), before);
     assert_eq!(std::fs::read_to_string(folder.path().join("mine")).unwrap(), "mine");
+
+    for language in ["c", "go", "javascript"] {
+        let ended = filter(folder.path(), &["new", "--lang", language, "--world", "profile", "new"]).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{language}: {ended:?}");
+        says(&ended.stderr, &["there is no example in this language", "--lang rust or python"], language);
+        assert!(!folder.path().join("new").exists(), "{language}");
+    }
 
     let ended = filter(folder.path(), &["new", "--lang", "cobol", "new"]).await;
     assert_eq!(ended.code, Some(2));

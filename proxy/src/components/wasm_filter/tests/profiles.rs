@@ -174,6 +174,24 @@ async fn what_cannot_be_looked_into_passes_or_is_refused() {
 }
 
 #[tokio::test]
+async fn a_damaged_profile_of_a_series_does_not_spare_the_others() {
+    let bench = Bench::new();
+    let damaged = || Bytes::from_static(b"no pprof");
+    let filter = start(&bench, &["rename 0 hidden"], "");
+    for (profiles, damaged_at) in [([pprof(&["a"]), damaged()], 1), ([damaged(), pprof(&["a"])], 0)] {
+        let (error, went_on) = bench.push_body(&filter, SERIES, pushed(&profiles)).await;
+        assert_eq!(error, None);
+        let Body::Pprof(went_on) = went_on.unwrap().body else { panic!("another body") };
+        assert_eq!(went_on[damaged_at].profile, damaged());
+        assert_eq!(went_on[1 - damaged_at].profile, renamed("a"));
+    }
+    let filter = start(&bench, &["rename 0 hidden"], "on_unsupported = \"fail\"");
+    let (error, went_on) = bench.push_body(&filter, SERIES, pushed(&[pprof(&["a"]), damaged()])).await;
+    assert_eq!(error.unwrap().status, StatusCode::BAD_REQUEST);
+    assert!(went_on.is_none());
+}
+
+#[tokio::test]
 async fn a_filter_of_profiles_takes_the_place_of_one_of_labels() {
     let bench = Bench::new();
     let filter = bench.start("config = \"unchanged\"\ncapabilities = [\"clock\"]", None);
