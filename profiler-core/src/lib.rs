@@ -1,6 +1,10 @@
-//! What a profile is: the labels of its series and the pprof message inside.
+//! What a profile is, the labels of its series and the pprof message inside, and how one is taken of native code.
 //!
-//! This crate knows no HTTP, no configuration and no runtime: everything here is a value or a pure function.
+//! This crate knows no HTTP, no configuration and no runtime. `kernel`, `process` and `sampler` are of Linux.
 
+pub mod kernel;
 pub mod labels;
+pub mod native;
 pub mod pprof;
+pub mod process;
+pub mod sampler;

@@ -2,18 +2,28 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
 
+use std::fmt::Display;
 use std::path::Path;
 
-use flamegate_fuzz::pprof;
+use flamegate_fuzz::{native, pprof};
 
 #[test]
-fn what_must_hold_for_any_input_holds_for_the_corpus() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/pprof");
+fn what_must_hold_for_any_profile_holds_for_the_corpus() {
+    replay("pprof", pprof::check);
+}
+
+#[test]
+fn what_must_hold_for_any_file_of_machine_code_holds_for_the_corpus() {
+    replay("native", native::check);
+}
+
+fn replay<E: Display>(target: &str, check: impl Fn(&[u8]) -> Result<(), E>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
     let inputs: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(inputs.len() >= 5, "the corpus has {} inputs: it is not where it should be", inputs.len());
+    assert!(inputs.len() >= 3, "the corpus has {} inputs: it is not where it should be", inputs.len());
     for input in inputs {
         let bytes = std::fs::read(&input).unwrap();
-        if let Err(broken) = pprof::check(&bytes) {
+        if let Err(broken) = check(&bytes) {
             panic!("{}: {broken}", input.display());
         }
     }

@@ -36,7 +36,16 @@ pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
 /// What the dependencies' C and C++ parts are built with: zlib-ng, which Pingora brings, asks for cmake, and libFuzzer
 /// is C++.
 pub(crate) fn provide_build_tools() -> anyhow::Result<()> {
-    let tools = [("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake"), ("git", "git")];
+    provide(&[("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake"), ("git", "git")])
+}
+
+/// What the tests build the programs with whose stacks they walk.
+pub(crate) fn provide_compilers() -> anyhow::Result<()> {
+    provide(&[("cc", "gcc"), ("clang-19", "clang-19"), ("ld.lld-19", "lld-19"), ("go", "golang-go")])
+}
+
+/// Commands, each with the package that brings it.
+fn provide(tools: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> =
         tools.iter().filter(|(tool, _)| on_path(tool).is_none()).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }

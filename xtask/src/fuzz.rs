@@ -17,8 +17,11 @@ struct Target {
 }
 
 /// The time is divided among them evenly.
-const TARGETS: [Target; 2] =
-    [Target { name: "syntax", replayed: "alloy-syntax" }, Target { name: "pprof", replayed: "profiler-core" }];
+const TARGETS: [Target; 3] = [
+    Target { name: "syntax", replayed: "alloy-syntax" },
+    Target { name: "pprof", replayed: "profiler-core" },
+    Target { name: "native", replayed: "profiler-core" },
+];
 
 /// The instrumentation that libFuzzer steers by: counters of the edges, the table of their places, the operands of
 /// comparisons. All of it is LLVM's, so that no nightly compiler is needed; without a sanitizer there is nothing else.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod bpf;
 mod cargo_tools;
 mod checks;
 mod clients;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long)]
         built_in: bool,
     },
+    /// Builds the programs of bpf/ that run in the kernel, and writes the objects and their record
+    Bpf,
     /// Builds and runs a benchmark: `cargo xtask bench load --help`
     Bench {
         /// The benchmark's name and its flags
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Test { pyroscope, only } => rings::run(&root, pyroscope.as_deref(), only),
         Command::Guests { built_in } => build_guests(&root, built_in),
+        Command::Bpf => build_programs(&root),
         Command::Bench { args } => bench::run(&root, &args),
         Command::Soak { soak } => soak::run(&root, soak),
     }
@@ -73,6 +77,14 @@ fn build_guests(root: &Path, only_built_in: bool) -> anyhow::Result<()> {
     if !only_built_in {
         debian::provide_build_tools()?;
         guests::build_examples(root, &guests::LANGUAGES)?;
+    }
+    Ok(())
+}
+
+fn build_programs(root: &Path) -> anyhow::Result<()> {
+    for built in bpf::build(root)? {
+        let changed = if built.changed { "changed" } else { "as before" };
+        println!("{}: {} bytes, {changed}", built.object.display(), built.size);
     }
     Ok(())
 }

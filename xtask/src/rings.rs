@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{checks, clients, debian, fuzz, guests};
+use crate::{bpf, checks, clients, debian, fuzz, guests};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,7 +17,8 @@ pub(crate) enum Ring {
     /// The built-in filters: sources, record and component belong together; the rebuilt one passes the cases. The
     /// examples in other languages, begun and built as a user does it, pass theirs
     Guests,
-    /// Tests beside the code, the conformance cases, and a minute of fuzzing
+    /// The programs that run in the kernel: sources, record and objects belong together. Tests beside the code, the
+    /// conformance cases, and a minute of fuzzing
     Units,
     /// The real binary with real SDKs and backends, and faults
     EndToEnd,
@@ -80,6 +81,9 @@ fn example_filters(root: &Path) -> anyhow::Result<()> {
 }
 
 fn units(root: &Path) -> anyhow::Result<()> {
+    debian::provide_compilers()?;
+    let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
+    println!("bpf: rebuilt, {same}");
     steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
     steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))?;
     fuzz::run(root, FUZZING)

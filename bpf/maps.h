@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// The maps. Their sizes here are least ones: the loader sets those that depend on the machine.
+#pragma once
+
+#include "shared.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+// By pid: the processes that are unwound.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct process);
+} processes SEC(".maps");
+
+// Of all processes, each has a range of it.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, struct mapping);
+} mappings SEC(".maps");
+
+// Rows as u64. The size of an inner map is its table's.
+struct table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 8);
+	__uint(map_flags, BPF_F_INNER_MAP);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__array(values, struct table);
+} tables SEC(".maps");
+
+// Rules that do not fit into a row, of all tables.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, struct unwind_rule);
+} rules SEC(".maps");
+
+// Number 0 knows native code. Others are called for mappings that name them.
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 16);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} unwinders SEC(".maps");
+#define UNWINDER_NATIVE 0
+
+// When a pid that is not in `processes` was last announced.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, u64);
+} announced SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, u32);
+	__type(value, u64);
+} counters SEC(".maps");
+
+inline_always void count(u32 what)
+{
+	u64 *counter = bpf_map_lookup_elem(&counters, &what);
+	if (counter)
+		(*counter)++;
+}
+
+// Tells user space of a process, at once.
+inline_always void tell(u32 kind, u32 pid)
+{
+	struct event event = { .kind = kind, .pid = pid, .time = bpf_ktime_get_ns() };
+	if (bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP))
+		count(COUNT_EVENTS_LOST);
+}

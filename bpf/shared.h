@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// What the kernel's side and the loader (profiler-core/src/kernel/) both know: the two change together.
+#pragma once
+
+#include "kernel.h"
+
+// A row of a file's unwind table: it holds from `pc` to the next row's. Lower half of a u64: the address in the file
+// minus the table's base. Upper half: the rule, packed:
+//   bits 0-3 kind of the CFA, 4-15 its offset / 8 (signed), 16-19 kind of the frame pointer, 20-31 its offset from the
+//   CFA / 8 (signed). Of kind CFA_INDEX bits 4-31 are a place in `rules`; of kind CFA_PLT bits 4-15 are its constant.
+//   The return address is at CFA - 8 on x86_64 and in the link register on aarch64.
+enum {
+	CFA_NONE = 0,	     // no code is known here
+	CFA_SP = 1,	     // stack pointer + offset
+	CFA_FP = 2,	     // frame pointer + offset
+	CFA_PLT = 3,	     // an entry of a PLT: one push deeper from `offset` on within its 16 bytes
+	CFA_UNSUPPORTED = 4, // an expression that is not understood
+	CFA_END = 5,	     // the outermost frame: its return address is undefined
+	CFA_INDEX = 6,	     // does not fit: see `rules`
+	CFA_SIGNAL = 7,	     // a signal's trampoline: the registers lie at the stack pointer
+	CFA_FP_CHAIN = 8,    // code that keeps frame pointers, without rows
+	// In full rules alone, and `ra_offset` is added to what is read; the return address is below, as ever on x86_64.
+	CFA_AT_SP = 9,	 // the word at stack pointer + offset
+	CFA_AT_FP = 10,	 // the word at frame pointer + offset
+};
+// The last one, too, in full rules alone.
+enum { FP_UNCHANGED = 0, FP_SAVED = 1, FP_AT_FP = 2 };
+enum { RA_LINK_REGISTER = 0, RA_SAVED = 1 };
+
+struct unwind_rule {
+	u8 cfa_kind;
+	u8 fp_kind;
+	u8 ra_kind;
+	u8 pad;
+	s32 cfa_offset;
+	s32 fp_offset;
+	s32 ra_offset;
+};
+
+// Executable memory of a process. Those of one process lie side by side in `mappings`, in the order of addresses.
+struct mapping {
+	u64 start;
+	u64 end;
+	u64 bias;    // address in memory - address in the file
+	u64 base;    // of the table
+	u32 file;    // goes into the frames as it is
+	u32 table;   // place in `tables`; 0: none
+	u32 rows;    // of the table
+	u16 unwinder; // place in `unwinders`
+	u16 flags;
+};
+enum { MAPPING_ANONYMOUS = 1 };
+
+struct process {
+	u32 first; // place in `mappings`
+	u32 count;
+	u32 flags;
+	u32 pad;
+};
+// Set by the kernel: user space was told that the mappings are not what it wrote.
+enum { PROCESS_STALE = 1 };
+
+// What travels through the ring buffer begins with its kind and a pid.
+enum { RECORD_SAMPLE = 1, RECORD_UNKNOWN = 16, RECORD_STALE = 17, RECORD_EXEC = 18, RECORD_EXIT = 19 };
+
+struct event {
+	u32 kind;
+	u32 pid;
+	u64 time;
+};
+
+#define MAX_KERNEL_FRAMES 127
+#define MAX_USER_FRAMES 512
+// A power of two for the sake of masks: 127 words of kernel frames and two words for each frame of user space.
+#define RECORD_WORDS 2048
+
+struct sample {
+	u32 kind;
+	u32 pid;
+	u32 tid;
+	u16 kernel_frames;
+	u16 user_frames;
+	u32 stop;
+	u32 pad;
+	u64 cgroup;
+	u64 time;
+	char comm[16];
+	// Kernel frames, one word each: addresses. Then those of user space, two words each: address, file | kind << 32.
+	u64 words[RECORD_WORDS];
+};
+#define SAMPLE_HEADER (sizeof(struct sample) - sizeof(u64) * RECORD_WORDS)
+
+// Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory.
+enum { FRAME_NATIVE = 0, FRAME_ANONYMOUS = 1, FRAME_UNMAPPED = 2 };
+// The address is where a call returns to, not where the processor was: the call is the instruction before it.
+#define FRAME_CALLER (1u << 8)
+// Found by frame pointers.
+#define FRAME_BY_POINTER (1u << 9)
+
+// Why a walk ended.
+enum {
+	STOP_COMPLETE = 0,	  // the outermost frame
+	STOP_KERNEL_THREAD = 1,	  // there is no user space
+	STOP_NO_PROCESS = 2,	  // its mappings are not known yet
+	STOP_NO_MAPPING = 3,	  // an address outside of all known mappings
+	STOP_NO_INFORMATION = 4,  // no row for this address
+	STOP_UNSUPPORTED = 5,	  // a rule that is not understood
+	STOP_UNREADABLE = 6,	  // the stack is not in memory
+	STOP_TOO_DEEP = 7,	  // more than MAX_USER_FRAMES
+	STOP_POINTER_LOST = 8,	  // the frame pointer leads nowhere
+	STOP_NO_PROGRESS = 9,	  // the stack pointer does not move
+	STOP_COMPAT = 10,	  // code of 32 bits
+	STOP_NO_TABLE = 11,	  // the file's table is gone
+	STOP_NO_UNWINDER = 12,	  // the chain of programs ended early
+	STOP_REASONS = 16,
+};
+
+// `counters`: after these come the reasons, COUNT_STOPS + STOP_*.
+enum {
+	COUNT_SAMPLES = 0,   // handed over
+	COUNT_LOST = 1,	     // the ring buffer was full
+	COUNT_EVENTS_LOST = 2,
+	COUNT_ANNOUNCED = 3, // unknown processes that user space was told of
+	COUNT_STALE = 4,     // processes whose mappings were found to be old
+	COUNT_STOPS = 16,
+	COUNTERS = COUNT_STOPS + STOP_REASONS,
+};

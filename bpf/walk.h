@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+// A walk up the stack of a thread, from one program to the next: each CPU has one.
+#pragma once
+
+#include "maps.h"
+
+struct walk {
+	u64 ip;
+	u64 sp;
+	u64 fp;
+	u64 lr; // aarch64 alone
+	u32 first; // the process' mappings
+	u32 count;
+	u32 frames;
+	u32 stop;
+	u32 unwinder; // that the next frame asks for
+	u8 declined;  // `unwinder` is not there, or does not know the frame
+	u8 exact;     // `ip` is where the processor was, not where a call returns to
+	u8 lr_valid;  // nothing was called since `lr` was set
+	u8 by_pointer; // `ip` was found by a frame pointer: it may be wrong
+	struct sample record;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct walk);
+} walks SEC(".maps");
+
+// Set by the loader: from so many bytes on that wait in the ring buffer its reader is woken.
+volatile const u64 wake_bytes = 0;
+
+inline_always struct walk *this_walk(void)
+{
+	u32 zero = 0;
+	return bpf_map_lookup_elem(&walks, &zero);
+}
+
+inline_always void push(struct walk *walk, u64 address, u32 file, u32 kind)
+{
+	u32 place = walk->record.kernel_frames + 2 * walk->frames;
+	if (!walk->exact)
+		kind |= FRAME_CALLER;
+	if (walk->by_pointer)
+		kind |= FRAME_BY_POINTER;
+	walk->record.words[place & (RECORD_WORDS - 1)] = address;
+	walk->record.words[(place + 1) & (RECORD_WORDS - 1)] = file | (u64)kind << 32;
+	walk->frames++;
+}
+
+inline_always int hand_over(struct walk *walk)
+{
+	u64 size = SAMPLE_HEADER + 8 * (walk->record.kernel_frames + 2 * walk->frames);
+	// No interrupt for each sample: its reader comes by itself.
+	u64 wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+	walk->record.user_frames = walk->frames;
+	walk->record.stop = walk->stop;
+	count(COUNT_STOPS + (walk->stop & (STOP_REASONS - 1)));
+	// The mask is for the verifier: what may be written is less.
+	if (bpf_ringbuf_output(&events, &walk->record, size & 0x3fff, wake))
+		count(COUNT_LOST);
+	else
+		count(COUNT_SAMPLES);
+	return 0;
+}

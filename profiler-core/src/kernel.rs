@@ -1,0 +1,265 @@
+//! The programs that sample, in the kernel: loading them, filling their maps, reading what they hand over.
+//!
+//! What they do is in `bpf/`. This is the only place that knows aya, and, for bpf(2) alone, `unsafe`.
+
+mod batch;
+mod counters;
+mod error;
+mod layout;
+mod object;
+mod probe;
+mod ranges;
+mod record;
+mod tables;
+
+use std::time::{Duration, Instant};
+
+use aya::Ebpf;
+use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, ProgramArray, RingBuf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+pub use counters::Counters;
+pub use error::{FillError, LoadError};
+pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot, Unwinder};
+pub use probe::Shortfall;
+use ranges::Ranges;
+pub use record::{Frame, Record, Sample};
+use tables::{Rules, new_table};
+
+use crate::native::unwind::UnwindTable;
+
+/// The kernel searches no more executable mappings of one process.
+pub const MAX_MAPPINGS: usize = 4096;
+/// Rows of one unwind table, as the kernel searches them.
+pub const MAX_ROWS: usize = 1 << 24;
+/// Full rules of all tables.
+pub const MAX_RULES: usize = 65_536;
+/// So many tables are in the kernel at once. Number 0 means none.
+const TABLES: u32 = 4096;
+const MAPPINGS_OF_ALL: u32 = 65_536;
+/// A program that began before a range was given up has ended by then.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Whose processes are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that [`Kernel::put_process`] names.
+    Listed,
+    /// All; those that are not known are announced ([`Record::Unknown`]).
+    All,
+}
+
+/// How to sample.
+#[derive(Debug, Clone)]
+pub struct KernelSettings {
+    /// Whose processes.
+    pub scope: Scope,
+    /// Whether stacks begin with the kernel's frames.
+    pub kernel_frames: bool,
+    /// The ring buffer's bytes; a power of two, and whole pages. Samples are lost while it is full.
+    pub ring_bytes: u32,
+}
+
+/// The programs, attached. Sampling ends when this is dropped.
+pub struct Kernel {
+    ring: RingBuf<MapData>,
+    processes: HashMap<MapData, u32, [u32; 4]>,
+    mappings: MapData,
+    ranges: Ranges,
+    /// By pid: the range of `mappings`.
+    held: std::collections::HashMap<u32, std::ops::Range<u32>>,
+    /// Ranges that programs may still read, with the time when they were given up.
+    given_up: Vec<(Instant, std::ops::Range<u32>)>,
+    tables: ArrayOfMaps<MapData, MapData>,
+    free_tables: Vec<u32>,
+    rules: Rules,
+    counters: PerCpuArray<MapData, u64>,
+    shortfalls: Vec<Shortfall>,
+    /// The kernel empties it when the last descriptor of it is closed.
+    _unwinders: ProgramArray<MapData>,
+    ebpf: Ebpf,
+}
+
+impl Kernel {
+    /// Loads the programs and begins to sample.
+    ///
+    /// # Errors
+    /// What the kernel or the rights of this process lack; each is one line.
+    pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
+        let mut shortfalls = probe::rights()?;
+        let mut ebpf = object::load(settings)?;
+        let mut unwinders = ProgramArray::try_from(take(&mut ebpf, "unwinders")?)?;
+        object::add_unwinder(&mut ebpf, &mut unwinders, "native", 0)?;
+        shortfalls.extend(object::follow_processes(&mut ebpf));
+        let kernel = Self {
+            ring: RingBuf::try_from(take(&mut ebpf, "events")?)?,
+            processes: HashMap::try_from(take(&mut ebpf, "processes")?)?,
+            mappings: array(&mut ebpf, "mappings")?,
+            ranges: Ranges::new(MAPPINGS_OF_ALL),
+            held: std::collections::HashMap::new(),
+            given_up: Vec::new(),
+            tables: ArrayOfMaps::try_from(take(&mut ebpf, "tables")?)?,
+            free_tables: (1..TABLES).rev().collect(),
+            rules: Rules::new(array(&mut ebpf, "rules")?),
+            counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
+            shortfalls,
+            _unwinders: unwinders,
+            ebpf,
+        };
+        Ok(kernel)
+    }
+
+    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy.
+    ///
+    /// # Errors
+    /// perf_event_open(2) refuses, or the CPUs are not known.
+    pub fn begin(&mut self, sample_rate: u32) -> Result<(), LoadError> {
+        object::attach_to_cpus(&mut self.ebpf, sample_rate)
+    }
+
+    /// What works less well for want of a right or a feature, each in one line.
+    #[must_use]
+    pub fn shortfalls(&self) -> &[Shortfall] {
+        &self.shortfalls
+    }
+
+    /// By name: how many instructions the verifier looked at to accept a program, where the kernel says so.
+    #[must_use]
+    pub fn verified_instructions(&self) -> Vec<(String, u32)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program.info().ok()?;
+                Some((name.to_owned(), info.verified_instruction_count()?))
+            })
+            .collect()
+    }
+
+    /// Makes a process one that is unwound, with these mappings instead of those before. Of more than
+    /// [`MAX_MAPPINGS`] the last are left out.
+    ///
+    /// # Errors
+    /// No place for its mappings, or the kernel refuses.
+    pub fn put_process(&mut self, pid: u32, mappings: &[Mapping]) -> Result<(), FillError> {
+        self.reclaim();
+        let mappings = mappings.get(..MAX_MAPPINGS).unwrap_or(mappings);
+        let count = u32::try_from(mappings.len()).map_err(|_| FillError::Mappings)?;
+        let range = self.ranges.take(count).ok_or(FillError::Mappings)?;
+        let words: Vec<u64> = mappings.iter().flat_map(Mapping::words).collect();
+        let written = batch::update(&self.mappings, range.start, &words, layout::MAPPING_WORDS)
+            .map_err(FillError::from)
+            .and_then(|()| Ok(self.processes.insert(pid, [range.start, count, 0, 0], 0)?));
+        if let Err(error) = written {
+            self.ranges.give_back(range);
+            return Err(error);
+        }
+        if let Some(before) = self.held.insert(pid, range) {
+            self.given_up.push((Instant::now(), before));
+        }
+        Ok(())
+    }
+
+    /// Forgets a process. In [`Scope::Listed`] it is no longer sampled.
+    pub fn remove_process(&mut self, pid: u32) {
+        // It may be gone: the kernel's answer tells nothing that matters.
+        let _ = self.processes.remove(&pid);
+        if let Some(range) = self.held.remove(&pid) {
+            self.given_up.push((Instant::now(), range));
+        }
+        self.reclaim();
+    }
+
+    /// Puts a file's unwind table into the kernel. Takes milliseconds: once for each file, not for each process.
+    ///
+    /// # Errors
+    /// No rows, too many rows or tables, or the kernel refuses.
+    pub fn put_table(&mut self, table: &UnwindTable) -> Result<Table, FillError> {
+        let rows = u32::try_from(table.rows.len())
+            .ok()
+            .filter(|rows| *rows > 0 && table.rows.len() <= MAX_ROWS)
+            .ok_or(FillError::Rows { rows: table.rows.len() })?;
+        let places = self.rules.put(&table.rules)?;
+        let slot = self.free_tables.pop().ok_or(FillError::Tables)?;
+        let filled = new_table(rows).and_then(|map| {
+            tables::fill(&map, &table.rows, &places)?;
+            Ok(self.tables.set(slot, &map, 0)?)
+        });
+        if let Err(error) = filled {
+            self.free_tables.push(slot);
+            return Err(error);
+        }
+        Ok(Table { slot: TableSlot { slot, rows }, base: table.base })
+    }
+
+    /// Gives a table's memory back. Mappings that still name it have no unwind information from then on.
+    ///
+    /// # Errors
+    /// The kernel refuses: the table stays.
+    pub fn remove_table(&mut self, table: TableSlot) -> Result<(), FillError> {
+        let empty = new_table(1)?;
+        self.tables.set(table.slot, &empty, 0)?;
+        self.free_tables.push(table.slot);
+        Ok(())
+    }
+
+    /// Waits until something wants to be read at once, but no longer than this.
+    pub fn wait(&self, at_most: Duration) {
+        let mut descriptors = [PollFd::new(&self.ring, PollFlags::IN)];
+        // Too long for a Timespec, or interrupted: the caller comes again in any case.
+        if let Ok(timeout) = Timespec::try_from(at_most) {
+            let _ = poll(&mut descriptors, Some(&timeout));
+        }
+    }
+
+    /// Reads what is there, but no more than `at_most` records, so that a flood leaves time for other work. Records of
+    /// an unknown kind are passed over.
+    pub fn read(&mut self, at_most: usize, mut each: impl FnMut(Record<'_>)) -> usize {
+        let mut read = 0;
+        while read < at_most
+            && let Some(item) = self.ring.next()
+        {
+            read += 1;
+            if let Some(record) = Record::parse(&item) {
+                each(record);
+            }
+        }
+        read
+    }
+
+    /// What the programs counted since they were loaded, all CPUs together.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn counters(&self) -> Result<Counters, FillError> {
+        Counters::read(&self.counters)
+    }
+
+    fn reclaim(&mut self) {
+        let now = Instant::now();
+        let ranges = &mut self.ranges;
+        self.given_up.retain(|(since, range)| {
+            let busy = now.duration_since(*since) < GRACE;
+            if !busy {
+                ranges.give_back(range.clone());
+            }
+            busy
+        });
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Kernel").field("shortfalls", &self.shortfalls).finish_non_exhaustive()
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
+    ebpf.take_map(name).ok_or(LoadError::Object { missing: name })
+}
+
+fn array(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, LoadError> {
+    match take(ebpf, name)? {
+        Map::Array(data) => Ok(data),
+        _ => Err(LoadError::Object { missing: name }),
+    }
+}

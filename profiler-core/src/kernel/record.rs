@@ -1,0 +1,170 @@
+//! What comes through the ring buffer.
+
+use super::{FileRef, FrameKind, Stop};
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record<'a> {
+    /// A thread was running.
+    Sample(Sample<'a>),
+    /// A process runs that is not known.
+    Unknown(u32),
+    /// A process runs code outside of its known mappings. Said once, until it is put again.
+    Stale(u32),
+    /// A process runs another program. It is not unwound until it is put again.
+    Exec(u32),
+    /// A process is gone.
+    Exit(u32),
+}
+
+/// A thread, at the moment when it was sampled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample<'a> {
+    /// The process.
+    pub pid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// Its cgroup's number, that of the folder in cgroup v2.
+    pub cgroup: u64,
+    /// Nanoseconds since boot, without suspension.
+    pub time: u64,
+    /// The thread's name, up to the first zero.
+    pub comm: [u8; 16],
+    /// Why the walk through user space ended.
+    pub stop: Stop,
+    kernel: &'a [u8],
+    user: &'a [u8],
+}
+
+/// A frame of user space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// An address in the file for [`FrameKind::Native`], else in memory.
+    pub address: u64,
+    /// The file, for [`FrameKind::Native`].
+    pub file: FileRef,
+    /// What the address is.
+    pub kind: FrameKind,
+    /// The address is where a call returns to: the call is the instruction before it.
+    pub caller: bool,
+    /// Found by a frame pointer.
+    pub by_pointer: bool,
+}
+
+const SAMPLE: u32 = 1;
+const UNKNOWN: u32 = 16;
+const STALE: u32 = 17;
+const EXEC: u32 = 18;
+const EXIT: u32 = 19;
+const CALLER: u32 = 1 << 8;
+const BY_POINTER: u32 = 1 << 9;
+
+impl<'a> Record<'a> {
+    /// None of a kind that is not known, or too short.
+    pub(super) fn parse(mut bytes: &'a [u8]) -> Option<Self> {
+        let kind = u32::from_le_bytes(take(&mut bytes)?);
+        let pid = u32::from_le_bytes(take(&mut bytes)?);
+        match kind {
+            SAMPLE => Sample::parse(pid, bytes).map(Self::Sample),
+            UNKNOWN => Some(Self::Unknown(pid)),
+            STALE => Some(Self::Stale(pid)),
+            EXEC => Some(Self::Exec(pid)),
+            EXIT => Some(Self::Exit(pid)),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Sample<'a> {
+    /// The kernel's frames, the innermost first: addresses in the kernel.
+    pub fn kernel_frames(&self) -> impl ExactSizeIterator<Item = u64> + 'a {
+        self.kernel.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word))
+    }
+
+    /// The frames of user space, the innermost first.
+    pub fn user_frames(&self) -> impl ExactSizeIterator<Item = Frame> + 'a {
+        let (words, _) = self.user.as_chunks::<8>();
+        let (frames, _) = words.as_chunks::<2>();
+        frames.iter().map(|[address, what]| {
+            let what = u64::from_le_bytes(*what);
+            let kind = (what >> 32) as u32;
+            Frame {
+                address: u64::from_le_bytes(*address),
+                file: FileRef(what as u32),
+                kind: FrameKind::from_number(kind & 0xff),
+                caller: kind & CALLER != 0,
+                by_pointer: kind & BY_POINTER != 0,
+            }
+        })
+    }
+
+    fn parse(pid: u32, mut bytes: &'a [u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        let tid = u32::from_le_bytes(take(bytes)?);
+        let kernel_frames = u16::from_le_bytes(take(bytes)?);
+        let user_frames = u16::from_le_bytes(take(bytes)?);
+        let stop = Stop::from_number(u32::from_le_bytes(take(bytes)?));
+        let _padding: [u8; 4] = take(bytes)?;
+        let cgroup = u64::from_le_bytes(take(bytes)?);
+        let time = u64::from_le_bytes(take(bytes)?);
+        let comm = take(bytes)?;
+        let (kernel, rest) = bytes.split_at_checked(usize::from(kernel_frames) * 8)?;
+        let user = rest.get(..usize::from(user_frames) * 16)?;
+        Some(Self { pid, tid, cgroup, time, comm, stop, kernel, user })
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [SAMPLE, 10, 11] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(2u16.to_le_bytes());
+        bytes.extend(6u64.to_le_bytes());
+        bytes.extend(77u64.to_le_bytes());
+        bytes.extend(88u64.to_le_bytes());
+        bytes.extend(*b"name\0\0\0\0\0\0\0\0\0\0\0\0");
+        bytes.extend(0xffff_u64.to_le_bytes());
+        for (address, file, kind) in [(0x10_u64, 3_u32, 0_u32), (0x20, 0, 1 | CALLER | BY_POINTER)] {
+            bytes.extend(address.to_le_bytes());
+            bytes.extend(file.to_le_bytes());
+            bytes.extend(kind.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_sample_is_read_as_the_kernel_lays_it_out() {
+        let bytes = sample();
+        let Some(Record::Sample(sample)) = Record::parse(&bytes) else { panic!("no sample") };
+        assert_eq!((sample.pid, sample.tid, sample.cgroup, sample.time), (10, 11, 77, 88));
+        assert_eq!((sample.stop, &sample.comm[..5]), (Stop::Unreadable, &b"name\0"[..]));
+        assert_eq!(sample.kernel_frames().collect::<Vec<_>>(), [0xffff]);
+        let inner =
+            Frame { address: 0x10, file: FileRef(3), kind: FrameKind::Native, caller: false, by_pointer: false };
+        let outer =
+            Frame { address: 0x20, file: FileRef(0), kind: FrameKind::Anonymous, caller: true, by_pointer: true };
+        assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer]);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_record() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            assert_eq!(Record::parse(&bytes[..length]), None, "{length} bytes");
+        }
+        assert_eq!(Record::parse(&[99; 64]), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! Samples the machine: programs in the kernel, the processes they meet, the unwind tables of their files.
+
+mod files;
+mod follow;
+mod tables;
+mod traces;
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::kernel::{self, Counters, FileRef, Kernel, KernelSettings, LoadError, Shortfall};
+pub use files::FileInfo;
+use files::Names;
+use follow::Follower;
+use traces::Traces;
+pub use traces::{Comm, Trace};
+
+/// What to sample.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Samples a second on each busy CPU: 1 to [`MAX_SAMPLE_RATE`].
+    pub sample_rate: u32,
+    /// Whose processes.
+    pub scope: Scope,
+    /// Whether stacks begin with the kernel's frames.
+    pub kernel_frames: bool,
+    /// What unwind tables may take in the kernel, in bytes. Without room for a file's, its frames are found by frame
+    /// pointers.
+    pub table_memory: u64,
+}
+
+impl Settings {
+    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        Self { sample_rate: 19, scope, kernel_frames: true, table_memory: 256 << 20 }
+    }
+}
+
+/// Whose processes are sampled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// These alone.
+    Pids(Vec<u32>),
+    /// All that run.
+    All,
+}
+
+/// The kernel's own limit is 100,000 (`kernel.perf_event_max_sample_rate`), and far below it a machine does nothing
+/// but be sampled.
+pub const MAX_SAMPLE_RATE: u32 = 10_000;
+
+/// Why there is no sampler. Each is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A rate that cannot be.
+    #[error("a sample rate of {0}: it must be 1 to {MAX_SAMPLE_RATE}")]
+    SampleRate(u32),
+    /// A process that is not there, or may not be looked at.
+    #[error("the process {pid} cannot be sampled: {error}")]
+    Process {
+        /// Its pid.
+        pid: u32,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// The kernel.
+    #[error(transparent)]
+    Kernel(#[from] LoadError),
+    /// No thread.
+    #[error("the thread of the sampler cannot be started: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What the sampler did since it started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// What the kernel counted.
+    pub kernel: Counters,
+    /// Samples that were not kept because too many different stacks waited to be collected.
+    pub dropped: u64,
+    /// Processes that are unwound now.
+    pub processes: u64,
+    /// Unwind tables that are in the kernel now.
+    pub tables: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Files that have no unwind table, for want of information or because they cannot be read.
+    pub files_without_table: u64,
+    /// Times that the kernel refused mappings or a table.
+    pub refused: u64,
+}
+
+/// Samples until it is dropped.
+#[derive(Debug)]
+pub struct Sampler {
+    shared: Arc<Shared>,
+    shortfalls: Vec<Shortfall>,
+    verified_instructions: Vec<(String, u32)>,
+    is_listed: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and its callers both hold. Locks are held for as long as a batch of samples takes.
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    traces: Mutex<Traces>,
+    names: Mutex<Names>,
+    statistics: Mutex<Statistics>,
+    /// Taken by the thread.
+    pids: Mutex<Option<HashSet<u32>>>,
+}
+
+/// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
+const RING_BYTES_PER_CPU: u32 = 1 << 18;
+const RING_BYTES: std::ops::RangeInclusive<u32> = 1 << 20..=1 << 26;
+
+impl Sampler {
+    /// Loads the programs, reads the memory of the processes that are named, and begins.
+    ///
+    /// # Errors
+    /// Settings that cannot be; a process that is not there; what the kernel or the rights of this process lack.
+    pub fn start(settings: &Settings) -> Result<Self, StartError> {
+        if !(1..=MAX_SAMPLE_RATE).contains(&settings.sample_rate) {
+            return Err(StartError::SampleRate(settings.sample_rate));
+        }
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let ring = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(RING_BYTES_PER_CPU);
+        let mut kernel = Kernel::load(&KernelSettings {
+            scope: match settings.scope {
+                Scope::Pids(_) => kernel::Scope::Listed,
+                Scope::All => kernel::Scope::All,
+            },
+            kernel_frames: settings.kernel_frames,
+            ring_bytes: ring.clamp(*RING_BYTES.start(), *RING_BYTES.end()).next_power_of_two(),
+        })?;
+        let shared = Arc::new(Shared::default());
+        let shortfalls = kernel.shortfalls().to_vec();
+        let mut follower = Follower::new(&shortfalls, settings.table_memory).map_err(StartError::Thread)?;
+        if let Scope::Pids(pids) = &settings.scope {
+            for pid in pids {
+                follower
+                    .read_process(&mut kernel, &shared, *pid)
+                    .map_err(|error| StartError::Process { pid: *pid, error })?;
+            }
+        }
+        kernel.begin(settings.sample_rate)?;
+        let verified_instructions = kernel.verified_instructions();
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("sampler".to_owned())
+            .spawn(move || run(kernel, follower, &for_thread))
+            .map_err(StartError::Thread)?;
+        let is_listed = matches!(settings.scope, Scope::Pids(_));
+        Ok(Self { shared, shortfalls, verified_instructions, is_listed, thread: Some(thread) })
+    }
+
+    /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
+    /// those that stay. Has no effect on a sampler of [`Scope::All`].
+    pub fn set_pids(&self, pids: impl IntoIterator<Item = u32>) {
+        if self.is_listed {
+            *lock(&self.shared.pids) = Some(pids.into_iter().collect());
+        }
+    }
+
+    /// The stacks since the last call, each with how often it was seen.
+    #[must_use]
+    pub fn collect(&self) -> Vec<Trace> {
+        lock(&self.shared.traces).take()
+    }
+
+    /// The file that frames name. None of one that is long gone.
+    #[must_use]
+    pub fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
+        lock(&self.shared.names).get(file)
+    }
+
+    /// Counts since the start; some seconds old at most.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        lock(&self.shared.statistics).clone()
+    }
+
+    /// What works less well for want of a right or a feature.
+    #[must_use]
+    pub fn shortfalls(&self) -> &[Shortfall] {
+        &self.shortfalls
+    }
+
+    /// By program: how many instructions the verifier looked at, where the kernel says so.
+    #[must_use]
+    pub fn verified_instructions(&self) -> &[(String, u32)] {
+        &self.verified_instructions
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What it panicked with is on standard error already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The kernel wakes the thread when a process comes or goes and when its buffer fills; else it comes by itself.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A new table is waited for.
+const SHORT_PAUSE: Duration = Duration::from_millis(10);
+/// Records between two looks at other work.
+const BATCH: usize = 1024;
+
+fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
+    let mut events = Vec::new();
+    while !shared.stop.load(Ordering::Relaxed) {
+        kernel.wait(if follower.waits_for_tables() { SHORT_PAUSE } else { PAUSE });
+        loop {
+            let read = {
+                let mut traces = lock(&shared.traces);
+                kernel.read(BATCH, |record| match follow::Event::of(&record) {
+                    Some(event) => events.push(event),
+                    None => traces.add(&record),
+                })
+            };
+            for event in events.drain(..) {
+                follower.handle(&mut kernel, shared, event);
+            }
+            lock(&shared.traces).settle(|pid, address| follower.place(pid, address));
+            if read < BATCH || shared.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        let pids = lock(&shared.pids).take();
+        if let Some(pids) = pids {
+            follower.follow_only(&mut kernel, shared, &pids);
+        }
+        follower.tick(&mut kernel, shared);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What it guards is whole after each of its calls.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,384 @@
+//! Processes: which are known, what they have mapped, and when to look again.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::files::{FileInfo, Files, Found, KnownFile, TableState};
+use super::tables::TableMaker;
+use super::{Shared, lock};
+use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
+use crate::native::elf::ElfFile;
+use crate::native::unwind::UnwindTable;
+use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
+
+/// What the kernel tells of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    Unknown(u32),
+    Stale(u32),
+    Exec(u32),
+    Exit(u32),
+}
+
+impl Event {
+    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
+        match record {
+            Record::Unknown(pid) => Some(Self::Unknown(*pid)),
+            Record::Stale(pid) => Some(Self::Stale(*pid)),
+            Record::Exec(pid) => Some(Self::Exec(*pid)),
+            Record::Exit(pid) => Some(Self::Exit(*pid)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    start_time: u64,
+    memory: Vec<MappedMemory>,
+    contents: Vec<Mapped>,
+    /// After mappings that did not change although the kernel missed one, it waits longer before it looks again.
+    patience: Duration,
+    read_at: Instant,
+    /// To be read again at this time.
+    again_at: Option<Instant>,
+}
+
+/// What stands behind a stretch of memory, by numbers.
+#[derive(Debug, Clone, Copy)]
+enum Mapped {
+    Anonymous,
+    File { file: FileRef, bias: u64 },
+}
+
+/// A program that begins loads one library after the other.
+const FIRST_PATIENCE: Duration = Duration::from_millis(50);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+/// Whether processes are still there is asked so often where the kernel does not tell.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// The kernel tells, but its word may be lost.
+const LOOK_AROUND_SELDOM: Duration = Duration::from_secs(60);
+/// Compilers and the like come again; a table of theirs takes seconds to make.
+const KEEP_UNUSED: Duration = Duration::from_secs(600);
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
+/// As many as the kernel's map holds.
+const MAX_PROCESSES: usize = 16_384;
+
+#[derive(Debug)]
+pub(super) struct Follower {
+    processes: HashMap<u32, Process>,
+    files: Files,
+    maker: TableMaker,
+    look_around: Duration,
+    looked_around: Instant,
+    counted: Instant,
+    refused: u64,
+    /// Of all tables together.
+    max_rows: u64,
+}
+
+impl Follower {
+    /// The tables in the kernel take no more than `table_memory` bytes.
+    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64) -> io::Result<Self> {
+        let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
+        Ok(Self {
+            processes: HashMap::new(),
+            files: Files::default(),
+            maker: TableMaker::start()?,
+            look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
+            looked_around: Instant::now(),
+            counted: Instant::now(),
+            refused: 0,
+            max_rows: table_memory / size_of::<u64>() as u64,
+        })
+    }
+
+    pub(super) fn waits_for_tables(&self) -> bool {
+        self.maker.is_waited_for()
+    }
+
+    pub(super) fn handle(&mut self, kernel: &mut Kernel, shared: &Shared, event: Event) {
+        match event {
+            Event::Exit(pid) => self.forget(kernel, pid),
+            Event::Unknown(pid) if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&pid) => {}
+            Event::Unknown(pid) | Event::Exec(pid) => {
+                // It may be over already: most processes that are not known are short.
+                if self.read_process(kernel, shared, pid).is_err() {
+                    self.forget(kernel, pid);
+                }
+            }
+            Event::Stale(pid) => {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.again_at = Some(process.read_at + process.patience);
+                }
+            }
+        }
+    }
+
+    /// What a process has at an address.
+    pub(super) fn place(&self, pid: u32, address: u64) -> Option<(FrameKind, FileRef, u64)> {
+        let process = self.processes.get(&pid)?;
+        let place = process.memory.partition_point(|memory| memory.end <= address);
+        process.memory.get(place).filter(|memory| memory.start <= address)?;
+        match *process.contents.get(place)? {
+            Mapped::Anonymous => Some((FrameKind::Anonymous, FileRef(0), address)),
+            Mapped::File { file, bias } => Some((FrameKind::Native, file, address.wrapping_sub(bias))),
+        }
+    }
+
+    /// What is due, whatever the kernel tells.
+    pub(super) fn tick(&mut self, kernel: &mut Kernel, shared: &Shared) {
+        let now = Instant::now();
+        self.take_tables(kernel, shared);
+        let due: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.again_at.is_some_and(|at| at <= now))
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in due {
+            if self.read_process(kernel, shared, pid).is_err() {
+                self.forget(kernel, pid);
+            }
+        }
+        if now.duration_since(self.looked_around) >= self.look_around {
+            self.looked_around = now;
+            self.look_around(kernel, shared);
+        }
+        if now.duration_since(self.counted) >= COUNT_AGAIN {
+            self.counted = now;
+            self.count(kernel, shared);
+        }
+    }
+
+    /// Reads what a process has mapped and tells the kernel.
+    pub(super) fn read_process(&mut self, kernel: &mut Kernel, shared: &Shared, pid: u32) -> io::Result<()> {
+        let start_time = start_time(pid)?;
+        let mut memory = executable_memory(pid)?;
+        memory.truncate(MAX_MAPPINGS);
+        let before = self.processes.remove(&pid);
+        let same = before.as_ref().is_some_and(|before| before.start_time == start_time && before.memory == memory);
+        let patience = match &before {
+            Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
+            _ => FIRST_PATIENCE,
+        };
+        let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
+        self.use_files(&contents, 1);
+        if let Some(before) = before {
+            self.use_files(&before.contents, -1);
+        }
+        let process = Process { start_time, memory, contents, patience, read_at: Instant::now(), again_at: None };
+        self.put(kernel, pid, &process);
+        self.processes.insert(pid, process);
+        Ok(())
+    }
+
+    /// Makes these the processes that are unwound. What cannot be read is gone already.
+    pub(super) fn follow_only(&mut self, kernel: &mut Kernel, shared: &Shared, pids: &HashSet<u32>) {
+        let others: Vec<u32> = self.processes.keys().filter(|pid| !pids.contains(pid)).copied().collect();
+        for pid in others {
+            self.forget(kernel, pid);
+        }
+        for pid in pids {
+            if !self.processes.contains_key(pid) {
+                let _ = self.read_process(kernel, shared, *pid);
+            }
+        }
+    }
+
+    fn put(&mut self, kernel: &mut Kernel, pid: u32, process: &Process) {
+        let mappings: Vec<Mapping> = process
+            .memory
+            .iter()
+            .zip(&process.contents)
+            .map(|(memory, mapped)| Mapping {
+                start: memory.start,
+                end: memory.end,
+                content: self.content(*mapped),
+                unwinder: Unwinder::NATIVE,
+            })
+            .collect();
+        if kernel.put_process(pid, &mappings).is_err() {
+            self.refused += 1;
+        }
+    }
+
+    fn content(&self, mapped: Mapped) -> Content {
+        match mapped {
+            Mapped::Anonymous => Content::Anonymous,
+            Mapped::File { file, bias } => {
+                let table = match self.files.get(file).map(|known| known.table) {
+                    Some(TableState::Ready(table)) => Some(table),
+                    _ => None,
+                };
+                Content::File { file, bias, table }
+            }
+        }
+    }
+
+    fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
+        let (found, elf) = match &memory.source {
+            Source::Anonymous => (Found::NoElf, None),
+            Source::Vdso => match read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
+                Some(elf) => self.files.identify_elf(elf),
+                None => (self.files.identify_unread((0, 0), 0), None),
+            },
+            Source::File { device, inode, .. } => match open_mapped(pid, memory) {
+                Ok(file) => self.files.identify(file),
+                Err(_) => (self.files.identify_unread(*device, *inode), None),
+            },
+        };
+        let file = match found {
+            Found::NoElf => return Mapped::Anonymous,
+            Found::Known(file) => file,
+            Found::New(file) => {
+                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
+                let id = self.files.get(file).and_then(KnownFile::id);
+                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
+                file
+            }
+        };
+        let offset = if let Source::File { offset, .. } = memory.source { offset } else { 0 };
+        self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
+    }
+
+    /// Where in the file's own addresses the memory begins; asks for the file's table where nobody did.
+    fn locate(
+        &mut self,
+        pid: u32,
+        memory: &MappedMemory,
+        file: FileRef,
+        offset: u64,
+        elf: Option<ElfFile>,
+    ) -> Option<Mapped> {
+        let known = self.files.get_mut(file)?;
+        if known.id().is_none() {
+            return Some(Mapped::File { file, bias: memory.start.wrapping_sub(offset) });
+        }
+        let wanted = matches!(known.table, TableState::Wanted);
+        let elf = match known.address_of(offset, elf.as_ref()) {
+            Some(_) if !wanted => None,
+            _ => elf.or_else(|| ElfFile::open(open_mapped(pid, memory).ok()?).ok()),
+        };
+        let address = known.address_of(offset, elf.as_ref())??;
+        if wanted
+            && let Some(elf) = elf
+            && self.maker.ask(file, elf)
+        {
+            known.table = TableState::Pending;
+        }
+        Some(Mapped::File { file, bias: memory.start.wrapping_sub(address) })
+    }
+
+    fn use_files(&mut self, contents: &[Mapped], by: i32) {
+        for mapped in contents {
+            if let Mapped::File { file, .. } = mapped
+                && let Some(known) = self.files.get_mut(*file)
+            {
+                known.used(by);
+            }
+        }
+    }
+
+    /// Puts the tables that are finished into the kernel, and tells it of the processes that have those files.
+    fn take_tables(&mut self, kernel: &mut Kernel, shared: &Shared) {
+        let mut ready = HashSet::new();
+        while let Some((file, table)) = self.maker.next() {
+            let state = table.and_then(|table| self.put_table(kernel, shared, &table));
+            let state = state.map_or(TableState::Without, TableState::Ready);
+            if let Some(known) = self.files.get_mut(file) {
+                known.table = state;
+                ready.insert(file);
+            }
+        }
+        if ready.is_empty() {
+            return;
+        }
+        let touched: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(_, process)| {
+                process
+                    .contents
+                    .iter()
+                    .any(|mapped| matches!(mapped, Mapped::File { file, .. } if ready.contains(file)))
+            })
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in touched {
+            if let Some(process) = self.processes.remove(&pid) {
+                self.put(kernel, pid, &process);
+                self.processes.insert(pid, process);
+            }
+        }
+    }
+
+    /// None where there is no room for it: its frames are then found by frame pointers.
+    fn put_table(&mut self, kernel: &mut Kernel, shared: &Shared, table: &UnwindTable) -> Option<Table> {
+        let most = self.max_rows.saturating_sub(table.rows.len() as u64);
+        let room_for = |files: &Files| files.rows() <= most;
+        if !room_for(&self.files) {
+            self.forget_files(kernel, shared, Duration::ZERO);
+        }
+        let put = room_for(&self.files).then(|| kernel.put_table(table).ok()).flatten();
+        if put.is_none() {
+            self.refused += 1;
+        }
+        put
+    }
+
+    fn forget_files(&mut self, kernel: &mut Kernel, shared: &Shared, unused_for: Duration) {
+        for (file, table) in self.files.forget_unused(unused_for) {
+            if let TableState::Ready(table) = table
+                && kernel.remove_table(table.slot).is_err()
+            {
+                self.refused += 1;
+            }
+            lock(&shared.names).remove(file);
+        }
+    }
+
+    fn forget(&mut self, kernel: &mut Kernel, pid: u32) {
+        kernel.remove_process(pid);
+        if let Some(process) = self.processes.remove(&pid) {
+            self.use_files(&process.contents, -1);
+        }
+    }
+
+    /// Forgets processes that are gone or others by now, and files that nobody has mapped.
+    fn look_around(&mut self, kernel: &mut Kernel, shared: &Shared) {
+        let gone: Vec<u32> = self
+            .processes
+            .iter()
+            .filter(|(pid, process)| start_time(**pid).ok() != Some(process.start_time))
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in gone {
+            self.forget(kernel, pid);
+        }
+        self.forget_files(kernel, shared, KEEP_UNUSED);
+    }
+
+    fn count(&self, kernel: &Kernel, shared: &Shared) {
+        let dropped = lock(&shared.traces).dropped();
+        let mut statistics = lock(&shared.statistics);
+        if let Ok(counters) = kernel.counters() {
+            statistics.kernel = counters;
+        }
+        statistics.dropped = dropped;
+        statistics.refused = self.refused;
+        statistics.processes = self.processes.len() as u64;
+        (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);
+        for table in self.files.tables() {
+            match table {
+                TableState::Ready(table) => {
+                    statistics.tables += 1;
+                    statistics.rows += u64::from(table.slot.rows());
+                }
+                TableState::Without => statistics.files_without_table += 1,
+                TableState::Wanted | TableState::Pending => {}
+            }
+        }
+    }
+}

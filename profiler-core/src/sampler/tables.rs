@@ -1,0 +1,60 @@
+//! Unwind tables are made on a thread of their own: the largest files take seconds.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use crate::kernel::FileRef;
+use crate::native::elf::ElfFile;
+use crate::native::unwind::UnwindTable;
+
+/// Files that wait; each holds a descriptor.
+const MAX_WAITING: usize = 128;
+/// Tables that wait for the kernel; each holds its memory.
+const MAX_MADE: usize = 2;
+
+/// The thread ends with this.
+#[derive(Debug)]
+pub(super) struct TableMaker {
+    wanted: SyncSender<(FileRef, ElfFile)>,
+    made: Receiver<(FileRef, Option<UnwindTable>)>,
+    waiting: usize,
+}
+
+impl TableMaker {
+    pub(super) fn start() -> io::Result<Self> {
+        let (wanted, to_make) = sync_channel::<(FileRef, ElfFile)>(MAX_WAITING);
+        let (finished, made) = sync_channel(MAX_MADE);
+        std::thread::Builder::new().name("unwind-tables".to_owned()).spawn(move || {
+            for (file, elf) in to_make {
+                // A file that is damaged, or says nothing: its frames are found by frame pointers.
+                let table = UnwindTable::build(&elf).ok().filter(|table| !table.rows.is_empty());
+                if finished.send((file, table)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { wanted, made, waiting: 0 })
+    }
+
+    /// False: too many wait; ask again later.
+    pub(super) fn ask(&mut self, file: FileRef, elf: ElfFile) -> bool {
+        match self.wanted.try_send((file, elf)) {
+            Ok(()) => {
+                self.waiting += 1;
+                true
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// One that is finished; none where the file has no table.
+    pub(super) fn next(&mut self) -> Option<(FileRef, Option<UnwindTable>)> {
+        let made = self.made.try_recv().ok()?;
+        self.waiting = self.waiting.saturating_sub(1);
+        Some(made)
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting > 0
+    }
+}

@@ -1,0 +1,99 @@
+//! What is mapped in a process, the tables of it, and its stack.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Pid;
+use profiler_core::native::elf::ElfFile;
+use profiler_core::native::unwind::{Code, Limits, Registers, UnwindTable, Walk, walk};
+
+pub(crate) struct Memory {
+    pub(crate) mappings: Vec<Mapping>,
+    memory: File,
+}
+
+/// An executable mapping of a file.
+pub(crate) struct Mapping {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// How far the file's addresses were moved.
+    pub(crate) bias: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: ElfFile,
+    table: UnwindTable,
+}
+
+impl Memory {
+    pub(crate) fn of(pid: Pid) -> Self {
+        let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("its mappings");
+        let mappings = maps.lines().filter_map(|line| mapping(line, &memory)).collect();
+        Memory { mappings, memory }
+    }
+
+    pub(crate) fn walk(&self, registers: Registers) -> Walk {
+        let limits = Limits { frames: 512, address_mask: (1 << 48) - 1 };
+        let code = |address| {
+            let mapping = self.mapping(address)?;
+            Some(Code { table: &mapping.table, address: address - mapping.bias })
+        };
+        walk(registers, limits, code, |address| self.word(address))
+    }
+
+    pub(crate) fn word(&self, address: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        self.memory.read_exact_at(&mut bytes, address).ok()?;
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    pub(crate) fn address_in(&self, path: &Path, address: u64) -> Option<u64> {
+        let mapping = self.mapping(address).filter(|mapping| mapping.path == path)?;
+        Some(address - mapping.bias)
+    }
+
+    /// Whether it is a procedure linkage table.
+    pub(crate) fn is_linkage(&self, address: u64) -> bool {
+        self.mapping(address).is_some_and(|mapping| {
+            let mut sections = mapping.file.sections().filter(|(name, _)| name.starts_with(b".plt"));
+            let address = address - mapping.bias;
+            sections.any(|(_, section)| (section.address..section.address + section.size).contains(&address))
+        })
+    }
+
+    /// Frames for people.
+    pub(crate) fn places(&self, frames: &[u64]) -> Vec<String> {
+        let place = |frame: &u64| match self.mapping(*frame) {
+            Some(mapping) => format!("{}+{:x}", mapping.path.display(), frame - mapping.bias),
+            None => format!("{frame:x}"),
+        };
+        frames.iter().map(place).collect()
+    }
+
+    fn mapping(&self, address: u64) -> Option<&Mapping> {
+        self.mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&address))
+    }
+}
+
+fn mapping(line: &str, memory: &File) -> Option<Mapping> {
+    let mut words = line.split_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let executable = words.next()?.contains('x');
+    let offset = u64::from_str_radix(words.next()?, 16).expect("an offset");
+    let path = PathBuf::from(words.nth(2).unwrap_or_default());
+    let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).expect("an address"));
+    let file = match path.to_str()? {
+        _ if !executable => return None,
+        "[vdso]" => {
+            let mut bytes = vec![0; usize::try_from(end - start).expect("its size")];
+            memory.read_exact_at(&mut bytes, start).expect("the vDSO");
+            ElfFile::in_memory(bytes)
+        }
+        path if path.starts_with('/') => ElfFile::open(File::open(path).expect(path)),
+        _ => return None,
+    };
+    let file = file.expect("an ELF file");
+    let table = UnwindTable::build(&file).expect("a table");
+    let bias = start.wrapping_sub(file.address_of_offset(offset).expect("code"));
+    Some(Mapping { start, end, bias, path, file, table })
+}
