@@ -8,7 +8,6 @@
 mod bindings;
 mod breaker;
 mod builtins;
-mod cache;
 pub mod cases;
 mod code_store;
 mod compiler;
@@ -31,7 +30,6 @@ mod world;
 
 pub use breaker::BreakerState;
 pub use builtins::Builtin;
-pub use cache::{CacheSize, VerdictCache};
 pub use compiler::{COMPILE_COMMAND, CodeOrigin, Compiler, compile_to_stdout};
 pub use configured_filter::{ConfiguredFilter, FilterSettings, LONGEST_TIMEOUT};
 pub use digest::{Digest, NoDigest};
@@ -45,6 +43,6 @@ pub use profile::MAX_PROFILE;
 pub(crate) use profile::function_name;
 pub use tables::{MAX_ROWS, Rows, TableError, Tables};
 pub use trial::{GuestFunction, Trial, TrialError, TrialSettings, Tried};
-pub use verdict::{AnswerError, Verdict};
+pub use verdict::{AnswerError, Verdict, VerdictCache};
 pub use witness::{Frame, LogLine};
 pub use world::{Capability, NoCapability, World};
