@@ -65,6 +65,14 @@ struct {
 	__type(value, u64);
 } announced SEC(".maps");
 
+// Pids that are not sampled although others are that are not in `processes`: until they run another program.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u32);
+} declined SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, COUNTERS);

@@ -5,8 +5,12 @@
 char LICENSE[] SEC("license") = "GPL";
 
 // Set by the loader.
-enum { SCOPE_LISTED = 0, SCOPE_ALL = 1 };
-volatile const u32 scope = SCOPE_LISTED; // whether processes that are not in `processes` are sampled and announced
+enum {
+	SCOPE_LISTED = 0, // what is in `processes`
+	SCOPE_ALL = 1,	  // the others too, which are announced
+	SCOPE_CHOSEN = 2, // so are these, but neither threads of the kernel nor what is in `declined`
+};
+volatile const u32 scope = SCOPE_LISTED;
 volatile const u32 kernel_frames = 1;
 
 // An unknown process is announced again after so many nanoseconds.
@@ -23,6 +27,21 @@ inline_always void announce(u32 pid)
 	bpf_map_update_elem(&announced, &pid, &now, BPF_ANY);
 	count(COUNT_ANNOUNCED);
 	tell(RECORD_UNKNOWN, pid);
+}
+
+// Whether a process that is not in `processes` is sampled.
+inline_always int is_wanted(struct task_struct *task, u32 pid)
+{
+	if (scope == SCOPE_CHOSEN)
+		return !(task->flags & PF_KTHREAD) && !bpf_map_lookup_elem(&declined, &pid);
+	return scope == SCOPE_ALL;
+}
+
+// What is known of a process that is not in `processes` no longer holds.
+inline_always void reconsider(u32 pid)
+{
+	bpf_map_delete_elem(&declined, &pid);
+	bpf_map_delete_elem(&announced, &pid);
 }
 
 #if defined(__TARGET_ARCH_x86)
@@ -83,8 +102,9 @@ int sample(struct bpf_perf_event_data *ctx)
 	u32 pid = id >> 32;
 	if (!pid)
 		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	if (!process && scope == SCOPE_LISTED)
+	if (!process && !is_wanted(task, pid))
 		return 0;
 	struct walk *walk = this_walk();
 	if (!walk)
@@ -106,7 +126,6 @@ int sample(struct bpf_perf_event_data *ctx)
 	long bytes = kernel_frames ? bpf_get_stack(ctx, walk->record.words, MAX_KERNEL_FRAMES * 8, 0) : 0;
 	walk->record.kernel_frames = bytes > 0 ? bytes / 8 : 0;
 
-	struct task_struct *task = bpf_get_current_task_btf();
 	if (task->flags & PF_KTHREAD) {
 		walk->stop = STOP_KERNEL_THREAD;
 		return hand_over(walk);
@@ -167,8 +186,10 @@ int executed(u64 *ctx)
 	struct task_struct *task = (void *)ctx[0];
 	u32 pid = task->tgid;
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	if (!process)
+	if (!process) {
+		reconsider(pid);
 		return 0;
+	}
 	// The old program's mappings would mislead until user space has read the new one's.
 	process->count = 0;
 	process->flags |= PROCESS_STALE;
@@ -182,8 +203,12 @@ int exited(u64 *ctx)
 	struct task_struct *task = (void *)ctx[0];
 	u32 pid = task->tgid;
 	// Of the threads only the last one is the process' end.
-	if (task->signal->live.counter || !bpf_map_lookup_elem(&processes, &pid))
+	if (task->signal->live.counter)
 		return 0;
+	if (!bpf_map_lookup_elem(&processes, &pid)) {
+		reconsider(pid);
+		return 0;
+	}
 	tell(RECORD_EXIT, pid);
 	return 0;
 }

@@ -47,6 +47,8 @@ pub enum Scope {
     Listed,
     /// All; those that are not known are announced ([`Record::Unknown`]).
     All,
+    /// As all, without threads of the kernel and without those that [`Kernel::decline`] names.
+    Chosen,
 }
 
 /// How to sample.
@@ -64,6 +66,7 @@ pub struct KernelSettings {
 pub struct Kernel {
     ring: RingBuf<MapData>,
     processes: HashMap<MapData, u32, [u32; 4]>,
+    declined: HashMap<MapData, u32, u32>,
     mappings: MapData,
     ranges: Ranges,
     /// By pid: the range of `mappings`.
@@ -94,6 +97,7 @@ impl Kernel {
         let kernel = Self {
             ring: RingBuf::try_from(take(&mut ebpf, "events")?)?,
             processes: HashMap::try_from(take(&mut ebpf, "processes")?)?,
+            declined: HashMap::try_from(take(&mut ebpf, "declined")?)?,
             mappings: array(&mut ebpf, "mappings")?,
             ranges: Ranges::new(MAPPINGS_OF_ALL),
             held: std::collections::HashMap::new(),
@@ -167,6 +171,24 @@ impl Kernel {
             self.given_up.push((Instant::now(), range));
         }
         self.reclaim();
+    }
+
+    /// In [`Scope::Chosen`]: samples a process that is not unwound no longer, and does not announce it again, until it
+    /// runs another program or [`Kernel::decline_none`] is called. The kernel may forget it earlier.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn decline(&mut self, pid: u32) -> Result<(), FillError> {
+        Ok(self.declined.insert(pid, 0, 0)?)
+    }
+
+    /// Announces the processes again that were declined, as soon as they run.
+    pub fn decline_none(&mut self) {
+        let pids: Vec<u32> = self.declined.keys().filter_map(Result::ok).collect();
+        for pid in pids {
+            // Gone meanwhile: just as well.
+            let _ = self.declined.remove(&pid);
+        }
     }
 
     /// Puts a file's unwind table into the kernel. Takes milliseconds: once for each file, not for each process.

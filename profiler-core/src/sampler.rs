@@ -42,12 +42,37 @@ impl Settings {
 }
 
 /// Whose processes are sampled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Scope {
     /// These alone.
     Pids(Vec<u32>),
     /// All that run.
     All,
+    /// Those of all that run which are chosen; never threads of the kernel.
+    Chosen(Choice),
+}
+
+/// Says of a process, by its pid, whether it is sampled. Asked when the process is met for the first time, when it runs
+/// another program, and at [`Sampler::reconsider`]; on the sampler's thread, which reads no samples meanwhile.
+#[derive(Clone)]
+pub struct Choice(Arc<dyn Fn(u32) -> bool + Send + Sync>);
+
+impl Choice {
+    /// The answer is what `choose` gives.
+    pub fn new(choose: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(choose))
+    }
+
+    fn takes(&self, pid: u32) -> bool {
+        (self.0)(pid)
+    }
+}
+
+impl std::fmt::Debug for Choice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Choice").finish_non_exhaustive()
+    }
 }
 
 /// The kernel's own limit is 100,000 (`kernel.perf_event_max_sample_rate`), and far below it a machine does nothing
@@ -116,6 +141,7 @@ struct Shared {
     statistics: Mutex<Statistics>,
     /// Taken by the thread.
     pids: Mutex<Option<HashSet<u32>>>,
+    reconsider: AtomicBool,
 }
 
 /// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
@@ -137,13 +163,15 @@ impl Sampler {
             scope: match settings.scope {
                 Scope::Pids(_) => kernel::Scope::Listed,
                 Scope::All => kernel::Scope::All,
+                Scope::Chosen(_) => kernel::Scope::Chosen,
             },
             kernel_frames: settings.kernel_frames,
             ring_bytes: ring.clamp(*RING_BYTES.start(), *RING_BYTES.end()).next_power_of_two(),
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
-        let mut follower = Follower::new(&shortfalls, settings.table_memory).map_err(StartError::Thread)?;
+        let choice = if let Scope::Chosen(choice) = &settings.scope { Some(choice.clone()) } else { None };
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice).map_err(StartError::Thread)?;
         if let Scope::Pids(pids) = &settings.scope {
             for pid in pids {
                 follower
@@ -163,11 +191,17 @@ impl Sampler {
     }
 
     /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
-    /// those that stay. Has no effect on a sampler of [`Scope::All`].
+    /// those that stay. Has an effect on a sampler of [`Scope::Pids`] alone.
     pub fn set_pids(&self, pids: impl IntoIterator<Item = u32>) {
         if self.is_listed {
             *lock(&self.shared.pids) = Some(pids.into_iter().collect());
         }
+    }
+
+    /// Asks the [`Choice`] again, some tenths of a second from now, without losing a sample of the processes that it
+    /// takes again. Those that it did not take are asked about when they run.
+    pub fn reconsider(&self) {
+        self.shared.reconsider.store(true, Ordering::Relaxed);
     }
 
     /// The stacks since the last call, each with how often it was seen.
@@ -233,7 +267,7 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             for event in events.drain(..) {
                 follower.handle(&mut kernel, shared, event);
             }
-            lock(&shared.traces).settle(|pid, address| follower.place(pid, address));
+            lock(&shared.traces).settle(&follower);
             if read < BATCH || shared.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -241,6 +275,9 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
         let pids = lock(&shared.pids).take();
         if let Some(pids) = pids {
             follower.follow_only(&mut kernel, shared, &pids);
+        }
+        if shared.reconsider.swap(false, Ordering::Relaxed) {
+            follower.reconsider(&mut kernel);
         }
         follower.tick(&mut kernel, shared);
     }

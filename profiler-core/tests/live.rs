@@ -8,12 +8,14 @@ mod live {
     pub(crate) mod program;
 }
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use live::names::Names;
 use live::program::{Target, library};
 use profiler_core::kernel::{FrameKind, Stop};
-use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
+use profiler_core::sampler::{Choice, Sampler, Scope, Settings, Trace};
 
 /// With fewer samples the shares would be off by chance.
 const ENOUGH: u64 = 600;
@@ -117,6 +119,44 @@ fn a_process_that_comes_later_is_found() {
     let target = Target::start(&[]);
     let stacks = settled(&sampler, target.pid());
     assert_complete(&stacks, &Names::of(&sampler));
+}
+
+#[test]
+fn processes_are_sampled_by_choice() {
+    let (first, second) = (Target::start(&[]), Target::start(&[]));
+    let chosen = Arc::new(AtomicU32::new(first.pid()));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (choice, asks) = (Arc::clone(&chosen), Arc::clone(&asked));
+    let sampler = start(Scope::Chosen(Choice::new(move |pid| {
+        asks.lock().unwrap().push(pid);
+        pid == choice.load(Ordering::Relaxed)
+    })));
+    let stacks = settled(&sampler, first.pid());
+    assert_complete(&stacks, &Names::of(&sampler));
+    assert!(sampler.collect().iter().all(|trace| trace.pid == first.pid()));
+    let asked_of = |pid| asked.lock().unwrap().iter().filter(|asked| **asked == pid).count();
+    wait_for(|| asked_of(second.pid()) > 0);
+    let before = (asked_of(first.pid()), asked_of(second.pid()));
+    let _ = settled(&sampler, first.pid());
+    assert_eq!((asked_of(first.pid()), asked_of(second.pid())), before, "what is decided was asked again");
+
+    chosen.store(second.pid(), Ordering::Relaxed);
+    sampler.reconsider();
+    let stacks = settled(&sampler, second.pid());
+    assert_complete(&stacks, &Names::of(&sampler));
+    let _ = settled(&sampler, second.pid());
+    assert!(sampler.collect().iter().all(|trace| trace.pid == second.pid()));
+}
+
+#[test]
+fn a_program_that_becomes_another_is_chosen_anew() {
+    let mut target = Target::start_through_exec();
+    let is_target =
+        |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path.ends_with("live-target"));
+    let pid = target.pid();
+    let sampler = start(Scope::Chosen(Choice::new(move |asked| asked == pid && is_target(asked))));
+    target.let_go();
+    assert_complete(&settled(&sampler, pid), &Names::of(&sampler));
 }
 
 #[test]

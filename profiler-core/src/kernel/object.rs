@@ -30,6 +30,7 @@ pub(super) fn load(settings: &KernelSettings) -> Result<Ebpf, LoadError> {
     let scope: u32 = match settings.scope {
         Scope::Listed => 0,
         Scope::All => 1,
+        Scope::Chosen => 2,
     };
     let kernel_frames = u32::from(settings.kernel_frames);
     let wake_bytes = u64::from(settings.ring_bytes / WAKE_AT_PART);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::files::{FileInfo, Files, Found, KnownFile, TableState};
 use super::tables::TableMaker;
-use super::{Shared, lock};
+use super::{Choice, Shared, lock};
 use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
 use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
@@ -76,11 +76,12 @@ pub(super) struct Follower {
     refused: u64,
     /// Of all tables together.
     max_rows: u64,
+    choice: Option<Choice>,
 }
 
 impl Follower {
     /// The tables in the kernel take no more than `table_memory` bytes.
-    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64) -> io::Result<Self> {
+    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64, choice: Option<Choice>) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
@@ -91,6 +92,7 @@ impl Follower {
             counted: Instant::now(),
             refused: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
+            choice,
         })
     }
 
@@ -102,6 +104,7 @@ impl Follower {
         match event {
             Event::Exit(pid) => self.forget(kernel, pid),
             Event::Unknown(pid) if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&pid) => {}
+            Event::Unknown(pid) | Event::Exec(pid) if !self.is_chosen(pid) => self.decline(kernel, pid),
             Event::Unknown(pid) | Event::Exec(pid) => {
                 // It may be over already: most processes that are not known are short.
                 if self.read_process(kernel, shared, pid).is_err() {
@@ -113,6 +116,31 @@ impl Follower {
                     process.again_at = Some(process.read_at + process.patience);
                 }
             }
+        }
+    }
+
+    /// Whether samples of a process are kept that came before it was known.
+    pub(super) fn wants(&self, pid: u32) -> bool {
+        self.choice.is_none() || self.processes.contains_key(&pid)
+    }
+
+    /// Asks again of the processes that are unwound, and lets the kernel announce the others.
+    pub(super) fn reconsider(&mut self, kernel: &mut Kernel) {
+        kernel.decline_none();
+        let refused: Vec<u32> = self.processes.keys().filter(|pid| !self.is_chosen(**pid)).copied().collect();
+        for pid in refused {
+            self.decline(kernel, pid);
+        }
+    }
+
+    fn is_chosen(&self, pid: u32) -> bool {
+        self.choice.as_ref().is_none_or(|choice| choice.takes(pid))
+    }
+
+    fn decline(&mut self, kernel: &mut Kernel, pid: u32) {
+        self.forget(kernel, pid);
+        if kernel.decline(pid).is_err() {
+            self.refused += 1;
         }
     }
 
@@ -358,6 +386,8 @@ impl Follower {
             self.forget(kernel, pid);
         }
         self.forget_files(kernel, shared, KEEP_UNUSED);
+        // One that ended while it was declined left its pid to others.
+        kernel.decline_none();
     }
 
     fn count(&self, kernel: &Kernel, shared: &Shared) {

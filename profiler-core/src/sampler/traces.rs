@@ -4,7 +4,8 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::{Equivalent, IndexMap};
 
-use crate::kernel::{FileRef, Frame, FrameKind, Record, Sample, Stop};
+use super::follow::Follower;
+use crate::kernel::{Frame, FrameKind, Record, Sample, Stop};
 
 /// The name of a thread, up to 15 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,11 +70,14 @@ impl Traces {
     }
 
     /// Counts the samples that were met before anything was known of their process.
-    pub(super) fn settle(&mut self, place: impl Fn(u32, u64) -> Option<(FrameKind, FileRef, u64)>) {
+    pub(super) fn settle(&mut self, follower: &Follower) {
         for Key { pid, tid, comm, stop, kernel, user } in std::mem::take(&mut self.unmapped) {
+            if !follower.wants(pid) {
+                continue;
+            }
             (self.kernel, self.user) = (kernel.into_vec(), user.into_vec());
             for frame in self.user.iter_mut().filter(|frame| frame.kind == FrameKind::Unmapped) {
-                if let Some(found) = place(pid, frame.address) {
+                if let Some(found) = follower.place(pid, frame.address) {
                     (frame.kind, frame.file, frame.address) = found;
                 }
             }
