@@ -10,8 +10,10 @@ mod object;
 mod probe;
 mod ranges;
 mod record;
+mod rights;
 mod tables;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
@@ -20,13 +22,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use counters::Counters;
 pub use error::{FillError, LoadError};
-pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot, Unwinder};
-pub use probe::Shortfall;
+pub use layout::{Content, FileRef, FrameKind, Mapping, Origin, Stop, Table, TableSlot, Unwinder};
+pub use probe::{Location, Place, Probe, ProbeSyntaxError};
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
+pub use rights::Shortfall;
 use tables::{Rules, new_table};
 
 use crate::native::unwind::UnwindTable;
+use crate::process;
 
 /// The kernel searches no more executable mappings of one process.
 pub const MAX_MAPPINGS: usize = 4096;
@@ -36,6 +40,8 @@ pub const MAX_ROWS: usize = 1 << 24;
 pub const MAX_RULES: usize = 65_536;
 /// So many tables are in the kernel at once. Number 0 means none.
 const TABLES: u32 = 4096;
+/// Cgroups that are sampled.
+pub const MAX_CGROUPS: usize = 4096;
 const MAPPINGS_OF_ALL: u32 = 65_536;
 /// A program that began before a range was given up has ended by then.
 const GRACE: Duration = Duration::from_secs(1);
@@ -49,6 +55,8 @@ pub enum Scope {
     All,
     /// As all, without threads of the kernel and without those that [`Kernel::decline`] names.
     Chosen,
+    /// Those that run in a cgroup of [`Kernel::set_cgroups`] or below it; they are announced as well.
+    Cgroups,
 }
 
 /// How to sample.
@@ -58,6 +66,8 @@ pub struct KernelSettings {
     pub scope: Scope,
     /// Whether stacks begin with the kernel's frames.
     pub kernel_frames: bool,
+    /// The probability with which a thread that leaves its CPU is sampled: 0 to 1.
+    pub off_cpu_threshold: f64,
     /// The ring buffer's bytes; a power of two, and whole pages. Samples are lost while it is full.
     pub ring_bytes: u32,
 }
@@ -67,6 +77,7 @@ pub struct Kernel {
     ring: RingBuf<MapData>,
     processes: HashMap<MapData, u32, [u32; 4]>,
     declined: HashMap<MapData, u32, u32>,
+    cgroups: HashMap<MapData, u64, u32>,
     mappings: MapData,
     ranges: Ranges,
     /// By pid: the range of `mappings`.
@@ -80,6 +91,9 @@ pub struct Kernel {
     shortfalls: Vec<Shortfall>,
     /// The kernel empties it when the last descriptor of it is closed.
     _unwinders: ProgramArray<MapData>,
+    _unwinders_off_cpu: ProgramArray<MapData>,
+    unwinders_probe: ProgramArray<MapData>,
+    samples_off_cpu: bool,
     ebpf: Ebpf,
 }
 
@@ -89,15 +103,22 @@ impl Kernel {
     /// # Errors
     /// What the kernel or the rights of this process lack; each is one line.
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
-        let mut shortfalls = probe::rights()?;
-        let mut ebpf = object::load(settings)?;
+        let mut shortfalls = rights::examine()?;
+        let pid_namespace = process::pid_namespace().map_err(LoadError::PidNamespace)?;
+        shortfalls.extend(pid_namespace.map(|_| Shortfall::PidNamespace));
+        let mut ebpf = object::load(settings, pid_namespace)?;
         let mut unwinders = ProgramArray::try_from(take(&mut ebpf, "unwinders")?)?;
         object::add_unwinder(&mut ebpf, &mut unwinders, "native", 0)?;
+        let mut unwinders_off_cpu = ProgramArray::try_from(take(&mut ebpf, "unwinders_off_cpu")?)?;
+        if settings.off_cpu_threshold > 0.0 {
+            object::add_unwinder(&mut ebpf, &mut unwinders_off_cpu, "native_off_cpu", 0)?;
+        }
         shortfalls.extend(object::follow_processes(&mut ebpf));
         let kernel = Self {
             ring: RingBuf::try_from(take(&mut ebpf, "events")?)?,
             processes: HashMap::try_from(take(&mut ebpf, "processes")?)?,
             declined: HashMap::try_from(take(&mut ebpf, "declined")?)?,
+            cgroups: HashMap::try_from(take(&mut ebpf, "cgroups")?)?,
             mappings: array(&mut ebpf, "mappings")?,
             ranges: Ranges::new(MAPPINGS_OF_ALL),
             held: std::collections::HashMap::new(),
@@ -108,16 +129,31 @@ impl Kernel {
             counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
             shortfalls,
             _unwinders: unwinders,
+            _unwinders_off_cpu: unwinders_off_cpu,
+            unwinders_probe: ProgramArray::try_from(take(&mut ebpf, "unwinders_probe")?)?,
+            samples_off_cpu: settings.off_cpu_threshold > 0.0,
             ebpf,
         };
         Ok(kernel)
     }
 
-    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy.
+    /// Samples each thread that comes to this place, from now on.
     ///
     /// # Errors
-    /// perf_event_open(2) refuses, or the CPUs are not known.
+    /// The kernel has no such probes, or the place is not there.
+    pub fn add_probe(&mut self, probe: &Probe) -> Result<(), LoadError> {
+        object::add_probe(&mut self.ebpf, &mut self.unwinders_probe, probe)
+    }
+
+    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy, and those of
+    /// threads that leave it.
+    ///
+    /// # Errors
+    /// perf_event_open(2) refuses, the CPUs are not known, or the kernel has no tracepoint of switches.
     pub fn begin(&mut self, sample_rate: u32) -> Result<(), LoadError> {
+        if self.samples_off_cpu {
+            object::follow_switches(&mut self.ebpf)?;
+        }
         object::attach_to_cpus(&mut self.ebpf, sample_rate)
     }
 
@@ -189,6 +225,25 @@ impl Kernel {
             // Gone meanwhile: just as well.
             let _ = self.declined.remove(&pid);
         }
+    }
+
+    /// In [`Scope::Cgroups`]: samples these from now on, instead of those before. A cgroup's number is that of its folder
+    /// in cgroup v2.
+    ///
+    /// # Errors
+    /// More than [`MAX_CGROUPS`], or the kernel refuses.
+    pub fn set_cgroups(&mut self, cgroups: &HashSet<u64>) -> Result<(), FillError> {
+        if cgroups.len() > MAX_CGROUPS {
+            return Err(FillError::Cgroups { given: cgroups.len() });
+        }
+        let before: HashSet<u64> = self.cgroups.keys().collect::<Result<_, _>>()?;
+        for gone in before.difference(cgroups) {
+            self.cgroups.remove(gone)?;
+        }
+        for new in cgroups.difference(&before) {
+            self.cgroups.insert(*new, 0, 0)?;
+        }
+        Ok(())
     }
 
     /// Puts a file's unwind table into the kernel. Takes milliseconds: once for each file, not for each process.

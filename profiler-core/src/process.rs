@@ -1,12 +1,14 @@
 //! What runs: the memory of processes, and the files behind it.
 
 mod maps;
+mod namespace;
 mod open;
 
 use std::io;
 use std::io::Read;
 
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
+pub use namespace::pid_namespace;
 pub use open::{OpenError, open_mapped, read_vdso};
 
 /// When a process began, in ticks since boot: with its pid it is one process and no later one. Its own main thread's.

@@ -5,17 +5,18 @@
 mod live {
     mod by_hand;
     pub(crate) mod names;
+    mod off_cpu;
+    mod probes;
     pub(crate) mod program;
+    mod scope;
 }
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use live::names::Names;
 use live::program::{Target, library};
 use profiler_core::kernel::{FrameKind, Stop};
-use profiler_core::sampler::{Choice, Sampler, Scope, Settings, Trace};
+use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
 
 /// With fewer samples the shares would be off by chance.
 const ENOUGH: u64 = 600;
@@ -122,58 +123,6 @@ fn a_process_that_comes_later_is_found() {
 }
 
 #[test]
-fn processes_are_sampled_by_choice() {
-    let (first, second) = (Target::start(&[]), Target::start(&[]));
-    let chosen = Arc::new(AtomicU32::new(first.pid()));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (choice, asks) = (Arc::clone(&chosen), Arc::clone(&asked));
-    let sampler = start(Scope::Chosen(Choice::new(move |pid| {
-        asks.lock().unwrap().push(pid);
-        pid == choice.load(Ordering::Relaxed)
-    })));
-    let stacks = settled(&sampler, first.pid());
-    assert_complete(&stacks, &Names::of(&sampler));
-    assert!(sampler.collect().iter().all(|trace| trace.pid == first.pid()));
-    let asked_of = |pid| asked.lock().unwrap().iter().filter(|asked| **asked == pid).count();
-    wait_for(|| asked_of(second.pid()) > 0);
-    let before = (asked_of(first.pid()), asked_of(second.pid()));
-    let _ = settled(&sampler, first.pid());
-    assert_eq!((asked_of(first.pid()), asked_of(second.pid())), before, "what is decided was asked again");
-
-    chosen.store(second.pid(), Ordering::Relaxed);
-    sampler.reconsider();
-    let stacks = settled(&sampler, second.pid());
-    assert_complete(&stacks, &Names::of(&sampler));
-    let _ = settled(&sampler, second.pid());
-    assert!(sampler.collect().iter().all(|trace| trace.pid == second.pid()));
-}
-
-#[test]
-fn a_program_that_becomes_another_is_chosen_anew() {
-    let mut target = Target::start_through_exec();
-    let is_target =
-        |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path.ends_with("live-target"));
-    let pid = target.pid();
-    let sampler = start(Scope::Chosen(Choice::new(move |asked| asked == pid && is_target(asked))));
-    target.let_go();
-    assert_complete(&settled(&sampler, pid), &Names::of(&sampler));
-}
-
-#[test]
-fn processes_can_be_exchanged() {
-    let (first, second) = (Target::start(&[]), Target::start(&[]));
-    let sampler = start(Scope::Pids(vec![first.pid()]));
-    let _ = settled(&sampler, first.pid());
-    sampler.set_pids([second.pid()]);
-    let stacks = settled(&sampler, second.pid());
-    assert_complete(&stacks, &Names::of(&sampler));
-    // What was left of the first was collected while the second settled.
-    let _ = settled(&sampler, second.pid());
-    wait_for(|| sampler.statistics().processes == 1);
-    assert!(sampler.collect().iter().all(|trace| trace.pid == second.pid()));
-}
-
-#[test]
 fn a_program_that_becomes_another_is_read_anew() {
     let mut target = Target::start_through_exec();
     let sampler = start(Scope::Pids(vec![target.pid()]));
@@ -201,13 +150,21 @@ fn what_cannot_be_sampled_is_said_in_one_line() {
     let refusal =
         |sample_rate, scope| Sampler::start(&Settings { sample_rate, ..Settings::new(scope) }).unwrap_err().to_string();
     assert_eq!(refusal(0, Scope::All), "a sample rate of 0: it must be 1 to 10000");
+    let all = Settings { off_cpu_threshold: 1.5, ..Settings::new(Scope::All) };
+    assert_eq!(Sampler::start(&all).unwrap_err().to_string(), "an off-CPU threshold of 1.5: it must be 0 to 1");
+    let too_many = Scope::Cgroups((0..5000).collect());
+    assert_eq!(refusal(97, too_many), "5000 cgroups: no more than 4096 can be sampled");
     // Larger than any pid can be (PID_MAX_LIMIT).
     let absent = refusal(97, Scope::Pids(vec![1 << 30]));
     assert!(absent.starts_with("the process 1073741824 cannot be sampled: ") && !absent.contains('\n'), "{absent}");
 }
 
 fn start(scope: Scope) -> Sampler {
-    match Sampler::start(&Settings { sample_rate: 499, ..Settings::new(scope) }) {
+    start_with(&Settings { sample_rate: 499, ..Settings::new(scope) })
+}
+
+fn start_with(settings: &Settings) -> Sampler {
+    match Sampler::start(settings) {
         Ok(sampler) => sampler,
         Err(error) => panic!("this test needs root and a kernel with BPF: {error}"),
     }
