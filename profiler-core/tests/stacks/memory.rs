@@ -1,12 +1,16 @@
 //! What is mapped in a process, the tables of it, and its stack.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 use profiler_core::native::elf::ElfFile;
-use profiler_core::native::unwind::{Code, Limits, Registers, UnwindTable, Walk, walk};
+use profiler_core::native::unwind::{Code, Limits, Registers, Stop, UnwindTable, Walk, walk};
+
+use super::replay::{Mapped, ORIGINS, Replay};
 
 pub(crate) struct Memory {
     pub(crate) mappings: Vec<Mapping>,
@@ -33,12 +37,47 @@ impl Memory {
     }
 
     pub(crate) fn walk(&self, registers: Registers) -> Walk {
+        self.walk_reading(registers, |address| self.word(address))
+    }
+
+    fn walk_reading(&self, registers: Registers, word: impl FnMut(u64) -> Option<u64>) -> Walk {
         let limits = Limits { frames: 512, address_mask: (1 << 48) - 1 };
         let code = |address| {
             let mapping = self.mapping(address)?;
             Some(Code { table: &mapping.table, address: address - mapping.bias })
         };
-        walk(registers, limits, code, |address| self.word(address))
+        walk(registers, limits, code, word)
+    }
+
+    /// The same by the kernel's code, which reads no other words of the memory.
+    pub(crate) fn check_replay(&self, replay: &Replay, registers: Registers) {
+        let read = RefCell::new(BTreeMap::new());
+        let word = |address| {
+            let word = self.word(address)?;
+            read.borrow_mut().insert(address, word);
+            Some(word)
+        };
+        let walk = self.walk_reading(registers, word);
+        let stops: &[u64] = match walk.stop {
+            Stop::End => &[0],
+            Stop::NoCode => &[3],
+            Stop::NoInformation | Stop::NoReturnAddress => &[4],
+            Stop::Unsupported => &[5],
+            Stop::Unreadable => &[6],
+            Stop::Limit => &[7],
+        };
+        for origin in ORIGINS {
+            let replayed = replay.walk(origin, registers, &read.borrow());
+            assert_eq!(replayed.frames, walk.frames, "{:?} {:x?}", walk.stop, self.places(&walk.frames));
+            assert!(stops.contains(&replayed.stop), "{:?} {replayed:x?}", walk.stop);
+        }
+    }
+
+    pub(crate) fn mapped(&self) -> Vec<Mapped<'_>> {
+        self.mappings
+            .iter()
+            .map(|Mapping { start, end, bias, table, .. }| Mapped { start: *start, end: *end, bias: *bias, table })
+            .collect()
     }
 
     pub(crate) fn word(&self, address: u64) -> Option<u64> {
