@@ -17,6 +17,7 @@ use stacks::program::{Compiled, Program, compile};
 use stacks::replay::Replay;
 
 mod stacks {
+    mod cores;
     mod hostile;
     pub(crate) mod memory;
     pub(crate) mod oracle;

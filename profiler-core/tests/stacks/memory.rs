@@ -7,14 +7,26 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, elf};
 use profiler_core::native::elf::ElfFile;
-use profiler_core::native::unwind::{Code, Limits, Registers, Stop, UnwindTable, Walk, walk};
+use profiler_core::native::unwind::{Code, Limits, PackedRule, Registers, Row, Stop, UnwindTable, Walk, walk};
 
 use super::replay::{Mapped, ORIGINS, Replay};
 
+/// `CFA_SIGNAL`
+const SIGNAL: PackedRule = PackedRule(7);
+
 pub(crate) struct Memory {
     pub(crate) mappings: Vec<Mapping>,
-    memory: File,
+    bytes: Bytes,
+}
+
+/// Where the memory's bytes are.
+enum Bytes {
+    Process(File),
+    /// In a core: addresses, each with the bytes from there on.
+    Core(Vec<(u64, Vec<u8>)>),
 }
 
 /// An executable mapping of a file.
@@ -33,7 +45,38 @@ impl Memory {
         let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("its mappings");
         let mappings = maps.lines().filter_map(|line| mapping(line, &memory)).collect();
-        Memory { mappings, memory }
+        Memory { mappings, bytes: Bytes::Process(memory) }
+    }
+
+    /// Of a core of QEMU, of a program that is linked statically at a fixed address.
+    pub(crate) fn of_core(core: &[u8], program: &Path) -> Self {
+        let header = elf::FileHeader64::<Endianness>::parse(core).expect("an ELF file");
+        let little = Endianness::Little;
+        let mut mappings = Vec::new();
+        let mut parts = Vec::new();
+        for segment in header.program_headers(little, core).expect("segments") {
+            let (mut start, end) = (segment.p_vaddr(little), segment.p_vaddr(little) + segment.p_memsz(little));
+            if segment.p_type(little) != elf::PT_LOAD {
+                continue;
+            }
+            parts.push((start, segment.data(little, core).expect("bytes").to_vec()));
+            if segment.p_flags(little) & elf::PF_X == 0 {
+                continue;
+            }
+            let file = ElfFile::open(File::open(program).expect("the program")).expect("an ELF file");
+            let is_of_program = file.executable().iter().any(|code| code.address == start);
+            let mut table = UnwindTable::build(&file).expect("a table");
+            let (mut bias, mut path) = (0, program.to_owned());
+            if !is_of_program {
+                // What QEMU puts there for signal handlers to return to: the kernel has it in its vDSO, behind an
+                // instruction that belongs to it as well.
+                start -= 4;
+                (bias, path) = (start - table.base, "[sigreturn]".into());
+                table.rows = Box::new([Row { pc: 0, rule: SIGNAL }]);
+            }
+            mappings.push(Mapping { start, end, bias, path, file, table });
+        }
+        Memory { mappings, bytes: Bytes::Core(parts) }
     }
 
     pub(crate) fn walk(&self, registers: Registers) -> Walk {
@@ -82,7 +125,15 @@ impl Memory {
 
     pub(crate) fn word(&self, address: u64) -> Option<u64> {
         let mut bytes = [0; 8];
-        self.memory.read_exact_at(&mut bytes, address).ok()?;
+        match &self.bytes {
+            Bytes::Process(memory) => memory.read_exact_at(&mut bytes, address).ok()?,
+            Bytes::Core(parts) => {
+                bytes = parts.iter().find_map(|(start, part)| {
+                    let from = usize::try_from(address.checked_sub(*start)?).ok()?;
+                    part.get(from..)?.first_chunk().copied()
+                })?
+            }
+        }
         Some(u64::from_le_bytes(bytes))
     }
 

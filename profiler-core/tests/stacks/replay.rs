@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use profiler_core::native::unwind::{Registers, Row, UnwindTable};
 
@@ -37,6 +37,7 @@ pub(crate) struct Walked {
 /// `ORIGIN_*`.
 pub(crate) const ORIGINS: [u64; 3] = [0, 1, 2];
 
+const OWN: &str = if cfg!(target_arch = "x86_64") { "x86" } else { "arm64" };
 const TABLE: u64 = 1;
 const RULES: u64 = 2;
 const MAPPINGS: u64 = 3;
@@ -44,13 +45,13 @@ const WALK: u64 = 4;
 
 impl Replay {
     pub(crate) fn new(mapped: &[Mapped<'_>]) -> Self {
-        Self::by(Command::new(compiled()), mapped)
+        Self::of_processor(OWN, mapped)
     }
 
-    /// With a program that was compiled otherwise.
-    pub(crate) fn by(mut program: Command, mapped: &[Mapped<'_>]) -> Self {
-        let child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    /// The code for a processor, as it is called in bpf/. What differs are numbers: any processor runs it.
+    pub(crate) fn of_processor(processor: &'static str, mapped: &[Mapped<'_>]) -> Self {
+        let program = Command::new(compiled(processor)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = program.expect("it starts");
         let input = RefCell::new(child.stdin.take().expect("a pipe"));
         let output = RefCell::new(child.stdout.take().expect("a pipe"));
         let biases = mapped.iter().map(|mapped| mapped.bias).collect();
@@ -128,27 +129,25 @@ impl Drop for Replay {
     }
 }
 
-fn compiled() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let processor = if cfg!(target_arch = "x86_64") { "x86" } else { "arm64" };
-        let sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-        compile("cc", "replay", &[&sanitizers[..], &[&format!("-D__TARGET_ARCH_{processor}")]].concat())
-    })
+fn compiled(processor: &'static str) -> &'static Path {
+    static PROGRAMS: Mutex<BTreeMap<&'static str, &'static Path>> = Mutex::new(BTreeMap::new());
+    let mut programs = PROGRAMS.lock().expect("it was compiled");
+    programs.entry(processor).or_insert_with(|| Box::leak(compile(processor).into_boxed_path()))
 }
 
-pub(crate) fn compile(compiler: &str, name: &str, flags: &[&str]) -> PathBuf {
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+fn compile(processor: &str) -> PathBuf {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{processor}"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let status = Command::new(compiler)
+    let status = Command::new("cc")
         .args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"])
-        .args(flags)
+        .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+        .arg(format!("-D__TARGET_ARCH_{processor}"))
         .arg("-I")
         .arg(root.join("../bpf"))
         .arg("-o")
         .args([&output, &root.join("tests/stacks/replay.c")])
         .status()
-        .unwrap_or_else(|error| panic!("this test needs the C compiler {compiler}: {error}"));
-    assert!(status.success(), "{compiler}: {status}");
+        .unwrap_or_else(|error| panic!("this test needs a C compiler, cc: {error}"));
+    assert!(status.success(), "cc: {status}");
     output
 }
