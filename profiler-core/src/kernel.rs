@@ -14,6 +14,7 @@ mod rights;
 mod tables;
 
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
@@ -178,6 +179,12 @@ impl Kernel {
             .collect()
     }
 
+    /// How long the programs ran on all CPUs together, while a [`RunTimes`] was held by anyone; else nothing.
+    #[must_use]
+    pub fn run_time(&self) -> Duration {
+        self.ebpf.programs().filter_map(|(_, program)| program.info().ok()).map(|info| info.run_time()).sum()
+    }
+
     /// Makes a process one that is unwound, with these mappings instead of those before. Of more than
     /// [`MAX_MAPPINGS`] the last are left out.
     ///
@@ -333,6 +340,23 @@ impl Kernel {
             }
             busy
         });
+    }
+}
+
+/// While this is held the kernel measures how long programs run, all of the machine's. Each run takes a little longer.
+#[derive(Debug)]
+pub struct RunTimes {
+    _held: OwnedFd,
+}
+
+impl RunTimes {
+    /// Lets the kernel measure.
+    ///
+    /// # Errors
+    /// It refuses: CAP_SYS_ADMIN is needed.
+    pub fn measure() -> Result<Self, FillError> {
+        let held = aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| FillError::System(error.io_error))?;
+        Ok(Self { _held: held })
     }
 }
 

@@ -130,6 +130,8 @@ pub enum StartError {
 pub struct Statistics {
     /// What the kernel counted.
     pub kernel: Counters,
+    /// How long the programs ran in the kernel, on all CPUs together: nothing but while [`kernel::RunTimes`] is held.
+    pub in_kernel: Duration,
     /// Samples that were not kept because too many different stacks waited to be collected.
     pub dropped: u64,
     /// Processes that are unwound now.

@@ -383,6 +383,7 @@ impl Follower {
         if let Ok(counters) = kernel.counters() {
             statistics.kernel = counters;
         }
+        statistics.in_kernel = kernel.run_time();
         statistics.dropped = dropped;
         statistics.refused = self.refused;
         statistics.processes = self.processes.len() as u64;
