@@ -54,10 +54,7 @@ const SHORT_LIVED_A_SECOND: u32 = 1000;
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     match &flags.part {
         Some(Part::Agent(flags)) => agent::run(flags),
-        Some(Part::Work(flags)) => {
-            work::run(flags);
-            Ok(())
-        }
+        Some(Part::Work(flags)) => work::run(flags),
         None => {
             let _measured = RunTimes::measure().context("this benchmark needs root")?;
             overhead(flags)?;

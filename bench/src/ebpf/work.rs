@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// Flags of `work`.
 #[derive(Debug, Args)]
@@ -23,7 +24,9 @@ const DEPTH: u32 = 40;
 const ROUNDS: u64 = 100;
 
 /// Works until it is killed, or for so long.
-pub(super) fn run(flags: &Flags) {
+pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
+    // Or it would go on when the benchmark is interrupted.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     match flags.busy {
         Some(milliseconds) => println!("{}", work_for(Duration::from_millis(milliseconds))),
         None => loop {
@@ -31,6 +34,7 @@ pub(super) fn run(flags: &Flags) {
             sleep(Duration::from_millis(999));
         },
     }
+    Ok(())
 }
 
 fn work_for(time: Duration) -> u64 {
