@@ -355,7 +355,8 @@ impl RunTimes {
     /// # Errors
     /// It refuses: CAP_SYS_ADMIN is needed.
     pub fn measure() -> Result<Self, FillError> {
-        let held = aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| FillError::System(error.io_error))?;
+        let held =
+            aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| FillError::System(error.io_error))?;
         Ok(Self { _held: held })
     }
 }
