@@ -48,13 +48,17 @@ struct {
 	__type(value, struct unwind_rule);
 } rules SEC(".maps");
 
-// Number 0 knows native code. Others are called for mappings that name them.
-struct {
+// Number 0 knows native code. Others are called for mappings that name them. The kernel lets programs of one type alone
+// into such a map: there is one for each origin of samples.
+struct unwinders {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 16);
 	__uint(key_size, 4);
 	__uint(value_size, 4);
-} unwinders SEC(".maps");
+};
+struct unwinders unwinders SEC(".maps");
+struct unwinders unwinders_off_cpu SEC(".maps");
+struct unwinders unwinders_probe SEC(".maps");
 #define UNWINDER_NATIVE 0
 
 // When a pid that is not in `processes` was last announced.
@@ -64,6 +68,31 @@ struct {
 	__type(key, u32);
 	__type(value, u64);
 } announced SEC(".maps");
+
+// Pids that are not sampled although others are that are not in `processes`: until they run another program.
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u32);
+} declined SEC(".maps");
+
+// Numbers of cgroups (v2) whose processes are sampled, with those of all below them.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u32);
+} cgroups SEC(".maps");
+
+// By thread: when it left the CPU, where that was sampled; else 0.
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 0);
+	__type(key, u32);
+	__type(value, u64);
+} away SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -80,9 +109,9 @@ inline_always void count(u32 what)
 }
 
 // Tells user space of a process, at once.
-inline_always void tell(u32 kind, u32 pid)
+inline_always void tell(u32 kind, u32 pid, u64 value)
 {
-	struct event event = { .kind = kind, .pid = pid, .time = bpf_ktime_get_ns() };
+	struct event event = { .kind = kind, .pid = pid, .value = value };
 	if (bpf_ringbuf_output(&events, &event, sizeof(event), BPF_RB_FORCE_WAKEUP))
 		count(COUNT_EVENTS_LOST);
 }

@@ -61,13 +61,25 @@ struct process {
 enum { PROCESS_STALE = 1 };
 
 // What travels through the ring buffer begins with its kind and a pid.
-enum { RECORD_SAMPLE = 1, RECORD_UNKNOWN = 16, RECORD_STALE = 17, RECORD_EXEC = 18, RECORD_EXIT = 19 };
+enum {
+	RECORD_SAMPLE = 1,
+	RECORD_BACK = 2, // a thread is on a CPU again, whose last sample was of ORIGIN_OFF_CPU
+	RECORD_UNKNOWN = 16,
+	RECORD_STALE = 17,
+	RECORD_EXEC = 18,
+	RECORD_EXIT = 19,
+};
 
 struct event {
 	u32 kind;
 	u32 pid;
-	u64 time;
+	u32 tid;
+	u32 pad;
+	u64 value; // RECORD_BACK: nanoseconds away; RECORD_UNKNOWN: the cgroup for which it is sampled, or 0
 };
+
+// What a sample was taken for.
+enum { ORIGIN_CPU = 0, ORIGIN_OFF_CPU = 1, ORIGIN_PROBE = 2, ORIGINS };
 
 #define MAX_KERNEL_FRAMES 127
 #define MAX_USER_FRAMES 512
@@ -81,7 +93,7 @@ struct sample {
 	u16 kernel_frames;
 	u16 user_frames;
 	u32 stop;
-	u32 pad;
+	u32 origin;
 	u64 cgroup;
 	u64 time;
 	char comm[16];
@@ -122,6 +134,7 @@ enum {
 	COUNT_EVENTS_LOST = 2,
 	COUNT_ANNOUNCED = 3, // unknown processes that user space was told of
 	COUNT_STALE = 4,     // processes whose mappings were found to be old
+	COUNT_COLLIDED = 5,  // probes that were hit while another one's stack was walked on the same CPU
 	COUNT_STOPS = 16,
 	COUNTERS = COUNT_STOPS + STOP_REASONS,
 };

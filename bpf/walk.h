@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-// A walk up the stack of a thread, from one program to the next: each CPU has one.
+// A walk up the stack of a thread, from one program to the next: each CPU has one for each origin.
 #pragma once
 
 #include "maps.h"
@@ -18,23 +18,30 @@ struct walk {
 	u8 exact;     // `ip` is where the processor was, not where a call returns to
 	u8 lr_valid;  // nothing was called since `lr` was set
 	u8 by_pointer; // `ip` was found by a frame pointer: it may be wrong
+	u8 switches;   // from one stack to a lower one
+	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ORIGINS);
 	__type(key, u32);
 	__type(value, struct walk);
 } walks SEC(".maps");
 
 // Set by the loader: from so many bytes on that wait in the ring buffer its reader is woken.
-volatile const u64 wake_bytes = 0;
+SETTING u64 wake_bytes = 0;
 
-inline_always struct walk *this_walk(void)
+inline_always u64 wake_flag(void)
 {
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&walks, &zero);
+	// No interrupt for each sample: its reader comes by itself.
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
+}
+
+inline_always struct walk *this_walk(u32 origin)
+{
+	return bpf_map_lookup_elem(&walks, &origin);
 }
 
 inline_always void push(struct walk *walk, u64 address, u32 file, u32 kind)
@@ -49,18 +56,16 @@ inline_always void push(struct walk *walk, u64 address, u32 file, u32 kind)
 	walk->frames++;
 }
 
+// False: it was lost.
 inline_always int hand_over(struct walk *walk)
 {
 	u64 size = SAMPLE_HEADER + 8 * (walk->record.kernel_frames + 2 * walk->frames);
-	// No interrupt for each sample: its reader comes by itself.
-	u64 wake = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_bytes ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP;
 	walk->record.user_frames = walk->frames;
 	walk->record.stop = walk->stop;
 	count(COUNT_STOPS + (walk->stop & (STOP_REASONS - 1)));
 	// The mask is for the verifier: what may be written is less.
-	if (bpf_ringbuf_output(&events, &walk->record, size & 0x3fff, wake))
-		count(COUNT_LOST);
-	else
-		count(COUNT_SAMPLES);
-	return 0;
+	long lost = bpf_ringbuf_output(&events, &walk->record, size & 0x3fff, wake_flag());
+	count(lost ? COUNT_LOST : COUNT_SAMPLES);
+	walk->busy = 0;
+	return !lost;
 }

@@ -1,10 +1,12 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
+//! `ebpf` what sampling the machine costs,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
 mod config;
+mod ebpf;
 mod enrich;
 mod filters;
 mod forward;
@@ -32,6 +34,8 @@ enum Command {
     Neighbours(load::neighbours::Arguments),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
+    /// Samples the machine, and what that costs
+    Ebpf(ebpf::Flags),
     /// Holds very many targets, and looks them up
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
@@ -53,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(arguments) => load::run(&arguments),
         Command::Neighbours(arguments) => load::neighbours::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
+        Command::Ebpf(flags) => ebpf::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Samples(arguments) => samples::run(&arguments),

@@ -1,5 +1,5 @@
 //! Samples one process (or all, for pid 0) for some seconds and prints folded stacks:
-//! `sample PID [SECONDS [HZ [SECONDS BEFORE]]]`.
+//! `sample PID [SECONDS [HZ [SECONDS BEFORE [OFF-CPU THRESHOLD [PROBE]]]]]`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is what it prints")]
 
@@ -7,16 +7,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use profiler_core::kernel::{Frame, FrameKind, Stop};
-use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
+use profiler_core::sampler::{Origin, Sampler, Scope, Settings, Trace};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let pid: u32 = arguments.next().ok_or("sample PID [SECONDS [HZ [SECONDS BEFORE]]]")?.parse()?;
+    let pid: u32 =
+        arguments.next().ok_or("sample PID [SECONDS [HZ [SECONDS BEFORE [OFF-CPU THRESHOLD [PROBE]]]]]")?.parse()?;
     let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let sample_rate = arguments.next().map_or(Ok(97), |text| text.parse())?;
     let before = arguments.next().map_or(Ok(1), |text| text.parse())?;
+    let off_cpu_threshold = arguments.next().map_or(Ok(0.0), |text| text.parse())?;
+    let probes = arguments.map(|probe| probe.parse()).collect::<Result<_, _>>()?;
     let scope = if pid == 0 { Scope::All } else { Scope::Pids(vec![pid]) };
-    let sampler = Sampler::start(&Settings { sample_rate, ..Settings::new(scope) })?;
+    let sampler = Sampler::start(&Settings { sample_rate, off_cpu_threshold, probes, ..Settings::new(scope) })?;
     for shortfall in sampler.shortfalls() {
         eprintln!("{shortfall}");
     }
@@ -28,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let traces = sampler.collect();
     let mut folded: BTreeMap<String, u64> = BTreeMap::new();
     for trace in &traces {
-        *folded.entry(line(&sampler, trace)).or_default() += trace.count;
+        *folded.entry(line(&sampler, trace)).or_default() += trace.value;
     }
     for (line, count) in &folded {
         println!("{line} {count}");
@@ -42,6 +45,9 @@ fn line(sampler: &Sampler, trace: &Trace) -> String {
     let user = trace.user.iter().rev().map(|frame| name(sampler, frame));
     let kernel = trace.kernel.iter().rev().map(|address| format!("kernel+{address:#x}"));
     let mut names = vec![trace.comm.text()];
+    if trace.origin != Origin::Cpu {
+        names.push(format!("[{}]", trace.origin.text()));
+    }
     if trace.stop != Stop::Complete {
         names.push(format!("[{}]", trace.stop.text()));
     }

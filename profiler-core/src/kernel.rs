@@ -10,8 +10,11 @@ mod object;
 mod probe;
 mod ranges;
 mod record;
+mod rights;
 mod tables;
 
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
@@ -20,13 +23,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use counters::Counters;
 pub use error::{FillError, LoadError};
-pub use layout::{Content, FileRef, FrameKind, Mapping, Stop, Table, TableSlot, Unwinder};
-pub use probe::Shortfall;
+pub use layout::{Content, FileRef, FrameKind, Mapping, Origin, Stop, Table, TableSlot, Unwinder};
+pub use probe::{Location, Place, Probe, ProbeSyntaxError};
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
+pub use rights::Shortfall;
 use tables::{Rules, new_table};
 
 use crate::native::unwind::UnwindTable;
+use crate::process;
 
 /// The kernel searches no more executable mappings of one process.
 pub const MAX_MAPPINGS: usize = 4096;
@@ -36,6 +41,8 @@ pub const MAX_ROWS: usize = 1 << 24;
 pub const MAX_RULES: usize = 65_536;
 /// So many tables are in the kernel at once. Number 0 means none.
 const TABLES: u32 = 4096;
+/// Cgroups that are sampled.
+pub const MAX_CGROUPS: usize = 4096;
 const MAPPINGS_OF_ALL: u32 = 65_536;
 /// A program that began before a range was given up has ended by then.
 const GRACE: Duration = Duration::from_secs(1);
@@ -47,6 +54,10 @@ pub enum Scope {
     Listed,
     /// All; those that are not known are announced ([`Record::Unknown`]).
     All,
+    /// As all, without threads of the kernel and without those that [`Kernel::decline`] names.
+    Chosen,
+    /// Those that run in a cgroup of [`Kernel::set_cgroups`] or below it; they are announced as well.
+    Cgroups,
 }
 
 /// How to sample.
@@ -56,6 +67,8 @@ pub struct KernelSettings {
     pub scope: Scope,
     /// Whether stacks begin with the kernel's frames.
     pub kernel_frames: bool,
+    /// The probability with which a thread that leaves its CPU is sampled: 0 to 1.
+    pub off_cpu_threshold: f64,
     /// The ring buffer's bytes; a power of two, and whole pages. Samples are lost while it is full.
     pub ring_bytes: u32,
 }
@@ -64,6 +77,8 @@ pub struct KernelSettings {
 pub struct Kernel {
     ring: RingBuf<MapData>,
     processes: HashMap<MapData, u32, [u32; 4]>,
+    declined: HashMap<MapData, u32, u32>,
+    cgroups: HashMap<MapData, u64, u32>,
     mappings: MapData,
     ranges: Ranges,
     /// By pid: the range of `mappings`.
@@ -73,10 +88,15 @@ pub struct Kernel {
     tables: ArrayOfMaps<MapData, MapData>,
     free_tables: Vec<u32>,
     rules: Rules,
+    /// By table: the rules that it names.
+    named_rules: std::collections::HashMap<u32, Vec<Option<u32>>>,
     counters: PerCpuArray<MapData, u64>,
     shortfalls: Vec<Shortfall>,
     /// The kernel empties it when the last descriptor of it is closed.
     _unwinders: ProgramArray<MapData>,
+    _unwinders_off_cpu: ProgramArray<MapData>,
+    unwinders_probe: ProgramArray<MapData>,
+    samples_off_cpu: bool,
     ebpf: Ebpf,
 }
 
@@ -86,14 +106,22 @@ impl Kernel {
     /// # Errors
     /// What the kernel or the rights of this process lack; each is one line.
     pub fn load(settings: &KernelSettings) -> Result<Self, LoadError> {
-        let mut shortfalls = probe::rights()?;
-        let mut ebpf = object::load(settings)?;
+        let mut shortfalls = rights::examine()?;
+        let pid_namespace = process::pid_namespace().map_err(LoadError::PidNamespace)?;
+        shortfalls.extend(pid_namespace.map(|_| Shortfall::PidNamespace));
+        let mut ebpf = object::load(settings, pid_namespace)?;
         let mut unwinders = ProgramArray::try_from(take(&mut ebpf, "unwinders")?)?;
         object::add_unwinder(&mut ebpf, &mut unwinders, "native", 0)?;
+        let mut unwinders_off_cpu = ProgramArray::try_from(take(&mut ebpf, "unwinders_off_cpu")?)?;
+        if settings.off_cpu_threshold > 0.0 {
+            object::add_unwinder(&mut ebpf, &mut unwinders_off_cpu, "native_off_cpu", 0)?;
+        }
         shortfalls.extend(object::follow_processes(&mut ebpf));
         let kernel = Self {
             ring: RingBuf::try_from(take(&mut ebpf, "events")?)?,
             processes: HashMap::try_from(take(&mut ebpf, "processes")?)?,
+            declined: HashMap::try_from(take(&mut ebpf, "declined")?)?,
+            cgroups: HashMap::try_from(take(&mut ebpf, "cgroups")?)?,
             mappings: array(&mut ebpf, "mappings")?,
             ranges: Ranges::new(MAPPINGS_OF_ALL),
             held: std::collections::HashMap::new(),
@@ -101,19 +129,35 @@ impl Kernel {
             tables: ArrayOfMaps::try_from(take(&mut ebpf, "tables")?)?,
             free_tables: (1..TABLES).rev().collect(),
             rules: Rules::new(array(&mut ebpf, "rules")?),
+            named_rules: std::collections::HashMap::new(),
             counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
             shortfalls,
             _unwinders: unwinders,
+            _unwinders_off_cpu: unwinders_off_cpu,
+            unwinders_probe: ProgramArray::try_from(take(&mut ebpf, "unwinders_probe")?)?,
+            samples_off_cpu: settings.off_cpu_threshold > 0.0,
             ebpf,
         };
         Ok(kernel)
     }
 
-    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy.
+    /// Samples each thread that comes to this place, from now on.
     ///
     /// # Errors
-    /// perf_event_open(2) refuses, or the CPUs are not known.
+    /// The kernel has no such probes, or the place is not there.
+    pub fn add_probe(&mut self, probe: &Probe) -> Result<(), LoadError> {
+        object::add_probe(&mut self.ebpf, &mut self.unwinders_probe, probe)
+    }
+
+    /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy, and those of
+    /// threads that leave it.
+    ///
+    /// # Errors
+    /// perf_event_open(2) refuses, the CPUs are not known, or the kernel has no tracepoint of switches.
     pub fn begin(&mut self, sample_rate: u32) -> Result<(), LoadError> {
+        if self.samples_off_cpu {
+            object::follow_switches(&mut self.ebpf)?;
+        }
         object::attach_to_cpus(&mut self.ebpf, sample_rate)
     }
 
@@ -133,6 +177,12 @@ impl Kernel {
                 Some((name.to_owned(), info.verified_instruction_count()?))
             })
             .collect()
+    }
+
+    /// How long the programs ran on all CPUs together, while a [`RunTimes`] was held by anyone; else nothing.
+    #[must_use]
+    pub fn run_time(&self) -> Duration {
+        self.ebpf.programs().filter_map(|(_, program)| program.info().ok()).map(|info| info.run_time()).sum()
     }
 
     /// Makes a process one that is unwound, with these mappings instead of those before. Of more than
@@ -169,6 +219,43 @@ impl Kernel {
         self.reclaim();
     }
 
+    /// In [`Scope::Chosen`]: samples a process that is not unwound no longer, and does not announce it again, until it
+    /// runs another program or [`Kernel::decline_none`] is called. The kernel may forget it earlier.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn decline(&mut self, pid: u32) -> Result<(), FillError> {
+        Ok(self.declined.insert(pid, 0, 0)?)
+    }
+
+    /// Announces the processes again that were declined, as soon as they run.
+    pub fn decline_none(&mut self) {
+        let pids: Vec<u32> = self.declined.keys().filter_map(Result::ok).collect();
+        for pid in pids {
+            // Gone meanwhile: just as well.
+            let _ = self.declined.remove(&pid);
+        }
+    }
+
+    /// In [`Scope::Cgroups`]: samples these from now on, instead of those before. A cgroup's number is that of its folder
+    /// in cgroup v2.
+    ///
+    /// # Errors
+    /// More than [`MAX_CGROUPS`], or the kernel refuses.
+    pub fn set_cgroups(&mut self, cgroups: &HashSet<u64>) -> Result<(), FillError> {
+        if cgroups.len() > MAX_CGROUPS {
+            return Err(FillError::Cgroups { given: cgroups.len() });
+        }
+        let before: HashSet<u64> = self.cgroups.keys().collect::<Result<_, _>>()?;
+        for gone in before.difference(cgroups) {
+            self.cgroups.remove(gone)?;
+        }
+        for new in cgroups.difference(&before) {
+            self.cgroups.insert(*new, 0, 0)?;
+        }
+        Ok(())
+    }
+
     /// Puts a file's unwind table into the kernel. Takes milliseconds: once for each file, not for each process.
     ///
     /// # Errors
@@ -179,15 +266,20 @@ impl Kernel {
             .filter(|rows| *rows > 0 && table.rows.len() <= MAX_ROWS)
             .ok_or(FillError::Rows { rows: table.rows.len() })?;
         let places = self.rules.put(&table.rules)?;
-        let slot = self.free_tables.pop().ok_or(FillError::Tables)?;
+        let Some(slot) = self.free_tables.pop() else {
+            self.rules.give_back(&places);
+            return Err(FillError::Tables);
+        };
         let filled = new_table(rows).and_then(|map| {
             tables::fill(&map, &table.rows, &places)?;
             Ok(self.tables.set(slot, &map, 0)?)
         });
         if let Err(error) = filled {
             self.free_tables.push(slot);
+            self.rules.give_back(&places);
             return Err(error);
         }
+        self.named_rules.insert(slot, places);
         Ok(Table { slot: TableSlot { slot, rows }, base: table.base })
     }
 
@@ -197,7 +289,11 @@ impl Kernel {
     /// The kernel refuses: the table stays.
     pub fn remove_table(&mut self, table: TableSlot) -> Result<(), FillError> {
         let empty = new_table(1)?;
+        // The kernel waits for the programs that may read it, before it says that it is done.
         self.tables.set(table.slot, &empty, 0)?;
+        if let Some(places) = self.named_rules.remove(&table.slot) {
+            self.rules.give_back(&places);
+        }
         self.free_tables.push(table.slot);
         Ok(())
     }
@@ -244,6 +340,24 @@ impl Kernel {
             }
             busy
         });
+    }
+}
+
+/// While this is held the kernel measures how long programs run, all of the machine's. Each run takes a little longer.
+#[derive(Debug)]
+pub struct RunTimes {
+    _held: OwnedFd,
+}
+
+impl RunTimes {
+    /// Lets the kernel measure.
+    ///
+    /// # Errors
+    /// It refuses: CAP_SYS_ADMIN is needed.
+    pub fn measure() -> Result<Self, FillError> {
+        let held =
+            aya::sys::enable_stats(aya::sys::Stats::RunTime).map_err(|error| FillError::System(error.io_error))?;
+        Ok(Self { _held: held })
     }
 }
 

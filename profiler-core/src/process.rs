@@ -1,6 +1,7 @@
 //! What runs: the memory of processes, and the files behind it.
 
 mod maps;
+mod namespace;
 mod open;
 mod own_code;
 
@@ -8,6 +9,7 @@ use std::io;
 use std::io::Read;
 
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
+pub use namespace::pid_namespace;
 pub use open::{OpenError, open_mapped, read_vdso};
 pub use own_code::unmap_started_code;
 

@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::kernel::{self, Counters, FileRef, Kernel, KernelSettings, LoadError, Shortfall};
+use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Shortfall};
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
 use traces::Traces;
 pub use traces::{Comm, Trace};
+
+pub use crate::kernel::Origin;
 
 /// What to sample.
 #[derive(Debug, Clone)]
@@ -31,23 +33,62 @@ pub struct Settings {
     /// What unwind tables may take in the kernel, in bytes. Without room for a file's, its frames are found by frame
     /// pointers.
     pub table_memory: u64,
+    /// The probability with which a thread that leaves its CPU is sampled, with the time until it is back: 0 to 1.
+    pub off_cpu_threshold: f64,
+    /// Places at which threads are sampled when they come there.
+    pub probes: Vec<Probe>,
 }
 
 impl Settings {
-    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables.
+    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables;
+    /// what runs on CPUs alone.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
-        Self { sample_rate: 19, scope, kernel_frames: true, table_memory: 256 << 20 }
+        Self {
+            sample_rate: 19,
+            scope,
+            kernel_frames: true,
+            table_memory: 256 << 20,
+            off_cpu_threshold: 0.0,
+            probes: Vec::new(),
+        }
     }
 }
 
 /// Whose processes are sampled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Scope {
     /// These alone.
     Pids(Vec<u32>),
     /// All that run.
     All,
+    /// Those that run in these cgroups (v2) or below them, by the inodes of their folders; never threads of the kernel.
+    Cgroups(Vec<u64>),
+    /// Those of all that run which are chosen; never threads of the kernel.
+    Chosen(Choice),
+}
+
+/// Says of a process, by its pid, whether it is sampled. Asked when the process is met for the first time, when it runs
+/// another program, and at [`Sampler::reconsider`]; on the sampler's thread, which reads no samples meanwhile.
+#[derive(Clone)]
+pub struct Choice(Arc<dyn Fn(u32) -> bool + Send + Sync>);
+
+impl Choice {
+    /// The answer is what `choose` gives.
+    pub fn new(choose: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(choose))
+    }
+
+    fn takes(&self, pid: u32) -> bool {
+        (self.0)(pid)
+    }
+}
+
+impl std::fmt::Debug for Choice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Choice").finish_non_exhaustive()
+    }
 }
 
 /// The kernel's own limit is 100,000 (`kernel.perf_event_max_sample_rate`), and far below it a machine does nothing
@@ -61,6 +102,12 @@ pub enum StartError {
     /// A rate that cannot be.
     #[error("a sample rate of {0}: it must be 1 to {MAX_SAMPLE_RATE}")]
     SampleRate(u32),
+    /// A probability that is none.
+    #[error("an off-CPU threshold of {0}: it must be 0 to 1")]
+    OffCpuThreshold(f64),
+    /// Too many cgroups.
+    #[error(transparent)]
+    Fill(#[from] FillError),
     /// A process that is not there, or may not be looked at.
     #[error("the process {pid} cannot be sampled: {error}")]
     Process {
@@ -83,6 +130,8 @@ pub enum StartError {
 pub struct Statistics {
     /// What the kernel counted.
     pub kernel: Counters,
+    /// How long the programs ran in the kernel, on all CPUs together: nothing but while [`kernel::RunTimes`] is held.
+    pub in_kernel: Duration,
     /// Samples that were not kept because too many different stacks waited to be collected.
     pub dropped: u64,
     /// Processes that are unwound now.
@@ -103,7 +152,7 @@ pub struct Sampler {
     shared: Arc<Shared>,
     shortfalls: Vec<Shortfall>,
     verified_instructions: Vec<(String, u32)>,
-    is_listed: bool,
+    scope: Scope,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -116,6 +165,8 @@ struct Shared {
     statistics: Mutex<Statistics>,
     /// Taken by the thread.
     pids: Mutex<Option<HashSet<u32>>>,
+    cgroups: Mutex<Option<HashSet<u64>>>,
+    reconsider: AtomicBool,
 }
 
 /// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
@@ -131,25 +182,39 @@ impl Sampler {
         if !(1..=MAX_SAMPLE_RATE).contains(&settings.sample_rate) {
             return Err(StartError::SampleRate(settings.sample_rate));
         }
+        if !(0.0..=1.0).contains(&settings.off_cpu_threshold) {
+            return Err(StartError::OffCpuThreshold(settings.off_cpu_threshold));
+        }
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let ring = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(RING_BYTES_PER_CPU);
         let mut kernel = Kernel::load(&KernelSettings {
             scope: match settings.scope {
                 Scope::Pids(_) => kernel::Scope::Listed,
                 Scope::All => kernel::Scope::All,
+                Scope::Chosen(_) => kernel::Scope::Chosen,
+                Scope::Cgroups(_) => kernel::Scope::Cgroups,
             },
             kernel_frames: settings.kernel_frames,
+            off_cpu_threshold: settings.off_cpu_threshold,
             ring_bytes: ring.clamp(*RING_BYTES.start(), *RING_BYTES.end()).next_power_of_two(),
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
-        let mut follower = Follower::new(&shortfalls, settings.table_memory).map_err(StartError::Thread)?;
-        if let Scope::Pids(pids) = &settings.scope {
-            for pid in pids {
-                follower
-                    .read_process(&mut kernel, &shared, *pid)
-                    .map_err(|error| StartError::Process { pid: *pid, error })?;
+        let choice = if let Scope::Chosen(choice) = &settings.scope { Some(choice.clone()) } else { None };
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice).map_err(StartError::Thread)?;
+        match &settings.scope {
+            Scope::Pids(pids) => {
+                for pid in pids {
+                    follower
+                        .read_process(&mut kernel, &shared, *pid)
+                        .map_err(|error| StartError::Process { pid: *pid, error })?;
+                }
             }
+            Scope::Cgroups(cgroups) => kernel.set_cgroups(&cgroups.iter().copied().collect())?,
+            Scope::All | Scope::Chosen(_) => {}
+        }
+        for probe in &settings.probes {
+            kernel.add_probe(probe)?;
         }
         kernel.begin(settings.sample_rate)?;
         let verified_instructions = kernel.verified_instructions();
@@ -158,16 +223,37 @@ impl Sampler {
             .name("sampler".to_owned())
             .spawn(move || run(kernel, follower, &for_thread))
             .map_err(StartError::Thread)?;
-        let is_listed = matches!(settings.scope, Scope::Pids(_));
-        Ok(Self { shared, shortfalls, verified_instructions, is_listed, thread: Some(thread) })
+        Ok(Self { shared, shortfalls, verified_instructions, scope: settings.scope.clone(), thread: Some(thread) })
     }
 
     /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
-    /// those that stay. Has no effect on a sampler of [`Scope::All`].
+    /// those that stay. Has an effect on a sampler of [`Scope::Pids`] alone.
     pub fn set_pids(&self, pids: impl IntoIterator<Item = u32>) {
-        if self.is_listed {
+        if let Scope::Pids(_) = self.scope {
             *lock(&self.shared.pids) = Some(pids.into_iter().collect());
         }
+    }
+
+    /// Samples these cgroups instead of those before, some tenths of a second from now, without losing a sample of
+    /// those that stay. Has an effect on a sampler of [`Scope::Cgroups`] alone.
+    ///
+    /// # Errors
+    /// More than [`kernel::MAX_CGROUPS`]: those before stay.
+    pub fn set_cgroups(&self, cgroups: impl IntoIterator<Item = u64>) -> Result<(), FillError> {
+        let cgroups: HashSet<u64> = cgroups.into_iter().collect();
+        if cgroups.len() > kernel::MAX_CGROUPS {
+            return Err(FillError::Cgroups { given: cgroups.len() });
+        }
+        if let Scope::Cgroups(_) = self.scope {
+            *lock(&self.shared.cgroups) = Some(cgroups);
+        }
+        Ok(())
+    }
+
+    /// Asks the [`Choice`] again, some tenths of a second from now, without losing a sample of the processes that it
+    /// takes again. Those that it did not take are asked about when they run.
+    pub fn reconsider(&self) {
+        self.shared.reconsider.store(true, Ordering::Relaxed);
     }
 
     /// The stacks since the last call, each with how often it was seen.
@@ -233,7 +319,7 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             for event in events.drain(..) {
                 follower.handle(&mut kernel, shared, event);
             }
-            lock(&shared.traces).settle(|pid, address| follower.place(pid, address));
+            lock(&shared.traces).settle(&follower);
             if read < BATCH || shared.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -241,6 +327,13 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
         let pids = lock(&shared.pids).take();
         if let Some(pids) = pids {
             follower.follow_only(&mut kernel, shared, &pids);
+        }
+        let cgroups = lock(&shared.cgroups).take();
+        if let Some(cgroups) = cgroups {
+            follower.follow_cgroups(&mut kernel, &cgroups);
+        }
+        if shared.reconsider.swap(false, Ordering::Relaxed) {
+            follower.reconsider(&mut kernel);
         }
         follower.tick(&mut kernel, shared);
     }

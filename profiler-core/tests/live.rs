@@ -5,7 +5,10 @@
 mod live {
     mod by_hand;
     pub(crate) mod names;
+    mod off_cpu;
+    mod probes;
     pub(crate) mod program;
+    mod scope;
 }
 
 use std::time::{Duration, Instant};
@@ -112,25 +115,25 @@ fn a_library_that_is_opened_late_is_noticed() {
 }
 
 #[test]
+fn tables_take_no_more_memory_than_they_may() {
+    // Room for the program's own, not for libc's.
+    const MEMORY: u64 = 64 << 10;
+    let target = Target::start(&[]);
+    let scope = Scope::Pids(vec![target.pid()]);
+    let sampler = start_with(&Settings { sample_rate: 499, table_memory: MEMORY, ..Settings::new(scope) });
+    let by_table = |trace: &Trace| trace.user.get(1).is_some_and(|frame| !frame.by_pointer);
+    wait_for(|| sampler.collect().iter().any(by_table));
+    wait_for(|| sampler.statistics().refused > 0);
+    let statistics = sampler.statistics();
+    assert!(statistics.rows > 0 && statistics.rows * 8 <= MEMORY, "{statistics:?}");
+}
+
+#[test]
 fn a_process_that_comes_later_is_found() {
     let sampler = start(Scope::All);
     let target = Target::start(&[]);
     let stacks = settled(&sampler, target.pid());
     assert_complete(&stacks, &Names::of(&sampler));
-}
-
-#[test]
-fn processes_can_be_exchanged() {
-    let (first, second) = (Target::start(&[]), Target::start(&[]));
-    let sampler = start(Scope::Pids(vec![first.pid()]));
-    let _ = settled(&sampler, first.pid());
-    sampler.set_pids([second.pid()]);
-    let stacks = settled(&sampler, second.pid());
-    assert_complete(&stacks, &Names::of(&sampler));
-    // What was left of the first was collected while the second settled.
-    let _ = settled(&sampler, second.pid());
-    wait_for(|| sampler.statistics().processes == 1);
-    assert!(sampler.collect().iter().all(|trace| trace.pid == second.pid()));
 }
 
 #[test]
@@ -161,13 +164,21 @@ fn what_cannot_be_sampled_is_said_in_one_line() {
     let refusal =
         |sample_rate, scope| Sampler::start(&Settings { sample_rate, ..Settings::new(scope) }).unwrap_err().to_string();
     assert_eq!(refusal(0, Scope::All), "a sample rate of 0: it must be 1 to 10000");
+    let all = Settings { off_cpu_threshold: 1.5, ..Settings::new(Scope::All) };
+    assert_eq!(Sampler::start(&all).unwrap_err().to_string(), "an off-CPU threshold of 1.5: it must be 0 to 1");
+    let too_many = Scope::Cgroups((0..5000).collect());
+    assert_eq!(refusal(97, too_many), "5000 cgroups: no more than 4096 can be sampled");
     // Larger than any pid can be (PID_MAX_LIMIT).
     let absent = refusal(97, Scope::Pids(vec![1 << 30]));
     assert!(absent.starts_with("the process 1073741824 cannot be sampled: ") && !absent.contains('\n'), "{absent}");
 }
 
 fn start(scope: Scope) -> Sampler {
-    match Sampler::start(&Settings { sample_rate: 499, ..Settings::new(scope) }) {
+    start_with(&Settings { sample_rate: 499, ..Settings::new(scope) })
+}
+
+fn start_with(settings: &Settings) -> Sampler {
+    match Sampler::start(settings) {
         Ok(sampler) => sampler,
         Err(error) => panic!("this test needs root and a kernel with BPF: {error}"),
     }

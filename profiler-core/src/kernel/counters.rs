@@ -17,6 +17,8 @@ pub struct Counters {
     pub announced: u64,
     /// Times that a process had mappings which were not known.
     pub stale: u64,
+    /// Probes that were hit while another one's stack was walked on the same CPU: they are not sampled.
+    pub collided: u64,
     stops: Vec<u64>,
 }
 
@@ -42,6 +44,7 @@ impl Counters {
             events_lost: at(2),
             announced: at(3),
             stale: at(4),
+            collided: at(5),
             stops: sums.get(STOPS..).unwrap_or_default().to_vec(),
         })
     }

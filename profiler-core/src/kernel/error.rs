@@ -6,6 +6,8 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use aya::{BtfError, EbpfError};
 
+use super::Probe;
+
 /// Why there will be no samples. Each is one line, and says what to do where something can be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +61,28 @@ pub enum LoadError {
     /// A map is not as it should be.
     #[error("a map is refused: {}", one_line(.0))]
     Map(#[from] MapError),
+    /// Pids would be those of others.
+    #[error("/proc/1/ns/pid cannot be read, so that it is not known whose pids /proc shows: {0}")]
+    PidNamespace(#[source] io::Error),
+    /// A kind of probes that is not there.
+    #[error("{probe}: the kernel has no {kind}s ({option})")]
+    NoProbes {
+        /// The probe.
+        probe: Box<Probe>,
+        /// kprobe or uprobe.
+        kind: &'static str,
+        /// What the kernel must be built with.
+        option: &'static str,
+    },
+    /// A probe's place is not there, or the kernel refuses it.
+    #[error("{probe}: {}", one_line(.error))]
+    Probe {
+        /// The probe.
+        probe: Box<Probe>,
+        /// Why not.
+        #[source]
+        error: ProgramError,
+    },
     /// The CPUs are not known.
     #[error("{path} cannot be read: {error}")]
     Cpus {
@@ -85,6 +109,12 @@ pub enum FillError {
     Rows {
         /// How many it has.
         rows: usize,
+    },
+    /// Too many cgroups.
+    #[error("{given} cgroups: no more than {} can be sampled", super::MAX_CGROUPS)]
+    Cgroups {
+        /// How many.
+        given: usize,
     },
     /// No place for rules.
     #[error("no room for more than {} full rules", super::MAX_RULES)]

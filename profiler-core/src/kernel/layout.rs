@@ -144,6 +144,18 @@ numbered! {
 }
 
 numbered! {
+    /// What a sample was taken for.
+    Origin, Cpu, {
+        /// It ran when its CPU's time came.
+        Cpu = 0 "on CPU",
+        /// It left its CPU.
+        OffCpu = 1 "off CPU",
+        /// It came to the place of a probe.
+        Probe = 2 "probe",
+    }
+}
+
+numbered! {
     /// What a frame's address is.
     FrameKind, Unmapped, {
         /// An address in a file.
@@ -183,6 +195,11 @@ mod tests {
         ] {
             assert_eq!(Stop::from_number(number_of(name)), stop, "{name}");
             assert_eq!(Stop::ALL[number_of(name) as usize], stop, "{name}");
+        }
+        for (name, origin) in
+            [("ORIGIN_CPU", Origin::Cpu), ("ORIGIN_OFF_CPU", Origin::OffCpu), ("ORIGIN_PROBE", Origin::Probe)]
+        {
+            assert_eq!(Origin::from_number(number_of(name)), origin, "{name}");
         }
         assert_eq!(header.matches("\tSTOP_").count() - 1, Stop::ALL.len(), "a reason that has no name here");
     }

@@ -1,15 +1,19 @@
 //! The object that is built in, and its programs.
 
 use std::io;
+use std::path::Path;
 
 use aya::maps::{MapData, MapError, ProgramArray};
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
-use aya::programs::{BtfTracePoint, PerfEvent, ProgramError};
+use aya::programs::uprobe::{UProbeAttachLocation, UProbeScope};
+use aya::programs::{BtfTracePoint, PerfEvent, Program, ProgramError};
 use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use rustix::process::{Resource, getrlimit};
 
-use super::{KernelSettings, LoadError, MAPPINGS_OF_ALL, Scope, Shortfall, TABLES};
+use super::{
+    KernelSettings, LoadError, Location, MAPPINGS_OF_ALL, MAX_CGROUPS, Place, Probe, Scope, Shortfall, TABLES,
+};
 
 #[cfg(target_arch = "x86_64")]
 const OBJECT: Option<&[u8]> =
@@ -22,25 +26,38 @@ const OBJECT: Option<&[u8]> = None;
 
 /// The reader sleeps until so much of the ring buffer is full, or its own time has come.
 const WAKE_AT_PART: u32 = 4;
+/// The tracepoint of switches.
+const SWITCH: &str = "sched_switch";
+const NATIVE_PROBE: &str = "native_probe";
 
 /// Makes the maps and relocates the programs; none of them is loaded yet.
-pub(super) fn load(settings: &KernelSettings) -> Result<Ebpf, LoadError> {
+pub(super) fn load(settings: &KernelSettings, pid_namespace: Option<u32>) -> Result<Ebpf, LoadError> {
     let object = OBJECT.ok_or(LoadError::Architecture)?;
     let btf = Btf::from_sys_fs().map_err(LoadError::Btf)?;
     let scope: u32 = match settings.scope {
         Scope::Listed => 0,
         Scope::All => 1,
+        Scope::Chosen => 2,
+        Scope::Cgroups => 3,
     };
     let kernel_frames = u32::from(settings.kernel_frames);
+    let pid_namespace = pid_namespace.unwrap_or(0);
+    // Of the 2^32 numbers that the kernel draws from.
+    let off_cpu_threshold = (settings.off_cpu_threshold.clamp(0.0, 1.0) * 2f64.powi(32)) as u64;
     let wake_bytes = u64::from(settings.ring_bytes / WAKE_AT_PART);
     EbpfLoader::new()
         .btf(Some(&btf))
         .override_global("scope", &scope, true)
         .override_global("kernel_frames", &kernel_frames, true)
         .override_global("wake_bytes", &wake_bytes, true)
+        .override_global("pid_namespace", &pid_namespace, true)
+        .override_global("off_cpu_threshold", &off_cpu_threshold, true)
         .map_max_entries("events", settings.ring_bytes)
         .map_max_entries("mappings", MAPPINGS_OF_ALL)
         .map_max_entries("tables", TABLES)
+        .map_max_entries("cgroups", MAX_CGROUPS as u32)
+        // It does not know the storage of tasks, which only the programs use.
+        .allow_unsupported_maps()
         .load(object)
         .map_err(name_locked_memory)
 }
@@ -52,10 +69,65 @@ pub(super) fn add_unwinder(
     name: &'static str,
     number: u32,
 ) -> Result<(), LoadError> {
-    let program = perf_program(ebpf, name)?;
-    program.load().map_err(refused(name))?;
+    let program = ebpf.program_mut(name).ok_or(LoadError::Object { missing: name })?;
+    match program {
+        Program::PerfEvent(program) => program.load(),
+        Program::KProbe(program) => program.load(),
+        Program::BtfTracePoint(program) => program.load(SWITCH, &Btf::from_sys_fs().map_err(LoadError::Btf)?),
+        _ => return Err(LoadError::Object { missing: name }),
+    }
+    .map_err(refused(name))?;
     unwinders.set(number, program.fd().map_err(refused(name))?, 0)?;
     Ok(())
+}
+
+/// Samples threads that leave a CPU.
+pub(super) fn follow_switches(ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    const NAME: &str = "switched";
+    let btf = Btf::from_sys_fs().map_err(LoadError::Btf)?;
+    follow(ebpf, NAME, SWITCH, &btf)
+}
+
+/// Attaches what samples at a place.
+pub(super) fn add_probe(
+    ebpf: &mut Ebpf,
+    unwinders: &mut ProgramArray<MapData>,
+    probe: &Probe,
+) -> Result<(), LoadError> {
+    let (kind, option, name) = match (&probe.place, probe.is_return) {
+        (Place::Program { .. }, false) => ("uprobe", "CONFIG_UPROBE_EVENTS", "probe"),
+        (Place::Program { .. }, true) => ("uprobe", "CONFIG_UPROBE_EVENTS", "probe_return"),
+        (Place::Kernel { .. }, false) => ("kprobe", "CONFIG_KPROBE_EVENTS", "kernel_probe"),
+        (Place::Kernel { .. }, true) => ("kprobe", "CONFIG_KPROBE_EVENTS", "kernel_probe_return"),
+    };
+    if !Path::new("/sys/bus/event_source/devices").join(kind).exists() {
+        return Err(LoadError::NoProbes { probe: Box::new(probe.clone()), kind, option });
+    }
+    if ebpf.program(NATIVE_PROBE).is_none_or(|program| program.fd().is_err()) {
+        add_unwinder(ebpf, unwinders, NATIVE_PROBE, 0)?;
+    }
+    let program = ebpf.program_mut(name).ok_or(LoadError::Object { missing: name })?;
+    let is_loaded = program.fd().is_ok();
+    let attached = match (program, &probe.place) {
+        (Program::UProbe(program), Place::Program { path, at }) => {
+            if !is_loaded {
+                program.load().map_err(refused(name))?;
+            }
+            let at = match at {
+                Location::Symbol(symbol) => UProbeAttachLocation::Symbol(symbol),
+                Location::Offset(offset) => UProbeAttachLocation::AbsoluteOffset(*offset),
+            };
+            program.attach(at, path, UProbeScope::AllProcesses).map(|_| ())
+        }
+        (Program::KProbe(program), Place::Kernel { symbol }) => {
+            if !is_loaded {
+                program.load().map_err(refused(name))?;
+            }
+            program.attach(symbol, 0).map(|_| ())
+        }
+        _ => return Err(LoadError::Object { missing: name }),
+    };
+    attached.map_err(|error| LoadError::Probe { probe: Box::new(probe.clone()), error })
 }
 
 /// Loads what samples, and attaches it to each CPU.
@@ -82,16 +154,16 @@ pub(super) fn follow_processes(ebpf: &mut Ebpf) -> Option<Shortfall> {
     let followed = Btf::from_sys_fs().is_ok_and(|btf| {
         [("executed", "sched_process_exec"), ("exited", "sched_process_exit")]
             .into_iter()
-            .all(|(name, tracepoint)| follow(ebpf, name, tracepoint, &btf).is_some())
+            .all(|(name, tracepoint)| follow(ebpf, name, tracepoint, &btf).is_ok())
     });
     (!followed).then_some(Shortfall::Lifetimes)
 }
 
-fn follow(ebpf: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Option<()> {
-    let program: &mut BtfTracePoint = ebpf.program_mut(name)?.try_into().ok()?;
-    program.load(tracepoint, btf).ok()?;
-    program.attach().ok()?;
-    Some(())
+fn follow(ebpf: &mut Ebpf, name: &'static str, tracepoint: &str, btf: &Btf) -> Result<(), LoadError> {
+    let program = ebpf.program_mut(name).ok_or(LoadError::Object { missing: name })?;
+    let program: &mut BtfTracePoint = program.try_into().map_err(refused(name))?;
+    program.load(tracepoint, btf).and_then(|()| program.attach()).map_err(refused(name))?;
+    Ok(())
 }
 
 fn perf_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut PerfEvent, LoadError> {

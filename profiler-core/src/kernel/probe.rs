@@ -1,64 +1,134 @@
-//! What this process may do, and what the kernel can, before anything is loaded.
+//! Places at which threads are sampled when they come there.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use aya::programs::ProgramType;
-use aya::sys::{BpfHelper, is_helper_supported};
-use rustix::thread::{CapabilitySet, capabilities};
-
-use super::LoadError;
-
-/// Something that is missing without which profiling works, only less well. Its text is one line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Shortfall {
-    /// `CAP_SYS_PTRACE`.
-    OtherUsers,
-    /// `CAP_SYSLOG`.
-    KernelNames,
-    /// Tracepoints of processes.
-    Lifetimes,
+/// A place in a program or in the kernel. As text: `uprobe:PATH:SYMBOL`, `uprobe:PATH:0xOFFSET`, `kprobe:FUNCTION`, and
+/// the same with `uretprobe` and `kretprobe`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Probe {
+    /// Where.
+    pub place: Place,
+    /// When the function returns, not when it is called. Stacks that are walked through the function meanwhile end at
+    /// it: the kernel puts another return address into them.
+    pub is_return: bool,
 }
 
-impl fmt::Display for Shortfall {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::OtherUsers => "without CAP_SYS_PTRACE the stacks of other users' processes cannot be unwound",
-            Self::KernelNames => "without CAP_SYSLOG the kernel's frames have no names",
-            Self::Lifetimes => {
-                "the tracepoints sched_process_exec and sched_process_exit cannot be used: that a process runs another \
-                 program or is gone is noticed some seconds later"
-            }
-        })
+/// Where a probe is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In a program or library.
+    Program {
+        /// Its file, as this process sees it.
+        path: PathBuf,
+        /// Where in it.
+        at: Location,
+    },
+    /// At a function of the kernel.
+    Kernel {
+        /// Its name.
+        symbol: String,
+    },
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// Where a function begins.
+    Symbol(String),
+    /// Bytes from the file's beginning.
+    Offset(u64),
+}
+
+/// What is no probe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no probe: write uprobe:PATH:SYMBOL, uprobe:PATH:0xOFFSET or kprobe:FUNCTION, or the same with \
+     uretprobe or kretprobe"
+)]
+pub struct ProbeSyntaxError {
+    text: String,
+}
+
+impl FromStr for Probe {
+    type Err = ProbeSyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).ok_or_else(|| ProbeSyntaxError { text: text.to_owned() })
     }
 }
 
-const NEEDED: [(CapabilitySet, &str, &str); 2] = [
-    (CapabilitySet::BPF, "CAP_BPF", "to load programs into the kernel"),
-    (CapabilitySet::PERFMON, "CAP_PERFMON", "to sample CPUs and read stacks"),
-];
-
-/// Refuses where nothing would work, and names what will not.
-pub(super) fn rights() -> Result<Vec<Shortfall>, LoadError> {
-    let effective = capabilities(None).map_err(|error| LoadError::Capabilities(error.into()))?.effective;
-    // It stood for all of these before they were split off, and still does.
-    let admin = effective.contains(CapabilitySet::SYS_ADMIN);
-    for (flag, capability, purpose) in NEEDED {
-        if !admin && !effective.contains(flag) {
-            return Err(LoadError::Capability { capability, purpose });
+impl fmt::Display for Probe {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_return { "retprobe" } else { "probe" };
+        match &self.place {
+            Place::Kernel { symbol } => write!(formatter, "k{kind}:{symbol}"),
+            Place::Program { path, at: Location::Symbol(symbol) } => {
+                write!(formatter, "u{kind}:{}:{symbol}", path.display())
+            }
+            Place::Program { path, at: Location::Offset(offset) } => {
+                write!(formatter, "u{kind}:{}:{offset:#x}", path.display())
+            }
         }
     }
-    // The newest helper of the programs.
-    let helper = is_helper_supported(ProgramType::PerfEvent, BpfHelper::BPF_FUNC_task_pt_regs);
-    if matches!(helper, Ok(false)) {
-        return Err(LoadError::Helper("bpf_task_pt_regs"));
+}
+
+fn parse(text: &str) -> Option<Probe> {
+    let (kind, target) = text.split_once(':')?;
+    let is_return = matches!(kind, "uretprobe" | "kretprobe");
+    let place = match kind {
+        "kprobe" | "kretprobe" => Place::Kernel { symbol: named(target)? },
+        "uprobe" | "uretprobe" => {
+            let (path, at) = target.rsplit_once(':')?;
+            let at = match at.strip_prefix("0x") {
+                Some(digits) => Location::Offset(u64::from_str_radix(digits, 16).ok()?),
+                None => Location::Symbol(named(at)?),
+            };
+            Place::Program { path: named(path)?.into(), at }
+        }
+        _ => return None,
+    };
+    Some(Probe { place, is_return })
+}
+
+/// The kernel is told paths and names that end with a zero.
+fn named(text: &str) -> Option<String> {
+    (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_are_read_as_they_are_shown() {
+        for text in
+            ["uprobe:/usr/lib/libc.so.6:malloc", "uretprobe:/a:b:0x1f40", "kprobe:do_exit", "kretprobe:vfs_read"]
+        {
+            let probe: Probe = text.parse().unwrap();
+            assert_eq!(probe.to_string(), text);
+            assert_eq!(probe.is_return, text.contains("ret"));
+        }
+        let Place::Program { path, at } = "uprobe:/a:b:0x1f40".parse::<Probe>().unwrap().place else { panic!() };
+        assert_eq!((path, at), (PathBuf::from("/a:b"), Location::Offset(0x1f40)));
     }
-    let mut shortfalls = Vec::new();
-    if !effective.contains(CapabilitySet::SYS_PTRACE) {
-        shortfalls.push(Shortfall::OtherUsers);
+
+    #[test]
+    fn what_is_no_probe_is_said() {
+        for text in [
+            "",
+            "malloc",
+            "uprobe:malloc",
+            "uprobe::malloc",
+            "uprobe:/a:",
+            "uprobe:/a:0xg",
+            "kprobe:",
+            "probe:a:b",
+            "kprobe:a\0",
+        ] {
+            let error = text.parse::<Probe>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{text:?} is no probe: ")), "{error}");
+        }
     }
-    if !admin && !effective.contains(CapabilitySet::SYSLOG) {
-        shortfalls.push(Shortfall::KernelNames);
-    }
-    Ok(shortfalls)
 }

@@ -1,15 +1,29 @@
 //! What comes through the ring buffer.
 
-use super::{FileRef, FrameKind, Stop};
+use super::{FileRef, FrameKind, Origin, Stop};
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record<'a> {
-    /// A thread was running.
+    /// A thread was running, left its CPU, or came to a probe.
     Sample(Sample<'a>),
+    /// A thread is on a CPU again whose last sample was of [`Origin::OffCpu`].
+    Back {
+        /// The process.
+        pid: u32,
+        /// The thread.
+        tid: u32,
+        /// Nanoseconds since that sample.
+        away: u64,
+    },
     /// A process runs that is not known.
-    Unknown(u32),
+    Unknown {
+        /// The process.
+        pid: u32,
+        /// The one for which it is sampled, in [`super::Scope::Cgroups`].
+        cgroup: Option<u64>,
+    },
     /// A process runs code outside of its known mappings. Said once, until it is put again.
     Stale(u32),
     /// A process runs another program. It is not unwound until it is put again.
@@ -25,6 +39,8 @@ pub struct Sample<'a> {
     pub pid: u32,
     /// The thread.
     pub tid: u32,
+    /// What it was taken for.
+    pub origin: Origin,
     /// Its cgroup's number, that of the folder in cgroup v2.
     pub cgroup: u64,
     /// Nanoseconds since boot, without suspension.
@@ -53,6 +69,7 @@ pub struct Frame {
 }
 
 const SAMPLE: u32 = 1;
+const BACK: u32 = 2;
 const UNKNOWN: u32 = 16;
 const STALE: u32 = 17;
 const EXEC: u32 = 18;
@@ -67,7 +84,14 @@ impl<'a> Record<'a> {
         let pid = u32::from_le_bytes(take(&mut bytes)?);
         match kind {
             SAMPLE => Sample::parse(pid, bytes).map(Self::Sample),
-            UNKNOWN => Some(Self::Unknown(pid)),
+            BACK => {
+                let (tid, away) = event(bytes)?;
+                Some(Self::Back { pid, tid, away })
+            }
+            UNKNOWN => {
+                let (_, cgroup) = event(bytes)?;
+                Some(Self::Unknown { pid, cgroup: Some(cgroup).filter(|cgroup| *cgroup != 0) })
+            }
             STALE => Some(Self::Stale(pid)),
             EXEC => Some(Self::Exec(pid)),
             EXIT => Some(Self::Exit(pid)),
@@ -105,14 +129,22 @@ impl<'a> Sample<'a> {
         let kernel_frames = u16::from_le_bytes(take(bytes)?);
         let user_frames = u16::from_le_bytes(take(bytes)?);
         let stop = Stop::from_number(u32::from_le_bytes(take(bytes)?));
-        let _padding: [u8; 4] = take(bytes)?;
+        let origin = Origin::from_number(u32::from_le_bytes(take(bytes)?));
         let cgroup = u64::from_le_bytes(take(bytes)?);
         let time = u64::from_le_bytes(take(bytes)?);
         let comm = take(bytes)?;
         let (kernel, rest) = bytes.split_at_checked(usize::from(kernel_frames) * 8)?;
         let user = rest.get(..usize::from(user_frames) * 16)?;
-        Some(Self { pid, tid, cgroup, time, comm, stop, kernel, user })
+        Some(Self { pid, tid, origin, cgroup, time, comm, stop, kernel, user })
     }
+}
+
+/// The rest of `struct event`: thread and value.
+fn event(mut bytes: &[u8]) -> Option<(u32, u64)> {
+    let bytes = &mut bytes;
+    let tid = u32::from_le_bytes(take(bytes)?);
+    let _padding: [u8; 4] = take(bytes)?;
+    Some((tid, u64::from_le_bytes(take(bytes)?)))
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -132,7 +164,8 @@ mod tests {
         }
         bytes.extend(1u16.to_le_bytes());
         bytes.extend(2u16.to_le_bytes());
-        bytes.extend(6u64.to_le_bytes());
+        bytes.extend(6u32.to_le_bytes());
+        bytes.extend(1u32.to_le_bytes());
         bytes.extend(77u64.to_le_bytes());
         bytes.extend(88u64.to_le_bytes());
         bytes.extend(*b"name\0\0\0\0\0\0\0\0\0\0\0\0");
@@ -151,12 +184,27 @@ mod tests {
         let Some(Record::Sample(sample)) = Record::parse(&bytes) else { panic!("no sample") };
         assert_eq!((sample.pid, sample.tid, sample.cgroup, sample.time), (10, 11, 77, 88));
         assert_eq!((sample.stop, &sample.comm[..5]), (Stop::Unreadable, &b"name\0"[..]));
+        assert_eq!(sample.origin, Origin::OffCpu);
         assert_eq!(sample.kernel_frames().collect::<Vec<_>>(), [0xffff]);
         let inner =
             Frame { address: 0x10, file: FileRef(3), kind: FrameKind::Native, caller: false, by_pointer: false };
         let outer =
             Frame { address: 0x20, file: FileRef(0), kind: FrameKind::Anonymous, caller: true, by_pointer: true };
         assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer]);
+    }
+
+    #[test]
+    fn an_event_is_read_as_the_kernel_lays_it_out() {
+        let event = |kind: u32, value: u64| {
+            let words = u128::from(kind) | 7 << 32 | 8 << 64;
+            [&words.to_le_bytes()[..], &value.to_le_bytes()].concat()
+        };
+        let back = event(BACK, 99);
+        assert_eq!(Record::parse(&back), Some(Record::Back { pid: 7, tid: 8, away: 99 }));
+        assert_eq!(Record::parse(&back[..20]), None);
+        assert_eq!(Record::parse(&event(UNKNOWN, 0)), Some(Record::Unknown { pid: 7, cgroup: None }));
+        assert_eq!(Record::parse(&event(UNKNOWN, 5)), Some(Record::Unknown { pid: 7, cgroup: Some(5) }));
+        assert_eq!(Record::parse(&event(EXIT, 0)), Some(Record::Exit(7)));
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! Processes: which are known, what they have mapped, and when to look again.
 
+mod resolve;
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::files::{FileInfo, Files, Found, KnownFile, TableState};
+use super::files::{Files, TableState};
 use super::tables::TableMaker;
-use super::{Shared, lock};
+use super::{Choice, Shared, lock};
 use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
-use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
-use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
+use crate::process::{MappedMemory, executable_memory, start_time};
 
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
-    Unknown(u32),
+    Unknown { pid: u32, cgroup: Option<u64> },
     Stale(u32),
     Exec(u32),
     Exit(u32),
@@ -24,7 +25,7 @@ pub(super) enum Event {
 impl Event {
     pub(super) fn of(record: &Record<'_>) -> Option<Self> {
         match record {
-            Record::Unknown(pid) => Some(Self::Unknown(*pid)),
+            Record::Unknown { pid, cgroup } => Some(Self::Unknown { pid: *pid, cgroup: *cgroup }),
             Record::Stale(pid) => Some(Self::Stale(*pid)),
             Record::Exec(pid) => Some(Self::Exec(*pid)),
             Record::Exit(pid) => Some(Self::Exit(*pid)),
@@ -36,6 +37,8 @@ impl Event {
 #[derive(Debug)]
 struct Process {
     start_time: u64,
+    /// For which it is sampled.
+    cgroup: Option<u64>,
     memory: Vec<MappedMemory>,
     contents: Vec<Mapped>,
     /// After mappings that did not change although the kernel missed one, it waits longer before it looks again.
@@ -76,11 +79,12 @@ pub(super) struct Follower {
     refused: u64,
     /// Of all tables together.
     max_rows: u64,
+    choice: Option<Choice>,
 }
 
 impl Follower {
     /// The tables in the kernel take no more than `table_memory` bytes.
-    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64) -> io::Result<Self> {
+    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64, choice: Option<Choice>) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
@@ -91,6 +95,7 @@ impl Follower {
             counted: Instant::now(),
             refused: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
+            choice,
         })
     }
 
@@ -101,18 +106,46 @@ impl Follower {
     pub(super) fn handle(&mut self, kernel: &mut Kernel, shared: &Shared, event: Event) {
         match event {
             Event::Exit(pid) => self.forget(kernel, pid),
-            Event::Unknown(pid) if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&pid) => {}
-            Event::Unknown(pid) | Event::Exec(pid) => {
-                // It may be over already: most processes that are not known are short.
-                if self.read_process(kernel, shared, pid).is_err() {
-                    self.forget(kernel, pid);
+            Event::Unknown { pid, .. }
+                if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&pid) => {}
+            Event::Unknown { pid, .. } | Event::Exec(pid) if !self.is_chosen(pid) => self.decline(kernel, pid),
+            Event::Unknown { pid, cgroup } => {
+                self.read_or_forget(kernel, shared, pid);
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    process.cgroup = cgroup;
                 }
             }
+            Event::Exec(pid) => self.read_or_forget(kernel, shared, pid),
             Event::Stale(pid) => {
                 if let Some(process) = self.processes.get_mut(&pid) {
                     process.again_at = Some(process.read_at + process.patience);
                 }
             }
+        }
+    }
+
+    /// Whether samples of a process are kept that came before it was known.
+    pub(super) fn wants(&self, pid: u32) -> bool {
+        self.choice.is_none() || self.processes.contains_key(&pid)
+    }
+
+    /// Asks again of the processes that are unwound, and lets the kernel announce the others.
+    pub(super) fn reconsider(&mut self, kernel: &mut Kernel) {
+        kernel.decline_none();
+        let refused: Vec<u32> = self.processes.keys().filter(|pid| !self.is_chosen(**pid)).copied().collect();
+        for pid in refused {
+            self.decline(kernel, pid);
+        }
+    }
+
+    fn is_chosen(&self, pid: u32) -> bool {
+        self.choice.as_ref().is_none_or(|choice| choice.takes(pid))
+    }
+
+    fn decline(&mut self, kernel: &mut Kernel, pid: u32) {
+        self.forget(kernel, pid);
+        if kernel.decline(pid).is_err() {
+            self.refused += 1;
         }
     }
 
@@ -138,9 +171,7 @@ impl Follower {
             .map(|(pid, _)| *pid)
             .collect();
         for pid in due {
-            if self.read_process(kernel, shared, pid).is_err() {
-                self.forget(kernel, pid);
-            }
+            self.read_or_forget(kernel, shared, pid);
         }
         if now.duration_since(self.looked_around) >= self.look_around {
             self.looked_around = now;
@@ -148,7 +179,27 @@ impl Follower {
         }
         if now.duration_since(self.counted) >= COUNT_AGAIN {
             self.counted = now;
+            self.ask_again(now);
             self.count(kernel, shared);
+        }
+    }
+
+    /// Lets processes be read again whose files' tables were not asked for because too many waited.
+    fn ask_again(&mut self, now: Instant) {
+        if self.maker.is_waited_for() {
+            return;
+        }
+        let wanted = self.files.wanted();
+        let is_wanted = |mapped: &Mapped| matches!(mapped, Mapped::File { file, .. } if wanted.contains(file));
+        for process in self.processes.values_mut().filter(|process| process.contents.iter().any(is_wanted)) {
+            process.again_at.get_or_insert(now);
+        }
+    }
+
+    /// It may be over already: most processes that are not known are short.
+    fn read_or_forget(&mut self, kernel: &mut Kernel, shared: &Shared, pid: u32) {
+        if self.read_process(kernel, shared, pid).is_err() {
+            self.forget(kernel, pid);
         }
     }
 
@@ -163,12 +214,14 @@ impl Follower {
             Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
             _ => FIRST_PATIENCE,
         };
+        let cgroup = before.as_ref().and_then(|before| before.cgroup);
         let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
         self.use_files(&contents, 1);
         if let Some(before) = before {
             self.use_files(&before.contents, -1);
         }
-        let process = Process { start_time, memory, contents, patience, read_at: Instant::now(), again_at: None };
+        let process =
+            Process { start_time, cgroup, memory, contents, patience, read_at: Instant::now(), again_at: None };
         self.put(kernel, pid, &process);
         self.processes.insert(pid, process);
         Ok(())
@@ -184,6 +237,19 @@ impl Follower {
             if !self.processes.contains_key(pid) {
                 let _ = self.read_process(kernel, shared, *pid);
             }
+        }
+    }
+
+    /// Makes these the cgroups whose processes are unwound.
+    pub(super) fn follow_cgroups(&mut self, kernel: &mut Kernel, cgroups: &HashSet<u64>) {
+        if kernel.set_cgroups(cgroups).is_err() {
+            self.refused += 1;
+        }
+        let others = |process: &Process| process.cgroup.is_none_or(|cgroup| !cgroups.contains(&cgroup));
+        let others: Vec<u32> =
+            self.processes.iter().filter(|(_, process)| others(process)).map(|(pid, _)| *pid).collect();
+        for pid in others {
+            self.forget(kernel, pid);
         }
     }
 
@@ -217,60 +283,6 @@ impl Follower {
         }
     }
 
-    fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
-        let (found, elf) = match &memory.source {
-            Source::Anonymous => (Found::NoElf, None),
-            Source::Vdso => match read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
-                Some(elf) => self.files.identify_elf(elf),
-                None => (self.files.identify_unread((0, 0), 0), None),
-            },
-            Source::File { device, inode, .. } => match open_mapped(pid, memory) {
-                Ok(file) => self.files.identify(file),
-                Err(_) => (self.files.identify_unread(*device, *inode), None),
-            },
-        };
-        let file = match found {
-            Found::NoElf => return Mapped::Anonymous,
-            Found::Known(file) => file,
-            Found::New(file) => {
-                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
-                let id = self.files.get(file).and_then(KnownFile::id);
-                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
-                file
-            }
-        };
-        let offset = if let Source::File { offset, .. } = memory.source { offset } else { 0 };
-        self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
-    }
-
-    /// Where in the file's own addresses the memory begins; asks for the file's table where nobody did.
-    fn locate(
-        &mut self,
-        pid: u32,
-        memory: &MappedMemory,
-        file: FileRef,
-        offset: u64,
-        elf: Option<ElfFile>,
-    ) -> Option<Mapped> {
-        let known = self.files.get_mut(file)?;
-        if known.id().is_none() {
-            return Some(Mapped::File { file, bias: memory.start.wrapping_sub(offset) });
-        }
-        let wanted = matches!(known.table, TableState::Wanted);
-        let elf = match known.address_of(offset, elf.as_ref()) {
-            Some(_) if !wanted => None,
-            _ => elf.or_else(|| ElfFile::open(open_mapped(pid, memory).ok()?).ok()),
-        };
-        let address = known.address_of(offset, elf.as_ref())??;
-        if wanted
-            && let Some(elf) = elf
-            && self.maker.ask(file, elf)
-        {
-            known.table = TableState::Pending;
-        }
-        Some(Mapped::File { file, bias: memory.start.wrapping_sub(address) })
-    }
-
     fn use_files(&mut self, contents: &[Mapped], by: i32) {
         for mapped in contents {
             if let Mapped::File { file, .. } = mapped
@@ -285,8 +297,10 @@ impl Follower {
     fn take_tables(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let mut ready = HashSet::new();
         while let Some((file, table)) = self.maker.next() {
-            let state = table.and_then(|table| self.put_table(kernel, shared, &table));
-            let state = state.map_or(TableState::Without, TableState::Ready);
+            let state = match table {
+                Some(table) => self.put_table(kernel, shared, &table).map_or(TableState::NoRoom, TableState::Ready),
+                None => TableState::Without,
+            };
             if let Some(known) = self.files.get_mut(file) {
                 known.table = state;
                 ready.insert(file);
@@ -358,6 +372,9 @@ impl Follower {
             self.forget(kernel, pid);
         }
         self.forget_files(kernel, shared, KEEP_UNUSED);
+        lock(&shared.traces).forget_others(|pid| self.processes.contains_key(&pid));
+        // One that ended while it was declined left its pid to others.
+        kernel.decline_none();
     }
 
     fn count(&self, kernel: &Kernel, shared: &Shared) {
@@ -366,6 +383,7 @@ impl Follower {
         if let Ok(counters) = kernel.counters() {
             statistics.kernel = counters;
         }
+        statistics.in_kernel = kernel.run_time();
         statistics.dropped = dropped;
         statistics.refused = self.refused;
         statistics.processes = self.processes.len() as u64;
@@ -376,7 +394,7 @@ impl Follower {
                     statistics.tables += 1;
                     statistics.rows += u64::from(table.slot.rows());
                 }
-                TableState::Without => statistics.files_without_table += 1,
+                TableState::Without | TableState::NoRoom => statistics.files_without_table += 1,
                 TableState::Wanted | TableState::Pending => {}
             }
         }

@@ -1,10 +1,12 @@
 //! Samples that are the same, counted.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
 use indexmap::{Equivalent, IndexMap};
 
-use crate::kernel::{FileRef, Frame, FrameKind, Record, Sample, Stop};
+use super::follow::Follower;
+use crate::kernel::{Frame, FrameKind, Origin, Record, Sample, Stop};
 
 /// The name of a thread, up to 15 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +30,8 @@ pub struct Trace {
     pub tid: u32,
     /// The thread's name.
     pub comm: Comm,
+    /// What it was sampled for.
+    pub origin: Origin,
     /// Addresses in the kernel, the innermost first.
     pub kernel: Box<[u64]>,
     /// Frames of user space, the innermost first.
@@ -36,6 +40,8 @@ pub struct Trace {
     pub stop: Stop,
     /// How often.
     pub count: u64,
+    /// For [`Origin::OffCpu`] the nanoseconds until the thread was back, all times together; else the same as `count`.
+    pub value: u64,
 }
 
 /// Stacks that wait to be collected hold no more frames than this: 64 MiB.
@@ -43,80 +49,141 @@ const MAX_FRAMES: usize = (64 << 20) / size_of::<Frame>();
 
 #[derive(Debug, Default)]
 pub(super) struct Traces {
-    counts: IndexMap<Key, u64, rapidhash::fast::RandomState>,
+    seen: IndexMap<Key, Seen, rapidhash::fast::RandomState>,
+    /// By thread: where it left its CPU.
+    away: HashMap<u32, Key>,
+    /// In both.
     frames: usize,
     dropped: u64,
     /// Stacks with addresses outside of the mappings that were known; no more than are read at once.
-    unmapped: Vec<Key>,
+    unmapped: Vec<(Key, u64)>,
     // Kept from one sample to the next for their memory.
     kernel: Vec<u64>,
     user: Vec<Frame>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    count: u64,
+    value: u64,
+}
+
 impl Traces {
     /// Counts a sample; what is none is passed over.
     pub(super) fn add(&mut self, record: &Record<'_>) {
-        let Record::Sample(sample) = record else { return };
-        self.kernel.clear();
-        self.kernel.extend(sample.kernel_frames());
-        self.user.clear();
-        self.user.extend(sample.user_frames());
-        if self.user.iter().any(|frame| frame.kind == FrameKind::Unmapped) {
-            self.unmapped.push(View::new(sample, &self.kernel, &self.user).to_key());
-            return;
+        match record {
+            Record::Sample(sample) => self.add_sample(sample),
+            Record::Back { tid, away, .. } => {
+                if let Some(key) = self.away.remove(tid) {
+                    self.frames -= key.frames();
+                    self.count_key(key, *away);
+                }
+            }
+            _ => {}
         }
-        self.count(sample.pid, sample.tid, Comm(sample.comm), sample.stop);
     }
 
     /// Counts the samples that were met before anything was known of their process.
-    pub(super) fn settle(&mut self, place: impl Fn(u32, u64) -> Option<(FrameKind, FileRef, u64)>) {
-        for Key { pid, tid, comm, stop, kernel, user } in std::mem::take(&mut self.unmapped) {
-            (self.kernel, self.user) = (kernel.into_vec(), user.into_vec());
-            for frame in self.user.iter_mut().filter(|frame| frame.kind == FrameKind::Unmapped) {
-                if let Some(found) = place(pid, frame.address) {
+    pub(super) fn settle(&mut self, follower: &Follower) {
+        for (mut key, value) in std::mem::take(&mut self.unmapped) {
+            if !follower.wants(key.pid) {
+                continue;
+            }
+            for frame in key.user.iter_mut().filter(|frame| frame.kind == FrameKind::Unmapped) {
+                if let Some(found) = follower.place(key.pid, frame.address) {
                     (frame.kind, frame.file, frame.address) = found;
                 }
             }
-            self.count(pid, tid, comm, stop);
+            self.count(key.view(), value);
         }
     }
 
-    /// Counts the stack in `kernel` and `user`.
-    fn count(&mut self, pid: u32, tid: u32, comm: Comm, stop: Stop) {
-        let view = View { pid, tid, comm, stop, kernel: &self.kernel, user: &self.user };
-        if let Some(count) = self.counts.get_mut(&view) {
-            *count += 1;
-            return;
-        }
-        // One more for what a stack without frames takes.
-        let frames = self.kernel.len() + self.user.len() + 1;
-        if self.frames + frames > MAX_FRAMES {
-            self.dropped += 1;
-            return;
-        }
-        self.frames += frames;
-        let key = view.to_key();
-        self.counts.insert(key, 1);
+    /// Forgets where threads of processes left their CPUs that are not followed: they do not come back.
+    pub(super) fn forget_others(&mut self, is_followed: impl Fn(u32) -> bool) {
+        let frames = &mut self.frames;
+        self.away.retain(|_, key| {
+            let stays = key.stop == Stop::KernelThread || is_followed(key.pid);
+            if !stays {
+                *frames -= key.frames();
+            }
+            stays
+        });
     }
 
     pub(super) fn take(&mut self) -> Vec<Trace> {
-        self.frames = 0;
-        std::mem::take(&mut self.counts)
+        self.frames = self.away.values().map(Key::frames).sum();
+        std::mem::take(&mut self.seen)
             .into_iter()
-            .map(|(Key { pid, tid, comm, stop, kernel, user }, count)| Trace {
+            .map(|(Key { pid, tid, comm, origin, stop, kernel, user }, Seen { count, value })| Trace {
                 pid,
                 tid,
                 comm,
+                origin,
                 kernel,
                 user,
                 stop,
                 count,
+                value,
             })
             .collect()
     }
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    fn add_sample(&mut self, sample: &Sample<'_>) {
+        let (mut kernel, mut user) = (std::mem::take(&mut self.kernel), std::mem::take(&mut self.user));
+        kernel.clear();
+        kernel.extend(sample.kernel_frames());
+        user.clear();
+        user.extend(sample.user_frames());
+        let view = View::new(sample, &kernel, &user);
+        if sample.origin == Origin::OffCpu {
+            self.leave(view);
+        } else if view.has_unmapped() {
+            self.unmapped.push((view.to_key(), 1));
+        } else {
+            self.count(view, 1);
+        }
+        (self.kernel, self.user) = (kernel, user);
+    }
+
+    fn leave(&mut self, view: View<'_>) {
+        // Its way back was lost.
+        if let Some(before) = self.away.remove(&view.tid) {
+            self.frames -= before.frames();
+        }
+        if self.has_room(view.frames()) {
+            self.away.insert(view.tid, view.to_key());
+        }
+    }
+
+    fn count_key(&mut self, key: Key, value: u64) {
+        if key.view().has_unmapped() {
+            self.unmapped.push((key, value));
+        } else {
+            self.count(key.view(), value);
+        }
+    }
+
+    fn count(&mut self, view: View<'_>, value: u64) {
+        if let Some(seen) = self.seen.get_mut(&view) {
+            seen.count += 1;
+            seen.value = seen.value.saturating_add(value);
+        } else if self.has_room(view.frames()) {
+            self.seen.insert(view.to_key(), Seen { count: 1, value });
+        }
+    }
+
+    fn has_room(&mut self, frames: usize) -> bool {
+        let has_room = self.frames + frames <= MAX_FRAMES;
+        if has_room {
+            self.frames += frames;
+        } else {
+            self.dropped += 1;
+        }
+        has_room
     }
 }
 
@@ -125,17 +192,19 @@ struct Key {
     pid: u32,
     tid: u32,
     comm: Comm,
+    origin: Origin,
     stop: Stop,
     kernel: Box<[u64]>,
     user: Box<[Frame]>,
 }
 
 /// A key that owns nothing: most samples were seen before.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct View<'a> {
     pid: u32,
     tid: u32,
     comm: Comm,
+    origin: Origin,
     stop: Stop,
     kernel: &'a [u64],
     user: &'a [Frame],
@@ -143,19 +212,33 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     fn new(sample: &Sample<'_>, kernel: &'a [u64], user: &'a [Frame]) -> Self {
-        Self { pid: sample.pid, tid: sample.tid, comm: Comm(sample.comm), stop: sample.stop, kernel, user }
+        let Sample { pid, tid, comm, origin, stop, .. } = *sample;
+        Self { pid, tid, comm: Comm(comm), origin, stop, kernel, user }
     }
 
-    fn to_key(&self) -> Key {
-        let Self { pid, tid, comm, stop, kernel, user } = *self;
-        Key { pid, tid, comm, stop, kernel: kernel.into(), user: user.into() }
+    fn to_key(self) -> Key {
+        let Self { pid, tid, comm, origin, stop, kernel, user } = self;
+        Key { pid, tid, comm, origin, stop, kernel: kernel.into(), user: user.into() }
+    }
+
+    fn has_unmapped(&self) -> bool {
+        self.user.iter().any(|frame| frame.kind == FrameKind::Unmapped)
+    }
+
+    /// One more for what a stack without frames takes.
+    fn frames(&self) -> usize {
+        self.kernel.len() + self.user.len() + 1
     }
 }
 
 impl Key {
     fn view(&self) -> View<'_> {
-        let Self { pid, tid, comm, stop, kernel, user } = self;
-        View { pid: *pid, tid: *tid, comm: *comm, stop: *stop, kernel, user }
+        let Self { pid, tid, comm, origin, stop, kernel, user } = self;
+        View { pid: *pid, tid: *tid, comm: *comm, origin: *origin, stop: *stop, kernel, user }
+    }
+
+    fn frames(&self) -> usize {
+        self.view().frames()
     }
 }
 

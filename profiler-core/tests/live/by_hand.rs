@@ -38,7 +38,8 @@ fn a_table_that_is_taken_away_leaves_a_stack_that_says_so() {
 }
 
 fn kernel() -> Kernel {
-    let settings = KernelSettings { scope: Scope::Listed, kernel_frames: true, ring_bytes: 1 << 20 };
+    let settings =
+        KernelSettings { scope: Scope::Listed, kernel_frames: true, off_cpu_threshold: 0.0, ring_bytes: 1 << 20 };
     let mut kernel =
         Kernel::load(&settings).unwrap_or_else(|error| panic!("this test needs root and a kernel with BPF: {error}"));
     kernel.begin(499).unwrap();

@@ -31,7 +31,7 @@ impl Target {
         self.gate.as_mut().unwrap().write_all(b"go\n").unwrap();
     }
 
-    /// Lets it open the library.
+    /// Lets it open the library, or make its visits.
     pub(crate) fn permit(&self) {
         let status = Command::new("kill").args(["-USR2", &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill: {status}");
@@ -55,7 +55,7 @@ pub(crate) fn library() -> &'static Path {
     LIBRARY.get_or_init(|| compile("live-library.so", &["-DLIBRARY", "-shared", "-fPIC"]))
 }
 
-fn compiled() -> &'static Path {
+pub(crate) fn compiled() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| compile("live-target", &[]))
 }

@@ -4,6 +4,8 @@
 //   written        it is called by code that the program wrote into memory
 //   mappings       before it, 2,048 stretches of executable memory are made that are no neighbours
 //   clock          nothing but asking for the time, which is done in the vDSO
+//   rest           it sleeps instead of the work, always for 10 ms
+//   visits         after SIGUSR2 it calls `visit` 100 times and waits
 //   library PATH   after SIGUSR2 the work is done in a library, opened then
 // Compiled with -DLIBRARY this is the library.
 #define _GNU_SOURCE
@@ -123,6 +125,38 @@ static void work_in_library(const char *path)
 		sink += late(sink);
 }
 
+__attribute__((noinline)) static void rest(void)
+{
+	struct timespec pause = {.tv_nsec = 10000000};
+	nanosleep(&pause, NULL);
+	sink++;
+}
+
+__attribute__((noinline)) static void visit(int number)
+{
+	sink += number;
+}
+
+static int compare_by_visit(const void *a, const void *b)
+{
+	visit(*(const int *)a);
+	return *(const int *)a - *(const int *)b;
+}
+
+// Through libc: two elements are compared once.
+static void make_visits(void)
+{
+	signal(SIGUSR2, on_permission);
+	while (!may_open)
+		rest();
+	for (int i = 0; i < 100; i++) {
+		int values[2] = {i, i + 1};
+		qsort(values, 2, sizeof(*values), compare_by_visit);
+	}
+	for (;;)
+		rest();
+}
+
 int main(int count, char **arguments)
 {
 	const char *what = count > 1 ? arguments[1] : "";
@@ -133,6 +167,10 @@ int main(int count, char **arguments)
 		work_through_written_code();
 	if (!strcmp(what, "clock"))
 		ask_for_the_time();
+	if (!strcmp(what, "visits"))
+		make_visits();
+	while (!strcmp(what, "rest"))
+		rest();
 	if (!strcmp(what, "library"))
 		work_in_library(arguments[2]);
 	if (!strcmp(what, "mappings"))

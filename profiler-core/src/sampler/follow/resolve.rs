@@ -1,0 +1,64 @@
+//! What stands behind a stretch of memory.
+
+use super::super::files::{FileInfo, Found, KnownFile, TableState};
+use super::super::{Shared, lock};
+use super::{Follower, Mapped};
+use crate::kernel::FileRef;
+use crate::native::elf::ElfFile;
+use crate::process::{MappedMemory, Source, open_mapped, read_vdso};
+
+impl Follower {
+    pub(super) fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
+        let (found, elf) = match &memory.source {
+            Source::Anonymous => (Found::NoElf, None),
+            Source::Vdso => match read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
+                Some(elf) => self.files.identify_elf(elf),
+                None => (self.files.identify_unread((0, 0), 0), None),
+            },
+            Source::File { device, inode, .. } => match open_mapped(pid, memory) {
+                Ok(file) => self.files.identify(file),
+                Err(_) => (self.files.identify_unread(*device, *inode), None),
+            },
+        };
+        let file = match found {
+            Found::NoElf => return Mapped::Anonymous,
+            Found::Known(file) => file,
+            Found::New(file) => {
+                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
+                let id = self.files.get(file).and_then(KnownFile::id);
+                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
+                file
+            }
+        };
+        let offset = if let Source::File { offset, .. } = memory.source { offset } else { 0 };
+        self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
+    }
+
+    /// Where in the file's own addresses the memory begins; asks for the file's table where nobody did.
+    fn locate(
+        &mut self,
+        pid: u32,
+        memory: &MappedMemory,
+        file: FileRef,
+        offset: u64,
+        elf: Option<ElfFile>,
+    ) -> Option<Mapped> {
+        let known = self.files.get_mut(file)?;
+        if known.id().is_none() {
+            return Some(Mapped::File { file, bias: memory.start.wrapping_sub(offset) });
+        }
+        let wanted = matches!(known.table, TableState::Wanted);
+        let elf = match known.address_of(offset, elf.as_ref()) {
+            Some(_) if !wanted => None,
+            _ => elf.or_else(|| ElfFile::open(open_mapped(pid, memory).ok()?).ok()),
+        };
+        let address = known.address_of(offset, elf.as_ref())??;
+        if wanted
+            && let Some(elf) = elf
+            && self.maker.ask(file, elf)
+        {
+            known.table = TableState::Pending;
+        }
+        Some(Mapped::File { file, bias: memory.start.wrapping_sub(address) })
+    }
+}
