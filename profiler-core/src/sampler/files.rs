@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::kernel::{FileRef, Table};
-use crate::native::elf::{ElfFile, FileId};
+use crate::native::elf::{BuildId, ElfFile, FileId, Segment};
 
 /// What is known of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub struct FileInfo {
     pub path: String,
     /// What tells it from all others. None of a file that could not be read: addresses are then offsets in it.
     pub id: Option<FileId>,
+    /// What its linker called it.
+    pub build_id: Option<BuildId>,
+    /// Its executable parts.
+    pub segments: Box<[Segment]>,
 }
 
 /// What callers may ask for.

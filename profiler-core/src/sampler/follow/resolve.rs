@@ -26,7 +26,13 @@ impl Follower {
             Found::New(file) => {
                 let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
                 let id = self.files.get(file).and_then(KnownFile::id);
-                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
+                let info = FileInfo {
+                    path: path.to_owned(),
+                    id,
+                    build_id: elf.as_ref().and_then(|elf| elf.build_id().cloned()),
+                    segments: elf.as_ref().map(|elf| elf.executable().into()).unwrap_or_default(),
+                };
+                lock(&shared.names).insert(file, info);
                 file
             }
         };
