@@ -1,5 +1,6 @@
 //! What runs: the memory of processes, and the files behind it.
 
+mod container;
 mod maps;
 mod namespace;
 mod open;
@@ -7,6 +8,7 @@ mod open;
 use std::io;
 use std::io::Read;
 
+pub use container::container_id;
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
 pub use namespace::pid_namespace;
 pub use open::{OpenError, open_mapped, read_vdso};

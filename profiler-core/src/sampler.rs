@@ -151,7 +151,7 @@ pub struct Sampler {
     shortfalls: Vec<Shortfall>,
     verified_instructions: Vec<(String, u32)>,
     scope: Scope,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread and its callers both hold. Locks are held for as long as a batch of samples takes.
@@ -221,7 +221,7 @@ impl Sampler {
             .name("sampler".to_owned())
             .spawn(move || run(kernel, follower, &for_thread))
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, shortfalls, verified_instructions, scope: settings.scope.clone(), thread: Some(thread) })
+        Ok(Self { shared, shortfalls, verified_instructions, scope: settings.scope.clone(), thread: Mutex::new(Some(thread)) })
     }
 
     /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
@@ -260,6 +260,17 @@ impl Sampler {
         lock(&self.shared.traces).take()
     }
 
+    /// Ends sampling, which takes some tenths of a second. What was sampled until then can still be collected, and its
+    /// files be asked for.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            // What it panicked with is on standard error already.
+            let _ = thread.join();
+        }
+    }
+
     /// The file that frames name. None of one that is long gone.
     #[must_use]
     pub fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
@@ -287,11 +298,7 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // What it panicked with is on standard error already.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -301,6 +308,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
 /// Records between two looks at other work.
 const BATCH: usize = 1024;
+/// As many as the largest ring holds of the smallest samples.
+const LAST_BATCHES: usize = 1024;
 
 fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
     let mut events = Vec::new();
@@ -334,6 +343,15 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             follower.reconsider(&mut kernel);
         }
         follower.tick(&mut kernel, shared);
+    }
+    // What the programs handed over until now.
+    let mut traces = lock(&shared.traces);
+    for _ in 0..LAST_BATCHES {
+        let read = kernel.read(BATCH, |record| traces.add(&record));
+        traces.settle(|pid, address| follower.place(pid, address));
+        if read < BATCH {
+            break;
+        }
     }
 }
 
