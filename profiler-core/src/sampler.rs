@@ -348,7 +348,7 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
     let mut traces = lock(&shared.traces);
     for _ in 0..LAST_BATCHES {
         let read = kernel.read(BATCH, |record| traces.add(&record));
-        traces.settle(|pid, address| follower.place(pid, address));
+        traces.settle(&follower);
         if read < BATCH {
             break;
         }

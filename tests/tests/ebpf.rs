@@ -1,0 +1,146 @@
+//! `pyroscope.ebpf` on the real kernel. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, and a C compiler.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is test code")]
+
+#[path = "ebpf/program.rs"]
+mod program;
+
+use std::time::Duration;
+
+use flamegate_tests::backend::{Backend, Received};
+use flamegate_tests::blocks;
+use flamegate_tests::flamegate::Flamegate;
+use flamegate_tests::polling::{DEADLINE, eventually};
+use flamegate_tests::pprof::{self, Profile};
+use program::Program;
+
+const COMPONENT: &str = "pyroscope.ebpf.host";
+
+fn configuration(backend: &Backend, settings: &str) -> String {
+    let block = format!(
+        "pyroscope.ebpf \"host\" {{\n  forward_to = [pyroscope.write.default.receiver]\n{settings}\n}}\n"
+    );
+    block + &blocks::write("default", &[backend.url()], "")
+}
+
+fn target(program: &Program, service: &str) -> String {
+    format!("{{\"__process_pid__\" = \"{}\", \"service_name\" = \"{service}\", \"team\" = \"a\"}}", program.pid())
+}
+
+fn profile(received: &Received) -> Profile {
+    assert_eq!(received.profiles.len(), 1);
+    pprof::decode(&received.profiles[0].raw, 64 << 20).unwrap()
+}
+
+fn sum(profile: &Profile) -> i64 {
+    profile.sample.iter().map(|sample| sample.value[0]).sum()
+}
+
+#[tokio::test]
+async fn a_process_is_profiled_as_its_target_says() {
+    let (backend, program) = (Backend::start().await.unwrap(), Program::start());
+    let settings = |more: &str| {
+        let target = target(&program, "burner");
+        format!("  targets = [{target}]\n  collect_interval = \"2s\"\n  sample_rate = 97\n{more}")
+    };
+    let text = configuration(&backend, &settings("  comm = \"both\"\n  pid_label = true"));
+    let flamegate = Flamegate::start(&text, &[]).await.unwrap();
+    // The first interval is not a whole one for a process that is met in it.
+    backend.wait_for_attempts(2, DEADLINE).await.unwrap();
+
+    let received = backend.received().pop().unwrap();
+    let pid = program.pid().to_string();
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    for (name, value) in [
+        ("__name__", "process_cpu"),
+        ("service_name", "burner"),
+        ("team", "a"),
+        ("__process_pid__", &pid),
+        ("otel.scope.name", "com.grafana.alloy/pyroscope.ebpf"),
+        ("otel.scope.version", version),
+    ] {
+        assert_eq!(received.labels.get(name).map(String::as_str), Some(value), "{name}: {received}");
+    }
+    let decoded = &received.profiles[0];
+    assert_eq!(decoded.sample_types, ["cpu:nanoseconds"]);
+    for label in [("comm", "burn"), ("pid", &pid)] {
+        assert!(decoded.sample_labels.contains(&(label.0.to_owned(), label.1.to_owned())), "{received}");
+    }
+    assert!(decoded.functions.contains("burn"), "the thread's name is the outermost frame: {received}");
+
+    let profile = profile(&received);
+    assert_eq!(profile.period, 1_000_000_000 / 97);
+    assert!((1_500_000_000..6_000_000_000).contains(&profile.duration_nanos), "{}", profile.duration_nanos);
+    // Others run as well: it had between a tenth and all of one CPU.
+    let share = sum(&profile) as f64 / profile.duration_nanos as f64;
+    assert!((0.1..1.2).contains(&share), "{share} of a CPU");
+    let by_function = program.by_function(&profile);
+    let part = |name: &str| by_function.get(name).copied().unwrap_or_default() as f64 / sum(&profile) as f64;
+    assert!((0.55..0.9).contains(&part("burn_heavy")), "{by_function:?}");
+    assert!((0.08..0.4).contains(&part("burn_light")), "{by_function:?}");
+    assert!(profile.mapping.iter().any(|mapping| mapping.memory_limit > mapping.memory_start), "{profile:?}");
+
+    let labels = [("component_id", COMPONENT)];
+    let metrics = flamegate.metrics().await.unwrap();
+    let metric = |name: &str| metrics.sum(name, &labels).unwrap_or_default();
+    assert_eq!(metric("pyroscope_ebpf_active_targets"), 1.0);
+    assert_eq!(metric("pyroscope_ebpf_profiling_sessions_total"), 1.0);
+    for name in [
+        "pyroscope_ebpf_pprofs_total",
+        "pyroscope_ebpf_pprof_bytes_total",
+        "pyroscope_ebpf_pprof_samples_total",
+        "flamegate_ebpf_frames_total",
+        "flamegate_ebpf_stacks_total",
+        "pyroscope_forwarded_entries_total",
+        "UnwindNativeFrames_total",
+    ] {
+        assert!(metric(name) > 0.0, "{name}");
+    }
+}
+
+/// However often the arguments change while a program runs, its samples add up to its time.
+#[tokio::test]
+async fn no_change_of_the_arguments_loses_samples() {
+    let (backend, program) = (Backend::start().await.unwrap(), Program::start());
+    let settings = |round: usize| {
+        let target = target(&program, ["one", "two", "three"][round % 3]);
+        let (rate, kernel) = ([97, 199][round % 2], round % 4 < 2);
+        format!(
+            "  targets = [{target}]\n  collect_interval = \"1h\"\n  sample_rate = {rate}\n  kernel_frames = {kernel}\n"
+        )
+    };
+    let flamegate = Flamegate::start(&configuration(&backend, &settings(0)), &[]).await.unwrap();
+    flamegate.wait_for_log("msg=sampling", DEADLINE).await.unwrap();
+    let began = program.cpu_time();
+    for round in 1..=10 {
+        let until = program.cpu_time() + Duration::from_millis(500);
+        eventually("the program runs on", async || (program.cpu_time() >= until).then_some(())).await.unwrap();
+        flamegate.reload(&configuration(&backend, &settings(round))).await.unwrap();
+    }
+    let ran = program.cpu_time() - began;
+    flamegate.into_folder(DEADLINE).await.unwrap();
+
+    let received = backend.received();
+    let sampled: i64 = received.iter().map(|received| sum(&profile(received))).sum();
+    let share = sampled as f64 / ran.as_nanos() as f64;
+    assert!((0.9..1.15).contains(&share), "{share} of {ran:?} was sampled: {}", backend.summary());
+    for service in ["one", "two", "three"] {
+        assert!(received.iter().any(|received| received.service_name() == service), "{}", backend.summary());
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused() {
+    let backend = Backend::start().await.unwrap();
+    for (settings, says) in [
+        ("sample_rate = 0", "must be 1 to 10000 samples a second"),
+        ("off_cpu_threshold = 1.5", "is a probability"),
+        ("collect_interval = \"0s\"", "must be greater than 0"),
+        ("demangle = \"some\"", "invalid demangle mode \"some\", valid values are: \"none\""),
+        ("probe_links = [\"uprobe:malloc\"]", "\"uprobe:malloc\" is no probe: write uprobe:/path:symbol"),
+        ("u_probe_links = [\"malloc\"]", "\"malloc\": write \"/path:symbol\""),
+        ("probe_links = [\"kprobe:do_exit\"]", "\"kprobe:do_exit\": probes in the kernel are not supported"),
+    ] {
+        let refused = Flamegate::start(&configuration(&backend, settings), &[]).await.unwrap_err().to_string();
+        assert!(refused.contains(says), "{settings}: {refused}");
+    }
+}
