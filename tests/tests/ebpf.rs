@@ -54,7 +54,6 @@ async fn a_process_is_profiled_as_its_target_says() {
         ("__name__", "process_cpu"),
         ("service_name", "burner"),
         ("team", "a"),
-        ("__process_pid__", &pid),
         ("otel.scope.name", "com.grafana.alloy/pyroscope.ebpf"),
         ("otel.scope.version", version),
     ] {
