@@ -75,7 +75,7 @@ impl<'n> ProfileBuilder<'n> {
             labels.push(self.tables.label("pid", &trace.pid.to_string()));
         }
         let stack = Stack { locations: self.locations.as_slice().into(), labels: labels.into() };
-        *self.samples.entry(stack).or_default() += trace.count;
+        *self.samples.entry(stack).or_default() += trace.value;
     }
 
     /// Whether nothing was added.
@@ -93,9 +93,9 @@ impl<'n> ProfileBuilder<'n> {
         let sample = self
             .samples
             .into_iter()
-            .map(|(Stack { locations, labels }, count)| Sample {
+            .map(|(Stack { locations, labels }, value)| Sample {
                 location_id: locations.into_vec(),
-                value: vec![i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(period)],
+                value: vec![i64::try_from(value).unwrap_or(i64::MAX).saturating_mul(period)],
                 label: labels.into_vec(),
             })
             .collect();

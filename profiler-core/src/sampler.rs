@@ -7,12 +7,14 @@ mod traces;
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Shortfall};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Record, Shortfall};
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -165,6 +167,23 @@ struct Shared {
     pids: Mutex<Option<HashSet<u32>>>,
     cgroups: Mutex<Option<HashSet<u64>>>,
     reconsider: AtomicBool,
+    /// Later samples are not kept, by the clock of the programs; 0: all are.
+    ends_at: AtomicU64,
+}
+
+
+impl Shared {
+    fn keeps(&self, record: &Record<'_>) -> bool {
+        let ends_at = self.ends_at.load(Ordering::Relaxed);
+        !matches!(record, Record::Sample(sample) if ends_at > 0 && sample.time > ends_at)
+    }
+}
+
+/// Nanoseconds, by the clock of the programs: since boot, without suspension.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).ok();
+    // No clock at all: samples are kept, some twice.
+    time.and_then(|time| u64::try_from(Duration::from(time).as_nanos()).ok()).unwrap_or_default()
 }
 
 /// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
@@ -260,10 +279,12 @@ impl Sampler {
         lock(&self.shared.traces).take()
     }
 
-    /// Ends sampling, which takes some tenths of a second. What was sampled until then can still be collected, and its
-    /// files be asked for.
+    /// Ends sampling, which takes some tenths of a second. What was sampled before can still be collected, and its
+    /// files be asked for; what is sampled meanwhile is left to whoever samples instead.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        if !self.shared.stop.swap(true, Ordering::Relaxed) {
+            self.shared.ends_at.store(now(), Ordering::Relaxed);
+        }
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             // What it panicked with is on standard error already.
@@ -320,7 +341,8 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
                 let mut traces = lock(&shared.traces);
                 kernel.read(BATCH, |record| match follow::Event::of(&record) {
                     Some(event) => events.push(event),
-                    None => traces.add(&record),
+                    None if shared.keeps(&record) => traces.add(&record),
+                    None => {}
                 })
             };
             for event in events.drain(..) {
@@ -347,7 +369,11 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
     // What the programs handed over until now.
     let mut traces = lock(&shared.traces);
     for _ in 0..LAST_BATCHES {
-        let read = kernel.read(BATCH, |record| traces.add(&record));
+        let read = kernel.read(BATCH, |record| {
+            if shared.keeps(&record) {
+                traces.add(&record);
+            }
+        });
         traces.settle(&follower);
         if read < BATCH {
             break;

@@ -121,7 +121,7 @@ async fn no_change_of_the_arguments_loses_samples() {
     let received = backend.received();
     let sampled: i64 = received.iter().map(|received| sum(&profile(received))).sum();
     let share = sampled as f64 / ran.as_nanos() as f64;
-    assert!((0.9..1.15).contains(&share), "{share} of {ran:?} was sampled: {}", backend.summary());
+    assert!((0.92..1.08).contains(&share), "{share} of {ran:?} was sampled: {}", backend.summary());
     for service in ["one", "two", "three"] {
         assert!(received.iter().any(|received| received.service_name() == service), "{}", backend.summary());
     }
@@ -135,9 +135,9 @@ async fn what_cannot_be_done_is_refused() {
         ("off_cpu_threshold = 1.5", "is a probability"),
         ("collect_interval = \"0s\"", "must be greater than 0"),
         ("demangle = \"some\"", "invalid demangle mode \"some\", valid values are: \"none\""),
-        ("probe_links = [\"uprobe:malloc\"]", "\"uprobe:malloc\" is no probe: write uprobe:/path:symbol"),
+        ("probe_links = [\"uprobe:malloc\"]", "\"uprobe:malloc\" is no probe: write uprobe:PATH:SYMBOL"),
         ("u_probe_links = [\"malloc\"]", "\"malloc\": write \"/path:symbol\""),
-        ("probe_links = [\"kprobe:do_exit\"]", "\"kprobe:do_exit\": probes in the kernel are not supported"),
+        ("debug_info { upload = true }", "debug_info.upload is not supported yet"),
     ] {
         let refused = Flamegate::start(&configuration(&backend, settings), &[]).await.unwrap_err().to_string();
         assert!(refused.contains(says), "{settings}: {refused}");

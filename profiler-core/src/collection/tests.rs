@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::kernel::FileRef;
+use crate::kernel::{FileRef, Origin};
 use crate::native::elf::{BuildId, FileId, Segment};
 use crate::sampler::{Comm, FileInfo};
 
@@ -44,7 +44,8 @@ fn frame(kind: FrameKind, file: u32, address: u64, caller: bool) -> Frame {
 fn trace(tid: u32, comm: &[u8; 5], user: &[Frame], stop: Stop) -> Trace {
     let mut name = [0; 16];
     name[..5].copy_from_slice(comm);
-    Trace { pid: 7, tid, comm: Comm(name), kernel: Box::default(), user: user.into(), stop, count: 3 }
+    let (origin, kernel, user) = (Origin::Cpu, Box::default(), user.into());
+    Trace { pid: 7, tid, comm: Comm(name), origin, kernel, user, stop, count: 3, value: 3 }
 }
 
 /// Each sample's stack by names, innermost first; a place without a function by mapping and address.

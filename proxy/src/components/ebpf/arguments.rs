@@ -72,7 +72,8 @@ pub struct EbpfArguments {
     /// The probability with which time off the CPU is profiled: 0 for never, 1 for always.
     #[alloy(attr, default = 0.0)]
     pub(super) off_cpu_threshold: f64,
-    /// Functions whose calls are profiled: `uprobe:/path:symbol`, `uretprobe:/path:symbol`.
+    /// Places at which threads are profiled when they come there: `uprobe:/path:symbol`, `uretprobe:/path:symbol`, and
+    /// `kprobe:function` or `kretprobe:function` where the kernel has these.
     #[alloy(attr, optional)]
     pub(super) probe_links: Vec<ProbeLink>,
     /// The older spelling: `/path:symbol`. Has no effect beside `probe_links`.

@@ -51,33 +51,45 @@ pub(super) struct Press<'a> {
     pub(super) plan: &'a Plan,
     pub(super) selector: &'a Selector,
     pub(super) names: &'a dyn Names,
-    pub(super) kind: Kind,
+    /// Of what was sampled on the CPU.
+    pub(super) sample_rate: u32,
     pub(super) budget: &'a Budget,
     /// How long was sampled.
     pub(super) duration: Duration,
 }
 
+/// What the stacks of a profile have in common.
+struct Kinship<'a> {
+    pid: u32,
+    kind: Kind,
+    series: &'a Arc<Series>,
+    samples: u64,
+}
+
 impl Press<'_> {
-    /// One profile for each process.
+    /// One profile for each process and kind.
     pub(super) fn harvest(&self, mut traces: Vec<Trace>) -> Harvest {
         let mut harvest = Harvest::default();
-        traces.sort_by_key(|trace| trace.pid);
-        for traces in traces.chunk_by(|one, next| one.pid == next.pid) {
+        let key = |trace: &Trace| (trace.pid, trace.origin.text());
+        traces.sort_by_key(key);
+        for traces in traces.chunk_by(|one, next| key(one) == key(next)) {
             let samples = traces.iter().map(|trace| trace.count).sum();
-            let Some(pid) = traces.first().map(|trace| trace.pid) else { continue };
+            let Some(Trace { pid, origin, .. }) = traces.first() else { continue };
+            let (pid, kind) = (*pid, Kind::of(*origin, self.sample_rate));
             let series = self.plan.selection.series(pid, || self.selector.container(pid));
             let Some(series) = series else {
                 harvest.tally.of_no_target += samples;
                 continue;
             };
             harvest.tally.add(traces);
-            self.press(pid, series, traces, samples, &mut harvest);
+            self.press(Kinship { pid, kind, series, samples }, traces, &mut harvest);
         }
         harvest
     }
 
-    fn press(&self, pid: u32, series: &Arc<Series>, traces: &[Trace], samples: u64, harvest: &mut Harvest) {
-        let mut builder = ProfileBuilder::new(self.kind, self.plan.style, self.names);
+    fn press(&self, of: Kinship<'_>, traces: &[Trace], harvest: &mut Harvest) {
+        let Kinship { pid, kind, series, samples } = of;
+        let mut builder = ProfileBuilder::new(kind, self.plan.style, self.names);
         for trace in traces {
             builder.add(trace);
         }
@@ -86,7 +98,7 @@ impl Press<'_> {
         }
         let message = builder.finish(SystemTime::now(), self.duration).encode_to_vec();
         // Neither fails: labels have room for a name, and memory takes what is written to it.
-        let (Ok(bytes), Ok(labels)) = (gzip(&message), series.of_profile(self.kind.series())) else {
+        let (Ok(bytes), Ok(labels)) = (gzip(&message), series.of_profile(kind.series())) else {
             harvest.unpaid += 1;
             return;
         };

@@ -1,14 +1,16 @@
 //! What the arguments ask for, until they change.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_syntax::{Invalid, TextValue};
+use alloy_syntax::Invalid;
 use profiler_core::collection::Style;
+use profiler_core::kernel::{Place, Probe};
 use tokio_util::task::TaskTracker;
 
 use super::arguments::{CommMode, EbpfArguments};
-use super::probe_link::Attachment;
+use super::probe_link::ProbeLink;
 use super::selection::Selection;
 use crate::pipeline::Fanout;
 
@@ -29,11 +31,13 @@ pub(super) struct Plan {
 }
 
 /// What cannot be changed in a sampler that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct SamplingSettings {
     pub(super) sample_rate: u32,
     pub(super) kernel_frames: bool,
     pub(super) targets_only: bool,
+    pub(super) off_cpu_threshold: f64,
+    pub(super) probes: Vec<Probe>,
 }
 
 impl Plan {
@@ -45,7 +49,9 @@ impl Plan {
     /// # Errors
     /// What is asked for is not to be had here.
     pub(super) fn new(arguments: &EbpfArguments, id: u64) -> Result<Self, Invalid> {
-        refuse_what_is_not_here(arguments)?;
+        if arguments.debug_info.upload {
+            return Err(Invalid::block("debug_info.upload is not supported yet: set it to false"));
+        }
         let targets = arguments.targets.rows(None);
         let selection = Selection::new(targets.targets(), arguments.targets_only)
             .map_err(|error| Invalid::attribute("targets", error.to_string()))?;
@@ -56,6 +62,8 @@ impl Plan {
                 sample_rate: arguments.rate()?,
                 kernel_frames,
                 targets_only: arguments.targets_only,
+                off_cpu_threshold: arguments.off_cpu_threshold,
+                probes: probes(arguments)?,
             },
             selection: Arc::new(selection),
             style: Style {
@@ -75,26 +83,17 @@ impl Plan {
     }
 }
 
-fn refuse_what_is_not_here(arguments: &EbpfArguments) -> Result<(), Invalid> {
-    let not_yet = |attribute, instead: &str| Err(Invalid::attribute(attribute, format!("is not supported yet: {instead}")));
-    if arguments.off_cpu_threshold > 0.0 {
-        return not_yet("off_cpu_threshold", "leave it at 0, which profiles time on the CPU alone");
+/// Where the kernel tells that it has probes of its own.
+const KERNEL_PROBES: &str = "/sys/bus/event_source/devices/kprobe";
+
+fn probes(arguments: &EbpfArguments) -> Result<Vec<Probe>, Invalid> {
+    let links = arguments.effective_probe_links()?;
+    let in_kernel = |link: &&ProbeLink| matches!(link.0.place, Place::Kernel { .. });
+    if let Some(link) = links.iter().find(in_kernel).filter(|_| !Path::new(KERNEL_PROBES).exists()) {
+        let message = format!("{}: this kernel has no probes of its own (CONFIG_KPROBE_EVENTS): remove it", link.0);
+        return Err(Invalid::attribute("probe_links", message));
     }
-    if let Some(link) = arguments.effective_probe_links()?.first() {
-        let attribute = if arguments.probe_links.is_empty() { "u_probe_links" } else { "probe_links" };
-        let link = link.to_text();
-        return match arguments.effective_probe_links()?.iter().find(|link| link.at == Attachment::Kernel) {
-            Some(link) => {
-                let message = format!("{:?}: probes in the kernel are not supported; remove it", link.to_text());
-                Err(Invalid::attribute(attribute, message))
-            }
-            None => not_yet(attribute, &format!("remove {link:?}")),
-        };
-    }
-    if arguments.debug_info.upload {
-        return Err(Invalid::block("debug_info.upload is not supported yet: set it to false"));
-    }
-    Ok(())
+    Ok(links.into_iter().map(|link| link.0).collect())
 }
 
 /// Of what is asked for and without effect.

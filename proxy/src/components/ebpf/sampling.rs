@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use profiler_core::collection::Kind;
 use profiler_core::sampler::{Choice, Sampler, Scope, Settings, StartError, Statistics};
 use tokio::task::spawn_blocking;
 
@@ -38,13 +37,10 @@ impl Sampling {
         } else {
             Scope::All
         };
-        let SamplingSettings { sample_rate, kernel_frames, .. } = settings;
-        let asked = Settings { sample_rate, kernel_frames, ..Settings::new(scope) };
+        let SamplingSettings { sample_rate, kernel_frames, off_cpu_threshold, ref probes, .. } = settings;
+        let probes = probes.clone();
+        let asked = Settings { sample_rate, kernel_frames, off_cpu_threshold, probes, ..Settings::new(scope) };
         let sampler = Arc::new(spawn_blocking(move || Sampler::start(&asked)).await??);
         Ok(Self { sampler, settings, since: Instant::now(), counted: Statistics::default() })
-    }
-
-    pub(super) fn kind(&self) -> Kind {
-        Kind::Cpu { sample_rate: self.settings.sample_rate }
     }
 }

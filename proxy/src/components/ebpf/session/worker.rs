@@ -132,7 +132,7 @@ impl Worker {
                 plan: &of_plan,
                 selector: &session.selector,
                 names: &*taken.sampler,
-                kind: taken.kind(),
+                sample_rate: taken.settings.sample_rate,
                 budget: &session.budget,
                 duration: now.duration_since(taken.since),
             };
