@@ -379,6 +379,8 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             break;
         }
     }
+    drop(traces);
+    follower.count(&kernel, shared);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

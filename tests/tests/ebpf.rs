@@ -1,6 +1,8 @@
 //! `pyroscope.ebpf` on the real kernel. Needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, and a C compiler.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is test code")]
 
+#[path = "ebpf/command.rs"]
+mod command;
 #[path = "ebpf/program.rs"]
 mod program;
 

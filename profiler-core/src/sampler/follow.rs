@@ -362,7 +362,8 @@ impl Follower {
         kernel.decline_none();
     }
 
-    fn count(&self, kernel: &Kernel, shared: &Shared) {
+    /// Counts what there is now.
+    pub(super) fn count(&self, kernel: &Kernel, shared: &Shared) {
         let dropped = lock(&shared.traces).dropped();
         let mut statistics = lock(&shared.statistics);
         if let Ok(counters) = kernel.counters() {

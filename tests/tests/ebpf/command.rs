@@ -1,0 +1,65 @@
+//! `flamegate profile`.
+
+use std::path::Path;
+
+use flamegate_tests::flamegate::{Ended, Flamegate};
+use flamegate_tests::pprof;
+
+use super::program::Program;
+
+async fn profile(folder: &Path, arguments: &[&str]) -> Ended {
+    Flamegate::command(folder, &[&["profile"], arguments].concat(), "").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_profile_and_a_flame_graph_are_written() {
+    let (program, folder) = (Program::start(), tempfile::tempdir().unwrap());
+    let pid = program.pid().to_string();
+    let files = ["-o", "out.pb.gz", "--svg", "out.svg"];
+    let ended = profile(folder.path(), &[&["--pid", &pid, "--seconds", "2", "--rate", "199"], &files[..]].concat()).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.stderr.contains(" samples in 2."), "{ended:?}");
+    let bytes = std::fs::read(folder.path().join("out.pb.gz")).unwrap();
+    let profile = pprof::decode(&bytes, 64 << 20).unwrap();
+    assert_eq!(profile.period, 1_000_000_000 / 199);
+    let by_function = program.by_function(&profile);
+    assert!(by_function["burn_heavy"] > by_function["burn_light"], "{by_function:?}");
+    let svg = std::fs::read_to_string(folder.path().join("out.svg")).unwrap();
+    assert!(svg.contains(&format!("CPU time at 199 Hz, process {pid}")), "{svg}");
+}
+
+#[tokio::test]
+async fn without_a_file_the_hottest_functions_are_shown() {
+    let program = Program::start();
+    let pid = program.pid().to_string();
+    let ended = profile(Path::new("/"), &["--pid", &pid, "--seconds", "1"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let mut lines = ended.stdout.lines();
+    assert_eq!(lines.next(), Some("   SELF   TOTAL  FUNCTION"), "{ended:?}");
+    assert!(lines.next().unwrap().contains("burn"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn time_off_the_cpu_is_shown_instead() {
+    let (program, folder) = (Program::start(), tempfile::tempdir().unwrap());
+    let pid = program.pid().to_string();
+    let ended = profile(folder.path(), &["--pid", &pid, "--seconds", "1", "--off-cpu", "-o", "out.pb.gz"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let profile = pprof::decode(&std::fs::read(folder.path().join("out.pb.gz")).unwrap(), 64 << 20).unwrap();
+    assert_eq!(pprof::sample_type_names(&profile), ["offcpu:nanoseconds"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_in_one_line() {
+    for (arguments, says) in [
+        (&["--pid", "4194305"][..], "the process 4194305 cannot be sampled: "),
+        (&["--all", "--rate", "0"], "a sample rate of 0: it must be 1 to 10000\n"),
+        (&["--all", "-o", "/nowhere/x"], "/nowhere/x cannot be written: "),
+    ] {
+        let ended = profile(Path::new("/"), arguments).await;
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.lines().count()), (Some(1), "", 1), "{ended:?}");
+        assert!(ended.stderr.starts_with(says), "{ended:?}");
+    }
+    let nothing = profile(Path::new("/"), &[]).await;
+    assert_eq!(nothing.code, Some(2), "{nothing:?}");
+}
