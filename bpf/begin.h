@@ -7,7 +7,7 @@
 #include "scope.h"
 
 // Set by the loader.
-volatile const u32 kernel_frames = 1;
+SETTING u32 kernel_frames = 1;
 
 // 16 programs of 32 steps reach MAX_USER_FRAMES; the kernel allows 33, the others are for those that interpreters take.
 #define STEPS_A_PROGRAM 32
@@ -35,6 +35,7 @@ inline_always struct walk *begin(struct task_struct *task, u32 origin)
 	walk->declined = 0;
 	walk->exact = 1;
 	walk->by_pointer = 0;
+	walk->switches = 0;
 	walk->first = process ? process->first : 0;
 	walk->count = process ? process->count : 0;
 	walk->record.kind = RECORD_SAMPLE;

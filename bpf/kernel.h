@@ -42,7 +42,9 @@ enum {
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 
+#if defined(__bpf__)
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#endif
 typedef struct {
 	int counter;
 } atomic_t;
@@ -71,7 +73,9 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct signal_struct *signal;
 };
+#if defined(__bpf__)
 #pragma clang attribute pop
+#endif
 
 // The registers of user space, as the kernel hands them to perf_event programs and keeps them on a task's stack.
 #if defined(__TARGET_ARCH_x86)
@@ -91,21 +95,30 @@ struct bpf_perf_event_data {
 	u64 addr;
 };
 
-static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
-static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
-static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
-static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
-static u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
-static long (*const bpf_tail_call)(void *ctx, void *programs, u32 index) = (void *)12;
-static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
-static long (*const bpf_get_current_comm)(void *buffer, u32 size) = (void *)16;
-static long (*const bpf_get_stack)(void *ctx, void *buffer, u32 size, u64 flags) = (void *)67;
-static u64 (*const bpf_get_current_cgroup_id)(void) = (void *)80;
-static long (*const bpf_probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
-static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
-static long (*const bpf_ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
-static u64 (*const bpf_ringbuf_query)(void *ring, u64 flags) = (void *)134;
-static u64 (*const bpf_get_current_ancestor_cgroup_id)(int level) = (void *)123;
-static void *(*const bpf_task_storage_get)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
-static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
-static long (*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
+// Helpers have numbers, and the loader writes settings into what is read-only for programs. Compiled for anything else
+// than the kernel, both are what the tests make of them.
+#if defined(__bpf__)
+#define SETTING volatile const
+#define HELPER(number, result, name, ...) static result (*const name)(__VA_ARGS__) = (void *)number
+#else
+#define SETTING volatile
+#define HELPER(number, result, name, ...) result name(__VA_ARGS__)
+#define __builtin_preserve_access_index(place) (place)
+#endif
+HELPER(1, void *, bpf_map_lookup_elem, void *map, const void *key);
+HELPER(2, long, bpf_map_update_elem, void *map, const void *key, const void *value, u64 flags);
+HELPER(3, long, bpf_map_delete_elem, void *map, const void *key);
+HELPER(5, u64, bpf_ktime_get_ns, void);
+HELPER(7, u32, bpf_get_prandom_u32, void);
+HELPER(12, long, bpf_tail_call, void *ctx, void *programs, u32 index);
+HELPER(16, long, bpf_get_current_comm, void *buffer, u32 size);
+HELPER(67, long, bpf_get_stack, void *ctx, void *buffer, u32 size, u64 flags);
+HELPER(80, u64, bpf_get_current_cgroup_id, void);
+HELPER(112, long, bpf_probe_read_user, void *to, u32 size, const void *from);
+HELPER(113, long, bpf_probe_read_kernel, void *to, u32 size, const void *from);
+HELPER(130, long, bpf_ringbuf_output, void *ring, void *data, u64 size, u64 flags);
+HELPER(134, u64, bpf_ringbuf_query, void *ring, u64 flags);
+HELPER(123, u64, bpf_get_current_ancestor_cgroup_id, int level);
+HELPER(156, void *, bpf_task_storage_get, void *map, struct task_struct *task, void *value, u64 flags);
+HELPER(158, struct task_struct *, bpf_get_current_task_btf, void);
+HELPER(175, long, bpf_task_pt_regs, struct task_struct *task);

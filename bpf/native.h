@@ -9,6 +9,8 @@ enum { STEP_DONE = 0, STEP_STOP = 1, STEP_OTHER = 2 };
 // Searches of 2^12 mappings and 2^24 rows.
 #define MAPPING_STEPS 13
 #define ROW_STEPS 25
+// From one stack to a lower one by frame pointers.
+#define STACK_SWITCHES 4
 
 inline_always int stop(struct walk *walk, u32 reason)
 {
@@ -83,12 +85,15 @@ inline_always int move(struct walk *walk, u64 ip, u64 sp, u64 fp)
 }
 
 // Both architectures keep the caller's frame pointer and the return address side by side.
-inline_always int step_by_pointer(struct walk *walk)
+inline_always int step_by_pointer(struct walk *walk, int may_switch)
 {
 	u64 pair[2];
 	if (!walk->fp)
 		return stop(walk, STOP_COMPLETE);
-	if (walk->fp < walk->sp || walk->fp & 7)
+	// Callers lie above, but on another stack. Not without end: the pointer may be anything.
+	if (walk->fp < walk->sp && (!may_switch || walk->switches++ >= STACK_SWITCHES))
+		return stop(walk, STOP_POINTER_LOST);
+	if (walk->fp & 7)
 		return stop(walk, STOP_POINTER_LOST);
 	if (bpf_probe_read_user(pair, sizeof(pair), (void *)walk->fp))
 		return stop(walk, STOP_UNREADABLE);
@@ -150,7 +155,8 @@ inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 	case CFA_SIGNAL:
 		return step_over_signal(walk);
 	case CFA_FP_CHAIN:
-		return step_by_pointer(walk);
+		// Go's runtime goes from a goroutine's stack to the thread's and back.
+		return step_by_pointer(walk, 1);
 	default:
 		return stop(walk, STOP_UNSUPPORTED);
 	}
@@ -198,11 +204,11 @@ __attribute__((noinline)) int step(struct walk *walk)
 	walk->declined = 0;
 	if (mapping->flags & MAPPING_ANONYMOUS) {
 		push(walk, walk->ip, mapping->file, FRAME_ANONYMOUS);
-		return step_by_pointer(walk);
+		return step_by_pointer(walk, 0);
 	}
 	push(walk, walk->ip - mapping->bias, mapping->file, FRAME_NATIVE);
 	if (!mapping->table)
-		return step_by_pointer(walk);
+		return step_by_pointer(walk, 0);
 	u32 number = mapping->table;
 	void *table = bpf_map_lookup_elem(&tables, &number);
 	if (!table)

@@ -5,7 +5,7 @@
 #include "begin.h"
 
 // Set by the loader: of so many of 2^32 switches.
-volatile const u64 off_cpu_threshold = 0;
+SETTING u64 off_cpu_threshold = 0;
 
 inline_always void left(struct walk *walk)
 {

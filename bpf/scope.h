@@ -11,9 +11,9 @@ enum {
 	SCOPE_CHOSEN = 2,  // so are these, but neither threads of the kernel nor what is in `declined`
 	SCOPE_CGROUPS = 3, // what runs in `cgroups`, announced as well
 };
-volatile const u32 scope = SCOPE_LISTED;
+SETTING u32 scope = SCOPE_LISTED;
 // The number of the pid namespace whose pids user space sees; 0: the initial one.
-volatile const u32 pid_namespace = 0;
+SETTING u32 pid_namespace = 0;
 
 // An unknown process is announced again after so many nanoseconds.
 #define ANNOUNCE_AGAIN 1000000000ull

@@ -18,6 +18,7 @@ struct walk {
 	u8 exact;     // `ip` is where the processor was, not where a call returns to
 	u8 lr_valid;  // nothing was called since `lr` was set
 	u8 by_pointer; // `ip` was found by a frame pointer: it may be wrong
+	u8 switches;   // from one stack to a lower one
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
 };
@@ -30,7 +31,7 @@ struct {
 } walks SEC(".maps");
 
 // Set by the loader: from so many bytes on that wait in the ring buffer its reader is woken.
-volatile const u64 wake_bytes = 0;
+SETTING u64 wake_bytes = 0;
 
 inline_always u64 wake_flag(void)
 {

@@ -14,11 +14,15 @@ use profiler_core::native::unwind::Stop;
 use stacks::memory::Memory;
 use stacks::oracle::Oracle;
 use stacks::program::{Compiled, Program, compile};
+use stacks::replay::Replay;
 
 mod stacks {
+    mod cores;
+    mod hostile;
     pub(crate) mod memory;
     pub(crate) mod oracle;
     pub(crate) mod program;
+    pub(crate) mod replay;
 }
 
 /// At most as many instructions are followed of each program.
@@ -122,8 +126,10 @@ fn check_go(flags: &[&str], described: bool) {
         let functions = [&called[..], &[first]].concat();
         let program = Program::stopped(&compiled, what);
         let memory = Memory::of(program.pid());
+        let replay = Replay::new(&memory.mapped());
         let mut here = functions.len();
         for step in 0..STEPS {
+            memory.check_replay(&replay, program.registers());
             let walk = memory.walk(program.registers());
             let names: Vec<&str> = compiled.names(&memory, &walk.frames).collect();
             let own: Vec<&str> = names.iter().copied().filter(|name| functions.contains(name)).collect();
@@ -168,10 +174,12 @@ fn check_case(compiled: &Compiled, case: &Case, oracles: Oracles) {
     assert_eq!((walk.stop, names), (Stop::End, case.functions.clone()), "{what}: {:x?}", walk.frames);
 
     let framehop = Oracle::new(&memory);
+    let replay = Replay::new(&memory.mapped());
     let (outermost, first) = (walk.frames.last().copied(), case.functions.iter().rfind(|name| !ENTRY.contains(name)));
     let mut followed = 0;
     for step in 0..STEPS {
         let registers = program.registers();
+        memory.check_replay(&replay, registers);
         let walk = memory.walk(registers);
         let names: Vec<&str> = compiled.names(&memory, &walk.frames).collect();
         let place = || format!("{what}, step {step}: {:?} {:x?}", walk.stop, memory.places(&walk.frames));

@@ -41,7 +41,15 @@ pub(crate) fn provide_build_tools() -> anyhow::Result<()> {
 
 /// What the tests build the programs with whose stacks they walk.
 pub(crate) fn provide_compilers() -> anyhow::Result<()> {
-    provide(&[("cc", "gcc"), ("clang-19", "clang-19"), ("ld.lld-19", "lld-19"), ("go", "golang-go")])
+    provide(&[
+        ("cc", "gcc"),
+        ("clang-19", "clang-19"),
+        ("ld.lld-19", "lld-19"),
+        ("go", "golang-go"),
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        ("aarch64-linux-gnu-gcc", "libc6-dev-arm64-cross"),
+        ("qemu-aarch64", "qemu-user"),
+    ])
 }
 
 /// Commands, each with the package that brings it.

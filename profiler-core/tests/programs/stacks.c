@@ -9,6 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Some tests want a core. */
+#ifndef STOP
+#define STOP SIGSTOP
+#endif
+
 #define NOINLINE __attribute__((noinline))
 
 static volatile int sink;
@@ -16,7 +21,7 @@ static volatile int sink;
 NOINLINE void stop_here(void)
 {
 	dprintf(2, "%d\n", gettid());
-	raise(SIGSTOP);
+	raise(STOP);
 	/* Through the procedure linkage table, for the first time. */
 	sink += atoi("17") + (int)strtol("4", 0, 10);
 }

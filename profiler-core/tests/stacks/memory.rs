@@ -1,16 +1,32 @@
 //! What is mapped in a process, the tables of it, and its stack.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, elf};
 use profiler_core::native::elf::ElfFile;
-use profiler_core::native::unwind::{Code, Limits, Registers, UnwindTable, Walk, walk};
+use profiler_core::native::unwind::{Code, Limits, PackedRule, Registers, Row, Stop, UnwindTable, Walk, walk};
+
+use super::replay::{Mapped, ORIGINS, Replay};
+
+/// `CFA_SIGNAL`
+const SIGNAL: PackedRule = PackedRule(7);
 
 pub(crate) struct Memory {
     pub(crate) mappings: Vec<Mapping>,
-    memory: File,
+    bytes: Bytes,
+}
+
+/// Where the memory's bytes are.
+enum Bytes {
+    Process(File),
+    /// In a core: addresses, each with the bytes from there on.
+    Core(Vec<(u64, Vec<u8>)>),
 }
 
 /// An executable mapping of a file.
@@ -29,21 +45,95 @@ impl Memory {
         let memory = File::open(format!("/proc/{pid}/mem")).expect("its memory");
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("its mappings");
         let mappings = maps.lines().filter_map(|line| mapping(line, &memory)).collect();
-        Memory { mappings, memory }
+        Memory { mappings, bytes: Bytes::Process(memory) }
+    }
+
+    /// Of a core of QEMU, of a program that is linked statically at a fixed address.
+    pub(crate) fn of_core(core: &[u8], program: &Path) -> Self {
+        let header = elf::FileHeader64::<Endianness>::parse(core).expect("an ELF file");
+        let little = Endianness::Little;
+        let mut mappings = Vec::new();
+        let mut parts = Vec::new();
+        for segment in header.program_headers(little, core).expect("segments") {
+            let (mut start, end) = (segment.p_vaddr(little), segment.p_vaddr(little) + segment.p_memsz(little));
+            if segment.p_type(little) != elf::PT_LOAD {
+                continue;
+            }
+            parts.push((start, segment.data(little, core).expect("bytes").to_vec()));
+            if segment.p_flags(little) & elf::PF_X == 0 {
+                continue;
+            }
+            let file = ElfFile::open(File::open(program).expect("the program")).expect("an ELF file");
+            let is_of_program = file.executable().iter().any(|code| code.address == start);
+            let mut table = UnwindTable::build(&file).expect("a table");
+            let (mut bias, mut path) = (0, program.to_owned());
+            if !is_of_program {
+                // What QEMU puts there for signal handlers to return to: the kernel has it in its vDSO, behind an
+                // instruction that belongs to it as well.
+                start -= 4;
+                (bias, path) = (start - table.base, "[sigreturn]".into());
+                table.rows = Box::new([Row { pc: 0, rule: SIGNAL }]);
+            }
+            mappings.push(Mapping { start, end, bias, path, file, table });
+        }
+        Memory { mappings, bytes: Bytes::Core(parts) }
     }
 
     pub(crate) fn walk(&self, registers: Registers) -> Walk {
+        self.walk_reading(registers, |address| self.word(address))
+    }
+
+    fn walk_reading(&self, registers: Registers, word: impl FnMut(u64) -> Option<u64>) -> Walk {
         let limits = Limits { frames: 512, address_mask: (1 << 48) - 1 };
         let code = |address| {
             let mapping = self.mapping(address)?;
             Some(Code { table: &mapping.table, address: address - mapping.bias })
         };
-        walk(registers, limits, code, |address| self.word(address))
+        walk(registers, limits, code, word)
+    }
+
+    /// The same by the kernel's code, which reads no other words of the memory.
+    pub(crate) fn check_replay(&self, replay: &Replay, registers: Registers) {
+        let read = RefCell::new(BTreeMap::new());
+        let word = |address| {
+            let word = self.word(address)?;
+            read.borrow_mut().insert(address, word);
+            Some(word)
+        };
+        let walk = self.walk_reading(registers, word);
+        let stops: &[u64] = match walk.stop {
+            Stop::End => &[0],
+            Stop::NoCode => &[3],
+            Stop::NoInformation | Stop::NoReturnAddress => &[4],
+            Stop::Unsupported => &[5],
+            Stop::Unreadable => &[6],
+            Stop::Limit => &[7],
+        };
+        for origin in ORIGINS {
+            let replayed = replay.walk(origin, registers, &read.borrow());
+            assert_eq!(replayed.frames, walk.frames, "{:?} {:x?}", walk.stop, self.places(&walk.frames));
+            assert!(stops.contains(&replayed.stop), "{:?} {replayed:x?}", walk.stop);
+        }
+    }
+
+    pub(crate) fn mapped(&self) -> Vec<Mapped<'_>> {
+        self.mappings
+            .iter()
+            .map(|Mapping { start, end, bias, table, .. }| Mapped { start: *start, end: *end, bias: *bias, table })
+            .collect()
     }
 
     pub(crate) fn word(&self, address: u64) -> Option<u64> {
         let mut bytes = [0; 8];
-        self.memory.read_exact_at(&mut bytes, address).ok()?;
+        match &self.bytes {
+            Bytes::Process(memory) => memory.read_exact_at(&mut bytes, address).ok()?,
+            Bytes::Core(parts) => {
+                bytes = parts.iter().find_map(|(start, part)| {
+                    let from = usize::try_from(address.checked_sub(*start)?).ok()?;
+                    part.get(from..)?.first_chunk().copied()
+                })?
+            }
+        }
         Some(u64::from_le_bytes(bytes))
     }
 

@@ -46,6 +46,10 @@ impl Compiled {
         Compiled { _folder: folder, path, functions }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The names of frames' functions, where they are the program's own.
     pub(crate) fn names<'a>(&'a self, memory: &'a Memory, frames: &'a [u64]) -> impl Iterator<Item = &'a str> {
         frames.iter().enumerate().filter_map(|(place, frame)| {

@@ -1,0 +1,274 @@
+// The programs of bpf/ as a program of user space, with maps and helpers of its own: walks stacks that it is told of on
+// standard input, and says on standard output what the programs hand over. Everything is in words of 64 bits:
+//   TABLE slot rows row...                  MAPPINGS count (6 words each)...
+//   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
+// A walk is answered by: stop frames (2 words each)...
+#include "sample.bpf.c"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4 };
+#define PID 42
+#define MAX_TABLES 64
+
+struct known_word {
+	u64 address, word;
+};
+static struct {
+	u64 *rows;
+	u64 count;
+} known_tables[MAX_TABLES];
+static struct mapping *known_mappings;
+static struct unwind_rule *known_rules;
+static u64 mapping_count, rule_count, word_count;
+static struct known_word *known_words;
+static struct process known_process;
+static struct walk *known_walks[ORIGINS];
+static u64 known_counters[COUNTERS];
+static struct task_struct task, next_task;
+static struct user_regs *registers;
+
+static jmp_buf next_program;
+static int (*next)(void *ctx);
+static int tail_calls;
+
+static void bad(const char *what)
+{
+	fprintf(stderr, "replay: %s\n", what);
+	exit(2);
+}
+
+static u64 read_word(void)
+{
+	u64 word;
+	if (fread(&word, sizeof(word), 1, stdin) != 1)
+		bad("the input ends early");
+	return word;
+}
+
+// What was there is given back: whoever still reads it is found out.
+static void *read_words(void *before, u64 words)
+{
+	free(before);
+	u64 *read = malloc(words * sizeof(*read));
+	if (words && (!read || fread(read, sizeof(*read), words, stdin) != words))
+		bad("the input ends early");
+	return read;
+}
+
+void *bpf_map_lookup_elem(void *map, const void *key)
+{
+	u32 place = *(const u32 *)key;
+	if (map == &processes)
+		return place == PID ? &known_process : NULL;
+	if (map == &mappings)
+		return place < mapping_count ? &known_mappings[place] : NULL;
+	if (map == &tables)
+		return place < MAX_TABLES && known_tables[place].rows ? &known_tables[place] : NULL;
+	if (map == &rules)
+		return place < rule_count ? &known_rules[place] : NULL;
+	if (map == &walks)
+		return place < ORIGINS ? known_walks[place] : NULL;
+	if (map == &counters)
+		return place < COUNTERS ? &known_counters[place] : NULL;
+	for (int slot = 0; slot < MAX_TABLES; slot++)
+		if (map == &known_tables[slot])
+			return place < known_tables[slot].count ? &known_tables[slot].rows[place] : NULL;
+	return NULL;
+}
+
+long bpf_map_update_elem(void *map, const void *key, const void *value, u64 flags)
+{
+	(void)map, (void)key, (void)value, (void)flags;
+	return 0;
+}
+
+long bpf_map_delete_elem(void *map, const void *key)
+{
+	(void)map, (void)key;
+	return 0;
+}
+
+u64 bpf_ktime_get_ns(void)
+{
+	return 1;
+}
+
+u32 bpf_get_prandom_u32(void)
+{
+	return 0;
+}
+
+// Does not come back where the program is there, as in the kernel.
+long bpf_tail_call(void *ctx, void *programs, u32 index)
+{
+	(void)ctx;
+	// MAX_TAIL_CALL_CNT
+	if (index != UNWINDER_NATIVE || ++tail_calls > 33)
+		return -1;
+	next = programs == &unwinders	      ? (int (*)(void *))native :
+	       programs == &unwinders_off_cpu ? (int (*)(void *))native_off_cpu :
+						(int (*)(void *))native_probe;
+	longjmp(next_program, 1);
+}
+
+long bpf_get_current_comm(void *buffer, u32 size)
+{
+	memset(buffer, 'x', size);
+	return 0;
+}
+
+long bpf_get_stack(void *ctx, void *buffer, u32 size, u64 flags)
+{
+	(void)ctx, (void)buffer, (void)size, (void)flags;
+	return -1;
+}
+
+u64 bpf_get_current_cgroup_id(void)
+{
+	return 1;
+}
+
+u64 bpf_get_current_ancestor_cgroup_id(int level)
+{
+	(void)level;
+	return 0;
+}
+
+static int word_at(u64 address, u64 *word)
+{
+	u64 low = 0, high = word_count;
+	while (low < high) {
+		u64 middle = (low + high) / 2;
+		if (known_words[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == word_count || known_words[low].address != address)
+		return 0;
+	*word = known_words[low].word;
+	return 1;
+}
+
+long bpf_probe_read_user(void *to, u32 size, const void *from)
+{
+	for (u32 at = 0; at < size; at += sizeof(u64)) {
+		u64 word;
+		if (!word_at((u64)from + at, &word))
+			return -1;
+		memcpy((char *)to + at, &word, sizeof(word));
+	}
+	return 0;
+}
+
+long bpf_probe_read_kernel(void *to, u32 size, const void *from)
+{
+	memcpy(to, from, size);
+	return 0;
+}
+
+long bpf_ringbuf_output(void *ring, void *data, u64 size, u64 flags)
+{
+	(void)ring, (void)flags;
+	struct sample *sample = data;
+	if (sample->kind != RECORD_SAMPLE)
+		return 0;
+	// Of that size, for the sanitizer.
+	sample = malloc(size);
+	memcpy(sample, data, size);
+	u64 frames = sample->user_frames, head[2] = {sample->stop, frames};
+	fwrite(head, sizeof(head), 1, stdout);
+	fwrite(&sample->words[sample->kernel_frames], 2 * sizeof(u64), frames, stdout);
+	fflush(stdout);
+	free(sample);
+	return 0;
+}
+
+u64 bpf_ringbuf_query(void *ring, u64 flags)
+{
+	(void)ring, (void)flags;
+	return 0;
+}
+
+void *bpf_task_storage_get(void *map, struct task_struct *owner, void *value, u64 flags)
+{
+	(void)map, (void)owner, (void)value, (void)flags;
+	return NULL;
+}
+
+struct task_struct *bpf_get_current_task_btf(void)
+{
+	return &task;
+}
+
+long bpf_task_pt_regs(struct task_struct *of)
+{
+	(void)of;
+	return (long)registers;
+}
+
+static void walk_stack(void)
+{
+	u64 origin = read_word();
+	struct bpf_perf_event_data *event = calloc(1, sizeof(*event));
+	registers = &event->regs;
+	u64 ip = read_word(), sp = read_word(), fp = read_word(), lr = read_word();
+#if defined(__TARGET_ARCH_x86)
+	registers->ip = ip;
+	registers->sp = sp;
+	registers->bp = fp;
+	registers->cs = USER_CS;
+	(void)lr;
+#else
+	registers->pc = ip;
+	registers->sp = sp;
+	registers->regs[29] = fp;
+	registers->regs[30] = lr;
+#endif
+	word_count = read_word();
+	known_words = read_words(known_words, word_count * 2);
+	known_process = (struct process){.count = mapping_count};
+	u64 switches[4] = {0, (u64)&task, (u64)&next_task, 0};
+	void *ctx = origin == ORIGIN_OFF_CPU ? (void *)switches : event;
+	tail_calls = 0;
+	next = origin == ORIGIN_CPU	? (int (*)(void *))sample :
+	       origin == ORIGIN_OFF_CPU ? (int (*)(void *))switched :
+					  (int (*)(void *))probe;
+	setjmp(next_program);
+	next(ctx);
+	registers = NULL;
+	free(event);
+}
+
+int main(void)
+{
+	u64 what;
+	task.tgid = task.pid = PID;
+	off_cpu_threshold = 1ull << 32;
+	for (int origin = 0; origin < ORIGINS; origin++)
+		known_walks[origin] = calloc(1, sizeof(struct walk));
+	while (fread(&what, sizeof(what), 1, stdin) == 1) {
+		if (what == TABLE) {
+			u64 slot = read_word(), count = read_word();
+			if (slot >= MAX_TABLES)
+				bad("too many tables");
+			known_tables[slot].rows = read_words(known_tables[slot].rows, count);
+			known_tables[slot].count = count;
+		} else if (what == RULES) {
+			rule_count = read_word();
+			known_rules = read_words(known_rules, rule_count * 2);
+		} else if (what == MAPPINGS) {
+			mapping_count = read_word();
+			known_mappings = read_words(known_mappings, mapping_count * 6);
+		} else if (what == WALK) {
+			walk_stack();
+		} else {
+			bad("no such command");
+		}
+	}
+	return 0;
+}
