@@ -2,12 +2,14 @@
 
 mod maps;
 mod open;
+mod root;
 
 use std::io;
 use std::io::Read;
 
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
 pub use open::{OpenError, open_mapped, read_vdso};
+pub use root::Root;
 
 /// When a process began, in ticks since boot: with its pid it is one process and no later one. Its own main thread's.
 ///
