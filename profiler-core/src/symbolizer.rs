@@ -16,13 +16,20 @@ use crate::native::elf::{ElfFile, FileId};
 use crate::native::symbols::{Location, SymbolFile};
 
 use generations::Generations;
+use kernel::KernelSymbols;
 use maker::Maker;
+use perf_map::PerfMaps;
 use store::Store;
 
+pub use demangle::Demangle;
+pub use kernel::KernelNames;
 pub use maker::{MadeSoFar, Origin};
 
+mod demangle;
 mod generations;
+mod kernel;
 mod maker;
+mod perf_map;
 mod store;
 
 /// Tables that are open at once; each holds a descriptor, and some kilobytes of its index.
@@ -39,8 +46,10 @@ pub struct SymbolSettings {
     pub cache: PathBuf,
     /// What tables may take there, in bytes.
     pub cache_bytes: u64,
-    /// What answers may take in memory, in bytes.
+    /// What answers may take in memory, in bytes, and what names of code that was written at run time may.
     pub memory_bytes: usize,
+    /// How much of the names of C++ and Rust is said.
+    pub demangle: Demangle,
     /// Whether lines and inlined functions are looked for.
     pub lines: bool,
 }
@@ -91,19 +100,29 @@ pub fn address_of_call(frame: &Frame) -> u64 {
 pub struct Symbolizer {
     shared: Arc<Shared>,
     maker: Maker,
+    kernel: Mutex<KernelSymbols>,
+    perf_maps: Mutex<PerfMaps>,
 }
 
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    demangle: Demangle,
     answers: Mutex<Answers>,
 }
 
 #[derive(Debug)]
 struct Answers {
-    given: Generations<(FileId, u64), Arc<[Location]>>,
+    given: Generations<(FileId, u64), Arc<[Answer]>>,
     open: Generations<FileId, Arc<SymbolFile<File>>>,
     absent: HashMap<FileId, Absent>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    /// None where that is the same.
+    demangled: Option<Box<str>>,
+    location: Location,
 }
 
 /// A table that is not there.
@@ -123,17 +142,19 @@ impl Symbolizer {
     /// # Errors
     /// The folder cannot be made or is another user's; there is no thread.
     pub fn new(settings: SymbolSettings) -> Result<Self, SymbolizerError> {
-        let SymbolSettings { cache, cache_bytes, memory_bytes, lines } = settings;
+        let SymbolSettings { cache, cache_bytes, memory_bytes, demangle, lines } = settings;
         let store = Store::open(&cache, cache_bytes, lines)
             .map_err(|error| SymbolizerError::Cache { path: cache.clone(), error })?;
         let answers = Answers {
-            given: Generations::new(memory_bytes),
+            given: Generations::new(memory_bytes / 2),
             open: Generations::new(MAX_OPEN),
             absent: HashMap::new(),
         };
-        let shared = Arc::new(Shared { store, answers: Mutex::new(answers) });
+        let shared = Arc::new(Shared { store, demangle, answers: Mutex::new(answers) });
         let maker = Maker::start(Arc::clone(&shared), lines).map_err(SymbolizerError::Thread)?;
-        Ok(Self { shared, maker })
+        let kernel = Mutex::new(KernelSymbols::new());
+        let perf_maps = Mutex::new(PerfMaps::new(memory_bytes / 2));
+        Ok(Self { shared, maker, kernel, perf_maps })
     }
 
     /// Takes a file whose table is to be made, unless it is there or waits to be made. Returns at once; false where
@@ -149,9 +170,32 @@ impl Symbolizer {
     /// into; none where nothing is known. For the address see [`address_of_call`].
     pub fn user(&self, file: FileId, address: u64, mut found: impl FnMut(Function<'_>)) {
         let Some(locations) = self.shared.locations(file, address) else { return };
-        for location in locations.iter() {
-            let Location { name, file, line, start_line } = location;
-            found(Function { name, system_name: name, file, line: *line, start_line: *start_line });
+        for Answer { demangled, location } in locations.iter() {
+            let Location { name: system_name, file, line, start_line } = location;
+            let name = demangled.as_deref().unwrap_or(system_name);
+            found(Function { name, system_name, file, line: *line, start_line: *start_line });
+        }
+    }
+
+    /// The kernel's function at an address, and the module it is of: `bpf` for BPF programs. Nothing is called where
+    /// none is known.
+    pub fn kernel(&self, address: u64, found: impl FnOnce(&str, Option<&str>)) {
+        if let Some((name, module)) = lock(&self.kernel).find(address) {
+            found(name, module);
+        }
+    }
+
+    /// What is known of the kernel's names so far.
+    #[must_use]
+    pub fn kernel_names(&self) -> KernelNames {
+        lock(&self.kernel).state()
+    }
+
+    /// What a process says of code that it wrote itself, by an address in its memory. Nothing is called where it says
+    /// nothing.
+    pub fn perf_map(&self, pid: u32, address: u64, found: impl FnOnce(&str)) {
+        if let Some(name) = lock(&self.perf_maps).find(pid, address) {
+            found(name);
         }
     }
 
@@ -174,7 +218,7 @@ impl Symbolizer {
 }
 
 impl Shared {
-    fn locations(&self, file: FileId, address: u64) -> Option<Arc<[Location]>> {
+    fn locations(&self, file: FileId, address: u64) -> Option<Arc<[Answer]>> {
         let mut answers = lock(&self.answers);
         if let Some(given) = answers.given.get(&(file, address)) {
             return Some(given);
@@ -187,10 +231,15 @@ impl Shared {
             answers.want(file);
             return None;
         }
-        let cost = found.iter().map(footprint).sum::<usize>() + size_of::<(FileId, u64, Arc<[Location]>)>();
-        let found: Arc<[Location]> = found.into();
+        let found: Arc<[Answer]> = found.into_iter().map(|location| self.answer(location)).collect();
+        let cost = found.iter().map(footprint).sum::<usize>() + size_of::<(FileId, u64, Arc<[Answer]>)>();
         answers.given.insert((file, address), Arc::clone(&found), cost);
         Some(found)
+    }
+
+    fn answer(&self, location: Location) -> Answer {
+        let demangled = demangle::demangle(&location.name, self.demangle).map(String::into_boxed_str);
+        Answer { demangled, location }
     }
 
     fn table(&self, answers: &mut Answers, file: FileId) -> Option<Arc<SymbolFile<File>>> {
@@ -251,8 +300,8 @@ impl Answers {
     }
 }
 
-fn footprint(location: &Location) -> usize {
-    size_of::<Location>() + location.name.len() + location.file.len()
+fn footprint(Answer { demangled, location }: &Answer) -> usize {
+    size_of::<Answer>() + location.name.len() + location.file.len() + demangled.as_ref().map_or(0, |name| name.len())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
