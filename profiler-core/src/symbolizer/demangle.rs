@@ -33,20 +33,20 @@ pub(super) fn demangle(name: &str, mode: Demangle) -> Option<String> {
 }
 
 fn rust(name: &str, mode: Demangle) -> Option<String> {
-    // C++ has names of the older form too, but without the hash.
-    if !name.starts_with("_R") && !has_rust_hash(name) {
-        return None;
-    }
-    let symbol = rustc_demangle::try_demangle(without_clones(name)).ok()?;
+    let name = if name.starts_with("_R") { without_clones(name) } else { hashed(name)? };
+    let symbol = rustc_demangle::try_demangle(name).ok()?;
     let text = bounded(|output| write!(output, "{symbol:#}"))?;
     Some(if mode == Demangle::Simplified { without_brackets(&text) } else { text })
 }
 
-/// `_ZN…17h0123456789abcdefE`
-fn has_rust_hash(name: &str) -> bool {
-    let name = without_clones(name).strip_prefix("_ZN").and_then(|name| name.strip_suffix('E'));
-    let hash = name.and_then(|name| name.get(name.len().checked_sub(19)?..));
-    hash.and_then(|hash| hash.strip_prefix("17h")).is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+/// `_ZN…17h0123456789abcdefE`: the older form of Rust's names, which has full stops, up to its end. C++ has such names
+/// too, but without a hash.
+fn hashed(name: &str) -> Option<&str> {
+    const HASH: usize = 19;
+    let from = name.strip_prefix("_ZN").and_then(|path| path.rfind("17h"))? + "_ZN".len();
+    let (hash, end) = (name.get(from + 3..from + HASH)?, from + HASH + 1);
+    let is_hash = hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && name.get(from + HASH..end) == Some("E");
+    name.get(..end).filter(|_| is_hash)
 }
 
 fn cpp(name: &str, mode: Demangle) -> Option<String> {
