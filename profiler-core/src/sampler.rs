@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::kernel::{self, Counters, FileRef, Kernel, KernelSettings, LoadError, Shortfall};
+use crate::symbolizer::Symbolizer;
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -31,13 +32,16 @@ pub struct Settings {
     /// What unwind tables may take in the kernel, in bytes. Without room for a file's, its frames are found by frame
     /// pointers.
     pub table_memory: u64,
+    /// Who is handed the files that are met, so that their names are known when they are asked for.
+    pub symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Settings {
-    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables.
+    /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables; and
+    /// no names.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
-        Self { sample_rate: 19, scope, kernel_frames: true, table_memory: 256 << 20 }
+        Self { sample_rate: 19, scope, kernel_frames: true, table_memory: 256 << 20, symbolizer: None }
     }
 }
 
@@ -143,7 +147,7 @@ impl Sampler {
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
-        let mut follower = Follower::new(&shortfalls, settings.table_memory).map_err(StartError::Thread)?;
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, settings.symbolizer.clone()).map_err(StartError::Thread)?;
         if let Scope::Pids(pids) = &settings.scope {
             for pid in pids {
                 follower

@@ -199,10 +199,11 @@ impl Symbolizer {
         }
     }
 
-    /// Files that were asked for and have no table: whoever has one offers it. Each is said once in a while.
+    /// Files that were asked for and have no table, so many at most: whoever has one offers it. Each is said once in a
+    /// while.
     #[must_use]
-    pub fn wanted(&self) -> Vec<FileId> {
-        self.shared.take_wanted()
+    pub fn wanted(&self, at_most: usize) -> Vec<FileId> {
+        self.shared.take_wanted(at_most)
     }
 
     /// Waits until all that was offered is made, and says whether it is.
@@ -258,17 +259,16 @@ impl Shared {
         Some(table)
     }
 
-    fn take_wanted(&self) -> Vec<FileId> {
+    fn take_wanted(&self, at_most: usize) -> Vec<FileId> {
         let now = Instant::now();
         let mut answers = lock(&self.answers);
-        let mut wanted = Vec::new();
-        for (file, absent) in &mut answers.absent {
-            if matches!(absent, Absent::Wanted) {
-                *absent = Absent::Asked(now);
-                wanted.push(*file);
-            }
-        }
+        let wanted = answers.absent.iter_mut().filter(|(_, absent)| matches!(absent, Absent::Wanted)).take(at_most);
         wanted
+            .map(|(file, absent)| {
+                *absent = Absent::Asked(now);
+                *file
+            })
+            .collect()
     }
 
     /// A table is there now, or never will be.

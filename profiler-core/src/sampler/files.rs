@@ -18,6 +18,11 @@ pub struct FileInfo {
     pub id: Option<FileId>,
 }
 
+impl FileInfo {
+    /// What the kernel calls its own library, which no file holds.
+    pub const VDSO: &str = "[vdso]";
+}
+
 /// What callers may ask for.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<FileRef, Arc<FileInfo>>);
@@ -182,6 +187,10 @@ impl Files {
         };
         self.known.insert(file, known);
         Found::New(file)
+    }
+
+    pub(super) fn with_content(&self, id: FileId) -> Option<FileRef> {
+        self.by_identity.get(&Identity::Content(id)).copied()
     }
 
     pub(super) fn get(&self, file: FileRef) -> Option<&KnownFile> {

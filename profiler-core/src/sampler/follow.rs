@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::{FileInfo, Files, Found, KnownFile, TableState};
@@ -11,6 +12,9 @@ use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, 
 use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, Source, executable_memory, open_mapped, read_vdso, start_time};
+use crate::symbolizer::Symbolizer;
+
+mod bring;
 
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy)]
@@ -76,21 +80,27 @@ pub(super) struct Follower {
     refused: u64,
     /// Of all tables together.
     max_rows: u64,
+    symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Follower {
     /// The tables in the kernel take no more than `table_memory` bytes.
-    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64) -> io::Result<Self> {
+    pub(super) fn new(
+        shortfalls: &[Shortfall],
+        table_memory: u64,
+        symbolizer: Option<Arc<Symbolizer>>,
+    ) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
             files: Files::default(),
-            maker: TableMaker::start()?,
+            maker: TableMaker::start(symbolizer.clone())?,
             look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
+            symbolizer,
         })
     }
 
@@ -149,6 +159,7 @@ impl Follower {
         if now.duration_since(self.counted) >= COUNT_AGAIN {
             self.counted = now;
             self.count(kernel, shared);
+            self.bring_wanted();
         }
     }
 
@@ -233,7 +244,7 @@ impl Follower {
             Found::NoElf => return Mapped::Anonymous,
             Found::Known(file) => file,
             Found::New(file) => {
-                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
+                let path = if let Source::File { path, .. } = &memory.source { path } else { FileInfo::VDSO };
                 let id = self.files.get(file).and_then(KnownFile::id);
                 lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
                 file
@@ -264,7 +275,7 @@ impl Follower {
         let address = known.address_of(offset, elf.as_ref())??;
         if wanted
             && let Some(elf) = elf
-            && self.maker.ask(file, elf)
+            && self.maker.ask(file, elf, || bring::origin(pid, memory))
         {
             known.table = TableState::Pending;
         }
