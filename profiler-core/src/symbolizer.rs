@@ -25,6 +25,7 @@ pub use demangle::Demangle;
 pub use kernel::KernelNames;
 pub use maker::{MadeSoFar, Origin};
 
+mod debug_files;
 mod demangle;
 mod generations;
 mod kernel;

@@ -9,13 +9,16 @@ use functions::{Candidates, Function};
 use source::SourceMap;
 use strings::Strings;
 
+pub use debug_link::DebugLink;
 pub use lookup::{Damage, Location, ReadAt, SymbolFile};
 pub use strings::MAX_NAME;
 
+mod debug_link;
 mod elf_symbols;
 mod encoding;
 mod functions;
 mod lookup;
+mod minidebug;
 mod source;
 mod spans;
 mod strings;
@@ -79,7 +82,8 @@ impl SymbolTable {
         let base = base(file)?;
         let mut strings = Strings::new();
         let mut candidates = Candidates::new(file.executable(), base);
-        for file in [Some(file), sources.debug].into_iter().flatten() {
+        let inside = minidebug::open(file);
+        for file in [Some(file), sources.debug, inside.as_ref()].into_iter().flatten() {
             for table in [".symtab", ".dynsym"] {
                 let _damaged = elf_symbols::read(file, table, &mut candidates, &mut strings).is_err();
             }

@@ -12,9 +12,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Shared, lock};
+use super::{Shared, debug_files, lock};
 use crate::native::elf::{ElfFile, FileId};
-use crate::native::symbols::{Sources, SymbolTable};
+use crate::native::symbols::{Sources, Stats, SymbolTable};
 use crate::process::Root;
 
 /// Files that wait; each holds two descriptors.
@@ -135,8 +135,9 @@ fn run(to_make: &Receiver<(ElfFile, Origin)>, shared: &Shared, lines: bool, prog
     }
 }
 
-fn make(shared: &Shared, lines: bool, file: &ElfFile, _origin: &Origin) -> Option<crate::native::symbols::Stats> {
-    let table = SymbolTable::build(file, &Sources { debug: None, lines }).ok()?;
+fn make(shared: &Shared, lines: bool, file: &ElfFile, origin: &Origin) -> Option<Stats> {
+    let debug = debug_files::find(file, origin, lines);
+    let table = SymbolTable::build(file, &Sources { debug: debug.as_ref(), lines }).ok()?;
     shared.store.save(file.id(), &table).ok()?;
     Some(table.stats)
 }
