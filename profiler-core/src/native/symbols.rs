@@ -17,6 +17,7 @@ mod debug_link;
 mod elf_symbols;
 mod encoding;
 mod functions;
+mod go;
 mod lookup;
 mod minidebug;
 mod source;
@@ -88,11 +89,14 @@ impl SymbolTable {
                 let _damaged = elf_symbols::read(file, table, &mut candidates, &mut strings).is_err();
             }
         }
-        let cut = candidates.cut || strings.cut;
+        let mut source = SourceMap::default();
+        go::read(file, base, &mut candidates, &mut strings, sources.lines.then_some(&mut source));
+        source.close();
+        let cut = candidates.cut || strings.cut || source.cut;
         let functions = candidates.resolve(&strings);
         strings.close();
         let stats = Stats { functions: functions.len().try_into().unwrap_or(u64::MAX), cut };
-        Ok(Self { base, functions, source: SourceMap::default(), strings, stats })
+        Ok(Self { base, functions, source, strings, stats })
     }
 
     /// Every function: where it begins, where it ends, its name as linkers know it.

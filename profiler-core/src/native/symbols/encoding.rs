@@ -25,7 +25,7 @@ impl SymbolTable {
     /// # Errors
     /// What the writer says.
     pub fn write(&self, id: FileId, to: &mut impl Write) -> io::Result<()> {
-        let SourceMap { lines, inlined_at, inlined } = &self.source;
+        let SourceMap { lines, inlined_at, inlined, .. } = &self.source;
         let mut head = Vec::new();
         head.extend(MAGIC);
         head.extend(id.0);
