@@ -99,10 +99,16 @@ pub(crate) fn functions(path: &Path, options: &[&str]) -> BTreeMap<u64, (u64, Ve
         let size = u64::from_str_radix(size, 16).expect("a size");
         let entry = found.entry(address).or_default();
         entry.0 = entry.0.max(size);
-        // A version stands behind the names that other files use.
-        entry.1.push(name.split('@').next().unwrap_or_default().to_owned());
+        // A version stands behind the names that other files use; Go says which functions pass arguments as before.
+        let name = name.split('@').next().unwrap_or_default();
+        entry.1.push(plain(name));
     }
     found
+}
+
+/// Go's linker writes some names for C in another way.
+pub(crate) fn plain(name: &str) -> String {
+    name.strip_suffix(".abi0").unwrap_or(name).replace('\u{b7}', ".")
 }
 
 /// What `addr2line` says: of each address the functions, from the innermost out, each with file and line.
