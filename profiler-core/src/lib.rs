@@ -9,3 +9,4 @@ pub mod native;
 pub mod pprof;
 pub mod process;
 pub mod sampler;
+pub mod symbolizer;

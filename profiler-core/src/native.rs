@@ -4,4 +4,5 @@
 //! panics, maps a file into memory, or takes more than a small multiple of the bytes that a file really has.
 
 pub mod elf;
+pub mod symbols;
 pub mod unwind;

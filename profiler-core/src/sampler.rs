@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Record, Shortfall};
+use crate::symbolizer::Symbolizer;
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -39,11 +40,13 @@ pub struct Settings {
     pub off_cpu_threshold: f64,
     /// Places at which threads are sampled when they come there.
     pub probes: Vec<Probe>,
+    /// Who is handed the files that are met, so that their names are known when they are asked for.
+    pub symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Settings {
     /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables;
-    /// what runs on CPUs alone.
+    /// what runs on CPUs alone, and no names.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl Settings {
             table_memory: 256 << 20,
             off_cpu_threshold: 0.0,
             probes: Vec::new(),
+            symbolizer: None,
         }
     }
 }
@@ -218,7 +222,8 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
         let choice = if let Scope::Chosen(choice) = &settings.scope { Some(choice.clone()) } else { None };
-        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice).map_err(StartError::Thread)?;
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice, settings.symbolizer.clone())
+            .map_err(StartError::Thread)?;
         match &settings.scope {
             Scope::Pids(pids) => {
                 for pid in pids {

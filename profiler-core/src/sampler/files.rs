@@ -22,6 +22,11 @@ pub struct FileInfo {
     pub segments: Box<[Segment]>,
 }
 
+impl FileInfo {
+    /// What the kernel calls its own library, which no file holds.
+    pub const VDSO: &str = "[vdso]";
+}
+
 /// What callers may ask for.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<FileRef, Arc<FileInfo>>);
@@ -186,6 +191,10 @@ impl Files {
         };
         self.known.insert(file, known);
         Found::New(file)
+    }
+
+    pub(super) fn with_content(&self, id: FileId) -> Option<FileRef> {
+        self.by_identity.get(&Identity::Content(id)).copied()
     }
 
     pub(super) fn get(&self, file: FileRef) -> Option<&KnownFile> {

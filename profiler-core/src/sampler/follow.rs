@@ -1,9 +1,11 @@
 //! Processes: which are known, what they have mapped, and when to look again.
 
+mod bring;
 mod resolve;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::{Files, TableState};
@@ -12,6 +14,7 @@ use super::{Choice, Shared, lock};
 use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, executable_memory, start_time};
+use crate::symbolizer::Symbolizer;
 
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy)]
@@ -80,22 +83,29 @@ pub(super) struct Follower {
     /// Of all tables together.
     max_rows: u64,
     choice: Option<Choice>,
+    symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Follower {
     /// The tables in the kernel take no more than `table_memory` bytes.
-    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64, choice: Option<Choice>) -> io::Result<Self> {
+    pub(super) fn new(
+        shortfalls: &[Shortfall],
+        table_memory: u64,
+        choice: Option<Choice>,
+        symbolizer: Option<Arc<Symbolizer>>,
+    ) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
             files: Files::default(),
-            maker: TableMaker::start()?,
+            maker: TableMaker::start(symbolizer.clone())?,
             look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
             choice,
+            symbolizer,
         })
     }
 
@@ -180,6 +190,7 @@ impl Follower {
         if now.duration_since(self.counted) >= COUNT_AGAIN {
             self.counted = now;
             self.count(kernel, shared);
+            self.bring_wanted();
         }
     }
 
