@@ -11,7 +11,8 @@ use indexmap::IndexMap;
 use crate::kernel::{Frame, FrameKind, Stop};
 use crate::pprof::{Label, Profile, Sample, ValueType};
 use crate::sampler::Trace;
-pub use names::{Function, Names, UNKNOWN};
+use crate::symbolizer::address_of_call;
+pub use names::{Known, Names, UNKNOWN};
 pub use style::{Kind, Style};
 use tables::{Place, Tables};
 
@@ -120,8 +121,7 @@ impl<'n> ProfileBuilder<'n> {
     }
 
     fn add_user(&mut self, pid: u32, frame: &Frame) {
-        // The call, not what follows it, which may belong to another function or line.
-        let address = frame.address.saturating_sub(u64::from(frame.caller));
+        let address = address_of_call(frame);
         let place = match frame.kind {
             FrameKind::Native => Place::File(frame.file, address),
             FrameKind::Anonymous => Place::Memory(pid, address),

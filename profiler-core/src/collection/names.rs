@@ -4,24 +4,10 @@ use std::sync::Arc;
 
 use crate::kernel::FileRef;
 use crate::sampler::{FileInfo, Sampler};
+use crate::symbolizer::{Function, Symbolizer};
 
 /// The function of frames of which nothing is known, and their file.
 pub const UNKNOWN: &str = "[unknown]";
-
-/// A function at a place in the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Function<'a> {
-    /// For people.
-    pub name: &'a str,
-    /// As the file has it; empty where it is the same.
-    pub system_name: &'a str,
-    /// The source file; empty where it is not known.
-    pub file: &'a str,
-    /// The line in it; 0 where it is not known.
-    pub line: u32,
-    /// The function's first line; 0 where it is not known.
-    pub start_line: u32,
-}
 
 /// Names files and functions. Of several functions at one place, inlined into each other, the innermost comes first;
 /// where none is known, none.
@@ -30,24 +16,49 @@ pub trait Names {
     fn file(&self, file: FileRef) -> Option<Arc<FileInfo>>;
 
     /// The functions at an address in a file.
-    fn in_file(&self, file: &FileInfo, address: u64, each: &mut dyn FnMut(Function<'_>)) {
-        let _ = (file, address, each);
-    }
+    fn in_file(&self, file: &FileInfo, address: u64, each: &mut dyn FnMut(Function<'_>));
 
     /// The functions at an address in memory that the process itself wrote.
-    fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>)) {
-        let _ = (pid, address, each);
-    }
+    fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>));
 
     /// The function at an address in the kernel.
+    fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>));
+}
+
+/// The files of a sampler, and the names that a symbolizer knows; without one, none.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Who met the files.
+    pub sampler: &'a Sampler,
+    /// Who knows their functions.
+    pub symbolizer: Option<&'a Symbolizer>,
+}
+
+impl Names for Known<'_> {
+    fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
+        self.sampler.file(file)
+    }
+
+    fn in_file(&self, file: &FileInfo, address: u64, each: &mut dyn FnMut(Function<'_>)) {
+        if let (Some(symbolizer), Some(id)) = (self.symbolizer, file.id) {
+            symbolizer.user(id, address, each);
+        }
+    }
+
+    fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>)) {
+        if let Some(symbolizer) = self.symbolizer {
+            symbolizer.perf_map(pid, address, |name| each(of_name(name, "")));
+        }
+    }
+
     fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>)) {
-        let _ = (address, each);
+        if let Some(symbolizer) = self.symbolizer {
+            symbolizer.kernel(address, |name, module| each(of_name(name, module.unwrap_or_default())));
+        }
     }
 }
 
-/// Files alone.
-impl Names for Sampler {
-    fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
-        Self::file(self, file)
-    }
+/// A function of which no more is known than its name and file.
+pub(super) fn of_name<'a>(name: &'a str, file: &'a str) -> Function<'a> {
+    Function { name, system_name: name, file, line: 0, start_line: 0 }
 }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use indexmap::IndexSet;
 
-use super::names::{Function, Names, UNKNOWN};
+use super::names::{Names, UNKNOWN, of_name};
 use crate::kernel::FileRef;
 use crate::pprof::{self, Label, Line, Location, Mapping, Profile};
 use crate::sampler::FileInfo;
+use crate::symbolizer::Function;
 
 type Hasher = rapidhash::fast::RandomState;
 
@@ -187,14 +188,14 @@ impl Tables {
 
     fn line(&mut self, function: Function<'_>) -> Line {
         let (name, filename) = (self.text(function.name), self.text(function.file));
-        let system_name = if function.system_name.is_empty() { name } else { self.text(function.system_name) };
+        let system_name = self.text(function.system_name);
         let start_line = i64::from(function.start_line);
         let function_id = self.function(pprof::Function { id: 0, name, system_name, filename, start_line });
         Line { function_id, line: i64::from(function.line), column: 0 }
     }
 
     fn unknown(&mut self) -> Line {
-        self.line(Function { name: UNKNOWN, file: UNKNOWN, ..Function::default() })
+        self.line(of_name(UNKNOWN, UNKNOWN))
     }
 
     fn named(&mut self, name: i64) -> Line {

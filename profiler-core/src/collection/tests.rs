@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
+use super::names::of_name;
 use super::*;
 use crate::kernel::{FileRef, Origin};
 use crate::native::elf::{BuildId, FileId, Segment};
 use crate::sampler::{Comm, FileInfo};
+use crate::symbolizer::Function;
 
 /// One file with two executable parts, and one that could not be read.
-struct Known;
+struct Fixed;
 
-impl Names for Known {
+impl Names for Fixed {
     fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
         let parts = [(0x123, 0x1123, 0x1000), (0x8000, 0x9000, 0x500)];
         let segments = parts.map(|(offset, address, size)| Segment { offset, address, size });
@@ -24,15 +26,21 @@ impl Names for Known {
 
     fn in_file(&self, _: &FileInfo, address: u64, each: &mut dyn FnMut(Function<'_>)) {
         if address == 0x1200 {
-            let inner = Function { name: "inner", file: "a.c", line: 7, ..Function::default() };
+            let inner = Function { line: 7, ..of_name("inner", "a.c") };
             each(inner);
-            each(Function { name: "outer", line: 9, ..inner });
+            each(Function { line: 9, ..of_name("outer", "a.c") });
         }
     }
 
     fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>)) {
         if address == 0xffff {
-            each(Function { name: "do_syscall", ..Function::default() });
+            each(of_name("do_syscall", ""));
+        }
+    }
+
+    fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>)) {
+        if address == 0x11 {
+            each(of_name(&format!("written by {pid}"), ""));
         }
     }
 }
@@ -63,7 +71,7 @@ fn stacks(profile: &Profile) -> Vec<(Vec<String>, i64)> {
 }
 
 fn build(style: Style, traces: &[Trace]) -> Profile {
-    let mut builder = ProfileBuilder::new(Kind::Cpu { sample_rate: 97 }, style, &Known);
+    let mut builder = ProfileBuilder::new(Kind::Cpu { sample_rate: 97 }, style, &Fixed);
     for trace in traces {
         builder.add(trace);
     }
@@ -115,11 +123,12 @@ fn mappings_are_the_parts_of_files() {
 fn what_is_not_known_is_said() {
     let user = [
         frame(FrameKind::Anonymous, 0, 0x10, false),
+        frame(FrameKind::Anonymous, 0, 0x11, false),
         frame(FrameKind::Native, 9, 0x20, false),
         frame(FrameKind::Unmapped, 0, 0x30, false),
     ];
     let lost = build(Style::default(), &[trace(1, b"one\0\0", &user, Stop::NoMapping)]);
-    let expected = ["[anonymous]", "[unknown]", "[unknown]", "[unknown]"].map(str::to_owned).to_vec();
+    let expected = ["[anonymous]", "written by 7", "[unknown]", "[unknown]", "[unknown]"].map(str::to_owned).to_vec();
     assert_eq!(stacks(&lost)[0].0, expected);
     let stubs = Style { stubs: true, ..Style::default() };
     let user = [frame(FrameKind::Native, 2, 0x10, false)];

@@ -5,21 +5,25 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use profiler_core::collection::{Kind, ProfileBuilder, Style};
+use profiler_core::collection::{Kind, Known, ProfileBuilder, Style};
 use profiler_core::pprof::{Profile, gzip};
 use profiler_core::sampler::{Origin, Sampler, Scope, Settings, Statistics, Trace};
+use profiler_core::symbolizer::Symbolizer;
 use prost::Message;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use self::report::Report;
+use self::symbols::{Demangled, Symbols};
 use super::fail;
 use super::output::{complain, print};
 
 mod report;
+mod symbols;
 
 /// Flags of `profile`.
 #[derive(Debug, Args)]
@@ -42,6 +46,12 @@ pub struct ProfileFlags {
     /// Leaves the frames of the kernel out
     #[arg(long)]
     no_kernel: bool,
+    /// Shows inlined functions and lines, where there is debug information
+    #[arg(long)]
+    lines: bool,
+    /// How much is shown of the names of C++ and Rust
+    #[arg(long, value_enum, default_value_t = Demangled::Simplified)]
+    demangle: Demangled,
     /// Writes the profile there, as gzipped pprof
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -69,7 +79,8 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
     // Before anything else: whoever is told to wait is told at once where it would be for nothing.
     let output = flags.output.as_deref().map(create).transpose()?;
     let svg = flags.svg.as_deref().map(create).transpose()?;
-    let sampler = Sampler::start(&flags.settings()).map_err(|error| error.to_string())?;
+    let symbols = Symbols::open(flags.demangle, flags.lines)?;
+    let sampler = Sampler::start(&flags.settings(symbols.symbolizer.clone())).map_err(|error| error.to_string())?;
     for shortfall in sampler.shortfalls() {
         complain(&format!("{shortfall}\n"));
     }
@@ -77,7 +88,8 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
     wait(flags)?;
     let lasted = began.elapsed();
     sampler.stop();
-    let (profile, samples) = flags.build(&sampler, lasted);
+    symbols.wait();
+    let (profile, samples) = flags.build(&Known { sampler: &sampler, symbolizer: Some(&symbols.symbolizer) }, lasted);
     let report = Report::of(&profile);
     complain(&summary(samples, lasted, &sampler.statistics()));
     if let Some((path, file)) = output {
@@ -99,12 +111,13 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
 }
 
 impl ProfileFlags {
-    fn settings(&self) -> Settings {
+    fn settings(&self, symbolizer: Arc<Symbolizer>) -> Settings {
         let scope = if self.all { Scope::All } else { Scope::Pids(self.pid.clone()) };
         Settings {
             sample_rate: self.rate,
             kernel_frames: !self.no_kernel,
             off_cpu_threshold: if self.off_cpu { ALL_SWITCHES } else { 0.0 },
+            symbolizer: Some(symbolizer),
             ..Settings::new(scope)
         }
     }
@@ -114,7 +127,7 @@ impl ProfileFlags {
     }
 
     /// All processes in one profile. Where there are several, the outermost frames tell them apart.
-    fn build(&self, sampler: &Sampler, lasted: Duration) -> (Profile, u64) {
+    fn build(&self, names: &Known<'_>, lasted: Duration) -> (Profile, u64) {
         let several = self.all || self.pid.len() > 1;
         let style = Style {
             comm_frame: several,
@@ -122,8 +135,8 @@ impl ProfileFlags {
             kernel_frames: !self.no_kernel,
             ..Style::default()
         };
-        let mut builder = ProfileBuilder::new(Kind::of(self.origin(), self.rate), style, sampler);
-        let traces: Vec<Trace> = sampler.collect();
+        let mut builder = ProfileBuilder::new(Kind::of(self.origin(), self.rate), style, names);
+        let traces: Vec<Trace> = names.sampler.collect();
         let mut samples = 0;
         for trace in traces.iter().filter(|trace| trace.origin == self.origin()) {
             builder.add(trace);

@@ -1,9 +1,11 @@
 //! What may stand in a `pyroscope.ebpf` block.
 
+use std::path::Path;
 use std::time::Duration;
 
 use alloy_syntax::{Arguments, Invalid, TextValue};
 use profiler_core::sampler::MAX_SAMPLE_RATE;
+use profiler_core::symbolizer::Demangle;
 
 use super::probe_link::ProbeLink;
 use crate::components::targets::Targets;
@@ -67,8 +69,8 @@ pub struct EbpfArguments {
     #[alloy(attr, default = true)]
     pub(super) go_enabled: bool,
     /// How much is shown of the names of C++ and Rust: none leaves them as they are in the file.
-    #[alloy(attr, default = Demangle::None)]
-    pub(super) demangle: Demangle,
+    #[alloy(attr, default = DemangleMode(Demangle::None))]
+    pub(super) demangle: DemangleMode,
     /// The probability with which time off the CPU is profiled: 0 for never, 1 for always.
     #[alloy(attr, default = 0.0)]
     pub(super) off_cpu_threshold: f64,
@@ -100,7 +102,7 @@ pub struct EbpfArguments {
     /// The folder for tables of symbols.
     #[alloy(attr, default = "/tmp/symb-cache".to_owned())]
     pub(super) symb_cache_path: String,
-    /// How many tables of symbols are kept there.
+    /// How many tables of symbols are kept there, at 256 KiB each.
     #[alloy(attr, default = 2048)]
     pub(super) symb_cache_size: i64,
     /// Whether frames without a name get one of file and address.
@@ -146,6 +148,10 @@ impl EbpfArguments {
             .ok_or_else(|| Invalid::attribute("sample_rate", message()))
     }
 
+    pub(super) fn symbol_tables(&self) -> u64 {
+        u64::try_from(self.symb_cache_size).unwrap_or(1)
+    }
+
     /// The links that count.
     pub(super) fn effective_probe_links(&self) -> Result<Vec<ProbeLink>, Invalid> {
         if !self.probe_links.is_empty() {
@@ -167,8 +173,11 @@ impl EbpfArguments {
         if !(0.0..=1.0).contains(&self.off_cpu_threshold) {
             return Err(Invalid::attribute("off_cpu_threshold", "is a probability: it must be 0 to 1"));
         }
-        if self.symb_cache_size < 0 {
-            return Err(Invalid::attribute("symb_cache_size", "must not be negative"));
+        if self.symb_cache_size < 1 {
+            return Err(Invalid::attribute("symb_cache_size", "must be greater than 0"));
+        }
+        if !Path::new(&self.symb_cache_path).is_absolute() {
+            return Err(Invalid::attribute("symb_cache_path", "must be an absolute path"));
         }
         Ok(())
     }
@@ -176,33 +185,28 @@ impl EbpfArguments {
 
 /// How much of a name is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Demangle {
-    None,
-    Simplified,
-    Templates,
-    Full,
-}
+pub(super) struct DemangleMode(pub(super) Demangle);
 
-impl TextValue for Demangle {
+impl TextValue for DemangleMode {
     fn parse_text(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "none" | "" => Self::None,
-            "simplified" => Self::Simplified,
-            "templates" => Self::Templates,
-            "full" => Self::Full,
+        Ok(Self(match text {
+            "none" | "" => Demangle::None,
+            "simplified" => Demangle::Simplified,
+            "templates" => Demangle::Templates,
+            "full" => Demangle::Full,
             _ => {
                 let valid = "\"none\", \"simplified\", \"templates\", \"full\"";
                 return Err(format!("invalid demangle mode {text:?}, valid values are: {valid}"));
             }
-        })
+        }))
     }
 
     fn to_text(&self) -> String {
-        match self {
-            Self::None => "none",
-            Self::Simplified => "simplified",
-            Self::Templates => "templates",
-            Self::Full => "full",
+        match self.0 {
+            Demangle::None => "none",
+            Demangle::Simplified => "simplified",
+            Demangle::Templates => "templates",
+            Demangle::Full => "full",
         }
         .to_owned()
     }

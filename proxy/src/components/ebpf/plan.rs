@@ -1,12 +1,13 @@
 //! What the arguments ask for, until they change.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_syntax::Invalid;
 use profiler_core::collection::Style;
 use profiler_core::kernel::{Place, Probe};
+use profiler_core::symbolizer::Demangle;
 use tokio_util::task::TaskTracker;
 
 use super::arguments::{CommMode, EbpfArguments};
@@ -38,6 +39,16 @@ pub(super) struct SamplingSettings {
     pub(super) targets_only: bool,
     pub(super) off_cpu_threshold: f64,
     pub(super) probes: Vec<Probe>,
+    /// None: frames are not named here.
+    pub(super) symbols: Option<Symbols>,
+}
+
+/// Where names are kept, and how they are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Symbols {
+    pub(super) cache: PathBuf,
+    pub(super) cache_bytes: u64,
+    pub(super) demangle: Demangle,
 }
 
 impl Plan {
@@ -64,6 +75,7 @@ impl Plan {
                 targets_only: arguments.targets_only,
                 off_cpu_threshold: arguments.off_cpu_threshold,
                 probes: probes(arguments)?,
+                symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
             selection: Arc::new(selection),
             style: Style {
@@ -94,6 +106,17 @@ fn probes(arguments: &EbpfArguments) -> Result<Vec<Probe>, Invalid> {
         return Err(Invalid::attribute("probe_links", message));
     }
     Ok(links.into_iter().map(|link| link.0).collect())
+}
+
+/// What a table of symbols takes on average, in bytes: that of libc takes twice as much, and most libraries are smaller.
+const TABLE_BYTES: u64 = 256 << 10;
+
+fn symbols(arguments: &EbpfArguments) -> Symbols {
+    Symbols {
+        cache: arguments.symb_cache_path.clone().into(),
+        cache_bytes: arguments.symbol_tables().saturating_mul(TABLE_BYTES),
+        demangle: arguments.demangle.0,
+    }
 }
 
 /// Of what is asked for and without effect.

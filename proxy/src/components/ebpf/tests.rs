@@ -8,6 +8,7 @@ use profiler_core::collection::{Kind, Names, ProfileBuilder, Style};
 use profiler_core::kernel::{FileRef, Origin, Stop};
 use profiler_core::labels::Labels;
 use profiler_core::sampler::{Comm, FileInfo, Trace};
+use profiler_core::symbolizer::Function;
 use serde_json::{Value as Json, json};
 
 use super::selection::Series;
@@ -118,6 +119,12 @@ impl Names for Nothing {
     fn file(&self, _: FileRef) -> Option<Arc<FileInfo>> {
         None
     }
+
+    fn in_file(&self, _: &FileInfo, _: u64, _: &mut dyn FnMut(Function<'_>)) {}
+
+    fn in_memory(&self, _: u32, _: u64, _: &mut dyn FnMut(Function<'_>)) {}
+
+    fn in_kernel(&self, _: u64, _: &mut dyn FnMut(Function<'_>)) {}
 }
 
 #[test]
@@ -176,7 +183,7 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
     for same in ["comm = \"label\"", "pid_label = true", "collect_interval = \"1s\"", "lazy_mode = true", "targets = []"] {
         assert_eq!(plan(same).sampling, base.sampling, "{same}");
     }
-    for other in ["sample_rate = 97", "kernel_frames = false", "targets_only = false", "off_cpu_threshold = 0.5"] {
+    for other in ["sample_rate = 97", "kernel_frames = false", "targets_only = false", "off_cpu_threshold = 0.5", "demangle = \"full\""] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
     assert!(plan("lazy_mode = true").waits());

@@ -58,7 +58,7 @@ impl Worker {
     pub(super) async fn begin(&mut self) {
         self.tries += 1;
         let session = &self.session;
-        match Sampling::begin(self.plan.sampling.clone(), session.selector.clone()).await {
+        match Sampling::begin(self.plan.sampling.clone(), session.selector.clone(), self.sampling.as_ref()).await {
             Ok(begun) => {
                 session.metrics.sessions.inc();
                 tracing::info!(component_id = %session.component, sample_rate = begun.settings.sample_rate, "sampling");
@@ -131,7 +131,7 @@ impl Worker {
             let press = Press {
                 plan: &of_plan,
                 selector: &session.selector,
-                names: &*taken.sampler,
+                names: &taken.names(),
                 sample_rate: taken.settings.sample_rate,
                 budget: &session.budget,
                 duration: now.duration_since(taken.since),
