@@ -175,7 +175,6 @@ struct Shared {
     ends_at: AtomicU64,
 }
 
-
 impl Shared {
     fn keeps(&self, record: &Record<'_>) -> bool {
         let ends_at = self.ends_at.load(Ordering::Relaxed);
@@ -245,7 +244,13 @@ impl Sampler {
             .name("sampler".to_owned())
             .spawn(move || run(kernel, follower, &for_thread))
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, shortfalls, verified_instructions, scope: settings.scope.clone(), thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            shared,
+            shortfalls,
+            verified_instructions,
+            scope: settings.scope.clone(),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of

@@ -3,11 +3,14 @@
 
 #[path = "ebpf/command.rs"]
 mod command;
+#[path = "ebpf/container.rs"]
+mod container;
 #[path = "ebpf/program.rs"]
 mod program;
 
 use std::time::Duration;
 
+use container::Container;
 use flamegate_tests::backend::{Backend, Received};
 use flamegate_tests::blocks;
 use flamegate_tests::flamegate::Flamegate;
@@ -18,9 +21,8 @@ use program::Program;
 const COMPONENT: &str = "pyroscope.ebpf.host";
 
 fn configuration(backend: &Backend, settings: &str) -> String {
-    let block = format!(
-        "pyroscope.ebpf \"host\" {{\n  forward_to = [pyroscope.write.default.receiver]\n{settings}\n}}\n"
-    );
+    let block =
+        format!("pyroscope.ebpf \"host\" {{\n  forward_to = [pyroscope.write.default.receiver]\n{settings}\n}}\n");
     block + &blocks::write("default", &[backend.url()], "")
 }
 
@@ -66,7 +68,10 @@ async fn a_process_is_profiled_as_its_target_says() {
     for label in [("comm", "burn"), ("pid", &pid)] {
         assert!(decoded.sample_labels.contains(&(label.0.to_owned(), label.1.to_owned())), "{received}");
     }
-    assert!(decoded.functions.contains("burn"), "the thread's name is the outermost frame: {received}");
+    // The thread's name is the outermost frame.
+    for function in ["burn", "main", "burn_heavy", "burn_light"] {
+        assert!(decoded.functions.contains(function), "{function}: {received}");
+    }
 
     let profile = profile(&received);
     assert_eq!(profile.period, 1_000_000_000 / 97);
@@ -129,12 +134,87 @@ async fn no_change_of_the_arguments_loses_samples() {
     }
 }
 
+/// Processes of a container are met when they begin, and others are left alone, or are their own service.
+#[tokio::test]
+async fn containers_are_known_by_their_cgroups() {
+    let (backend, container, beside) = (Backend::start().await.unwrap(), Container::new(), Program::start());
+    let settings = |targets_only: bool| {
+        let id = format!("\"__meta_kubernetes_pod_container_id\" = \"containerd://{}\"", container.id);
+        let name = "\"__meta_kubernetes_namespace\" = \"shop\", \"__meta_kubernetes_pod_container_name\" = \"cart\"";
+        format!(
+            "  targets = [{{{id}, {name}}}]\n  collect_interval = \"1s\"\n  sample_rate = 97\n  targets_only = {targets_only}"
+        )
+    };
+    let flamegate = Flamegate::start(&configuration(&backend, &settings(true)), &[]).await.unwrap();
+    flamegate.wait_for_log("msg=sampling", DEADLINE).await.unwrap();
+    let inside = Program::start_in(&container);
+    let of_inside =
+        |received: &Received| received.service_name() == "ebpf/shop/cart" && received.has_function("burn_heavy");
+    backend.wait_for(of_inside, DEADLINE).await.unwrap();
+    let others = |received: &Received| received.service_name() != "ebpf/shop/cart";
+    assert!(!backend.received().iter().any(others), "{}", backend.summary());
+
+    flamegate.reload(&configuration(&backend, &settings(false))).await.unwrap();
+    let of_beside =
+        |received: &Received| received.service_name() == "ebpf/unspecified" && received.has_function("burn_heavy");
+    backend.wait_for(of_beside, DEADLINE).await.unwrap();
+    flamegate.into_folder(DEADLINE).await.unwrap();
+    drop((inside, beside));
+}
+
+#[tokio::test]
+async fn time_off_the_cpu_and_probes_have_profiles_of_their_own() {
+    let (backend, program) = (Backend::start().await.unwrap(), Program::start());
+    let settings = format!(
+        "  targets = [{}]\n  collect_interval = \"1s\"\n  off_cpu_threshold = 1\n  u_probe_links = [\"{}:nap\"]",
+        target(&program, "burner"),
+        program.path().display()
+    );
+    let flamegate = Flamegate::start(&configuration(&backend, &settings), &[]).await.unwrap();
+    for (name, kind) in
+        [("process_cpu", "cpu:nanoseconds"), ("offcpu", "offcpu:nanoseconds"), ("uprobe", "uprobe:count")]
+    {
+        let of_kind = |received: &Received| {
+            let functions = name == "process_cpu" || received.has_function("nap");
+            received.labels["__name__"] == name && received.profiles[0].sample_types == [kind] && functions
+        };
+        backend.wait_for(of_kind, DEADLINE).await.unwrap();
+    }
+    flamegate.into_folder(DEADLINE).await.unwrap();
+}
+
+/// Nothing begins before there is a target, and what cannot begin is tried three times.
+#[tokio::test]
+async fn a_session_begins_when_it_is_wanted_and_can() {
+    let (backend, program) = (Backend::start().await.unwrap(), Program::start());
+    let settings = |targets: &str, more: &str| {
+        format!("  targets = [{targets}]\n  collect_interval = \"100ms\"\n  lazy_mode = true\n{more}")
+    };
+    let flamegate = Flamegate::start(&configuration(&backend, &settings("", "")), &[]).await.unwrap();
+    flamegate.wait_for_log("waiting for targets", DEADLINE).await.unwrap();
+    let sum = async |name: &str| flamegate.metrics().await.unwrap().sum(name, &[]).unwrap_or_default();
+    assert_eq!(sum("pyroscope_ebpf_profiling_sessions_total").await, 0.0);
+
+    let target = target(&program, "burner");
+    let nowhere = "  u_probe_links = [\"/nowhere:at_all\"]";
+    flamegate.reload(&configuration(&backend, &settings(&target, nowhere))).await.unwrap();
+    let failing = "pyroscope_ebpf_profiling_sessions_failing_total";
+    eventually("three attempts", async || (sum(failing).await == 3.0).then_some(())).await.unwrap();
+    let said = flamegate.wait_for_log("sampling cannot begin", DEADLINE).await.unwrap();
+    assert!(said.contains("uprobe:/nowhere:at_all"), "{said}");
+
+    flamegate.reload(&configuration(&backend, &settings(&target, ""))).await.unwrap();
+    backend.wait_for(|received| received.has_function("burn_heavy"), DEADLINE).await.unwrap();
+    assert_eq!((sum(failing).await, sum("pyroscope_ebpf_profiling_sessions_total").await), (3.0, 1.0));
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_refused() {
     let backend = Backend::start().await.unwrap();
     for (settings, says) in [
         ("sample_rate = 0", "must be 1 to 10000 samples a second"),
         ("off_cpu_threshold = 1.5", "is a probability"),
+        ("symb_cache_path = \"cache\"", "must be an absolute path"),
         ("collect_interval = \"0s\"", "must be greater than 0"),
         ("demangle = \"some\"", "invalid demangle mode \"some\", valid values are: \"none\""),
         ("probe_links = [\"uprobe:malloc\"]", "\"uprobe:malloc\" is no probe: write uprobe:PATH:SYMBOL"),

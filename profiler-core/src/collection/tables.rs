@@ -122,10 +122,8 @@ impl Tables {
     }
 
     fn in_kernel(&mut self, address: u64, names: &dyn Names) -> (u64, u64, Vec<Line>) {
-        let mapping = self.mapping_of(MappingKey::Kernel, |tables| Mapping {
-            filename: tables.text(KERNEL),
-            ..Mapping::default()
-        });
+        let mapping = self
+            .mapping_of(MappingKey::Kernel, |tables| Mapping { filename: tables.text(KERNEL), ..Mapping::default() });
         let mut lines = Vec::new();
         names.in_kernel(address, &mut |function| lines.push(self.line(function)));
         if lines.is_empty() && self.stubs {

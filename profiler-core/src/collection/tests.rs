@@ -85,7 +85,10 @@ fn stacks_that_look_alike_are_one_sample() {
     let profile = build(Style::default(), &traces);
     let names = ["inner", "outer", "/bin/x+9000"].map(str::to_owned).to_vec();
     assert_eq!(stacks(&profile), [(names, 6 * 10_309_278)]);
-    assert_eq!((profile.time_nanos, profile.duration_nanos, profile.period), (5_000_000_000, 2_000_000_000, 10_309_278));
+    assert_eq!(
+        (profile.time_nanos, profile.duration_nanos, profile.period),
+        (5_000_000_000, 2_000_000_000, 10_309_278)
+    );
     let [kind, unit] = ["cpu", "nanoseconds"].map(|text| profile.string_table.iter().position(|s| s == text).unwrap());
     let expected = ValueType { kind: kind as i64, unit: unit as i64 };
     assert_eq!((profile.sample_type.as_slice(), profile.period_type), (&[expected][..], Some(expected)));
@@ -103,7 +106,9 @@ fn mappings_are_the_parts_of_files() {
     let shown: Vec<_> = profile
         .mapping
         .iter()
-        .map(|m| (m.memory_start, m.memory_limit, m.file_offset, profile.string(m.filename), profile.string(m.build_id)))
+        .map(|m| {
+            (m.memory_start, m.memory_limit, m.file_offset, profile.string(m.filename), profile.string(m.build_id))
+        })
         .collect();
     assert_eq!(
         shown,

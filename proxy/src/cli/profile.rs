@@ -129,12 +129,8 @@ impl ProfileFlags {
     /// All processes in one profile. Where there are several, the outermost frames tell them apart.
     fn build(&self, names: &Known<'_>, lasted: Duration) -> (Profile, u64) {
         let several = self.all || self.pid.len() > 1;
-        let style = Style {
-            comm_frame: several,
-            pid_label: several,
-            kernel_frames: !self.no_kernel,
-            ..Style::default()
-        };
+        let style =
+            Style { comm_frame: several, pid_label: several, kernel_frames: !self.no_kernel, ..Style::default() };
         let mut builder = ProfileBuilder::new(Kind::of(self.origin(), self.rate), style, names);
         let traces: Vec<Trace> = names.sampler.collect();
         let mut samples = 0;

@@ -1,5 +1,6 @@
-// Burns CPU in two functions, one of which does three times as much, until it is killed.
+// Burns CPU in two functions, one of which does three times as much, and naps in a third, until it is killed.
 #include <stdio.h>
+#include <unistd.h>
 
 volatile unsigned long sink;
 
@@ -15,12 +16,21 @@ __attribute__((noinline)) void burn_heavy(long rounds)
 		sink += i * i;
 }
 
+__attribute__((noinline)) void nap(void)
+{
+	usleep(1000);
+	sink++;
+}
+
 int main(void)
 {
 	puts("burning");
 	fflush(stdout);
 	for (;;) {
-		burn_light(100000);
-		burn_heavy(100000);
+		for (int i = 0; i < 50; i++) {
+			burn_light(100000);
+			burn_heavy(100000);
+		}
+		nap();
 	}
 }

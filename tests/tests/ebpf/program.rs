@@ -9,6 +9,8 @@ use std::time::Duration;
 use flamegate_tests::pprof::Profile;
 use tempfile::TempDir;
 
+use super::container::Container;
+
 /// Runs until it is dropped.
 pub(crate) struct Program {
     child: Child,
@@ -19,17 +21,34 @@ pub(crate) struct Program {
 impl Program {
     /// Compiles the program, optimised and without frame pointers, and starts it.
     pub(crate) fn start() -> Self {
+        Self::start_as(|path| Command::new(path))
+    }
+
+    /// The same in a container.
+    pub(crate) fn start_in(container: &Container) -> Self {
+        Self::start_as(|path| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "echo $$ > \"$0\" && exec \"$1\""]).arg(container.processes()).arg(path);
+            shell
+        })
+    }
+
+    fn start_as(command: impl FnOnce(&Path) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("burn");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ebpf/burn.c");
         let flags = ["-O2", "-fomit-frame-pointer", "-o"];
         let compiled = Command::new("cc").args(flags).arg(&path).arg(source).status();
         assert!(compiled.unwrap().success(), "cc failed");
-        let mut child = Command::new(&path).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(&path).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "burning\n");
         Self { child, path, _folder: folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn pid(&self) -> u32 {

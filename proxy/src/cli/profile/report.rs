@@ -60,7 +60,8 @@ impl Report {
         let line = |(stack, value): (&Vec<String>, &u64)| {
             let millis = value.div_ceil(NANOS_PER_MILLI);
             // What separates frames and lines cannot be in them.
-            let names: Vec<String> = stack.iter().map(|name| name.replace(';', ":").replace(['\n', '\r'], " ")).collect();
+            let names: Vec<String> =
+                stack.iter().map(|name| name.replace(';', ":").replace(['\n', '\r'], " ")).collect();
             format!("{} {millis}", names.join(";"))
         };
         let lines: Vec<String> = self.stacks.iter().map(line).collect();
@@ -85,7 +86,8 @@ fn names(profile: &Profile, location: &Location) -> Vec<String> {
     });
     let mut names: Vec<String> = functions.collect();
     if names.is_empty() {
-        let mapping = location.mapping_id.checked_sub(1).and_then(|place| profile.mapping.get(usize::try_from(place).ok()?));
+        let mapping =
+            location.mapping_id.checked_sub(1).and_then(|place| profile.mapping.get(usize::try_from(place).ok()?));
         let path = mapping.map_or("", |mapping| profile.string(mapping.filename));
         let file = path.rsplit('/').next().unwrap_or_default();
         names.push(format!("{file}+0x{:x}", location.address));
@@ -105,7 +107,11 @@ mod tests {
         let function = |id| Function { id, name: id.cast_signed(), ..Function::default() };
         let line = |function_id| Line { function_id, ..Line::default() };
         let location = |id, line: Vec<Line>| Location { id, mapping_id: 1, address: 0x10, line, is_folded: false };
-        let sample = |location_id: &[u64], value| Sample { location_id: location_id.to_vec(), value: vec![value], label: vec![] };
+        let sample = |location_id: &[u64], value| Sample {
+            location_id: location_id.to_vec(),
+            value: vec![value],
+            label: vec![],
+        };
         Profile {
             string_table: strings.map(String::from).to_vec(),
             function: vec![function(1), function(2), function(3)],

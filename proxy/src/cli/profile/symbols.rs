@@ -40,7 +40,8 @@ impl Symbols {
         let (cache, folder) = match folder_of_user() {
             Some(folder) => (folder.join("flamegate").join("symbols"), None),
             None => {
-                let folder = tempfile::tempdir().map_err(|error| format!("no folder for symbols can be made: {error}"))?;
+                let folder =
+                    tempfile::tempdir().map_err(|error| format!("no folder for symbols can be made: {error}"))?;
                 (folder.path().join("symbols"), Some(folder))
             }
         };

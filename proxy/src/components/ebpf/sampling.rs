@@ -65,11 +65,8 @@ impl Sampling {
             (Some(symbols), None) => Some(Arc::new(Symbolizer::new(symbols.settings())?)),
             (None, None) => None,
         };
-        let scope = if settings.targets_only {
-            Scope::Chosen(Choice::new(move |pid| selector.takes(pid)))
-        } else {
-            Scope::All
-        };
+        let scope =
+            if settings.targets_only { Scope::Chosen(Choice::new(move |pid| selector.takes(pid))) } else { Scope::All };
         let asked = Settings {
             sample_rate: settings.sample_rate,
             kernel_frames: settings.kernel_frames,

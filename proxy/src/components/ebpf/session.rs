@@ -101,9 +101,7 @@ impl Session {
 
     /// Does no more of what the plan says; returns when what was sampled under it is sent.
     pub(super) async fn leave(&self, plan: &Plan) {
-        let is_last = |current: &mut Option<Arc<Plan>>| {
-            current.take_if(|current| current.id == plan.id).is_some()
-        };
+        let is_last = |current: &mut Option<Arc<Plan>>| current.take_if(|current| current.id == plan.id).is_some();
         self.plans.send_if_modified(is_last);
         let sent = async {
             let mut left = self.left.subscribe();

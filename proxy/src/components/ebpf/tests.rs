@@ -153,7 +153,8 @@ fn each_kind_of_event_has_its_profile() {
         let shown = |value: &profiler_core::pprof::ValueType| [profile.string(value.kind), profile.string(value.unit)];
         assert_eq!(json!(profile.sample_type.first().map(shown)), case["sample_type"], "{case}");
         assert_eq!(json!(profile.period_type.as_ref().map(shown)), case["period_type"], "{case}");
-        let period = if case["period"] == "1e9 / sample_rate" { json!(1_000_000_000 / 97) } else { case["period"].clone() };
+        let period =
+            if case["period"] == "1e9 / sample_rate" { json!(1_000_000_000 / 97) } else { case["period"].clone() };
         assert_eq!(json!(profile.period), period, "{case}");
         assert_eq!(profile.sample[0].value, [5 * profile.period], "{case}");
         let ours = deviations.iter().find(|one| one["id"].as_str() == Some(&id.to_string()));
@@ -171,7 +172,8 @@ fn the_scope_is_added_where_it_is_not_given() {
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
     let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let ours = "com.grafana.alloy/pyroscope.ebpf";
-    let added: BTreeMap<_, _> = of(&[("__name__", "offcpu"), ("otel.scope.name", ours), ("otel.scope.version", version)]);
+    let added: BTreeMap<_, _> =
+        of(&[("__name__", "offcpu"), ("otel.scope.name", ours), ("otel.scope.version", version)]);
     assert_eq!(labels(&[("__name__", "mine")]), added);
     let given: BTreeMap<_, _> = of(&[("__name__", "offcpu"), ("otel.scope.name", "x")]);
     assert_eq!(labels(&[("otel.scope.name", "x")]), given);
@@ -180,10 +182,18 @@ fn the_scope_is_added_where_it_is_not_given() {
 #[test]
 fn what_needs_another_sampler_is_told_from_what_does_not() {
     let base = plan("");
-    for same in ["comm = \"label\"", "pid_label = true", "collect_interval = \"1s\"", "lazy_mode = true", "targets = []"] {
+    for same in
+        ["comm = \"label\"", "pid_label = true", "collect_interval = \"1s\"", "lazy_mode = true", "targets = []"]
+    {
         assert_eq!(plan(same).sampling, base.sampling, "{same}");
     }
-    for other in ["sample_rate = 97", "kernel_frames = false", "targets_only = false", "off_cpu_threshold = 0.5", "demangle = \"full\""] {
+    for other in [
+        "sample_rate = 97",
+        "kernel_frames = false",
+        "targets_only = false",
+        "off_cpu_threshold = 0.5",
+        "demangle = \"full\"",
+    ] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
     assert!(plan("lazy_mode = true").waits());
@@ -201,9 +211,7 @@ fn runtimes_that_are_not_unwound_are_named() {
 
 #[test]
 fn links_of_probes_are_taken_in_both_spellings() {
-    let links = |body: &str| -> Vec<String> {
-        plan(body).sampling.probes.iter().map(ToString::to_string).collect()
-    };
+    let links = |body: &str| -> Vec<String> { plan(body).sampling.probes.iter().map(ToString::to_string).collect() };
     assert_eq!(links("u_probe_links = [\"/bin/sh:entry\"]"), ["uprobe:/bin/sh:entry"]);
     let both = "probe_links = [\"uretprobe:/a:b\"]\nu_probe_links = [\"/bin/sh:entry\"]";
     assert_eq!(links(both), ["uretprobe:/a:b"]);
