@@ -140,6 +140,10 @@ pub struct Statistics {
     pub dropped: u64,
     /// Processes that are unwound now.
     pub processes: u64,
+    /// Processes that began to be unwound.
+    pub began: u64,
+    /// Processes that were unwound and are no more.
+    pub ended: u64,
     /// Unwind tables that are in the kernel now.
     pub tables: u64,
     /// Rows in them.

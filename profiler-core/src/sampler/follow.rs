@@ -80,6 +80,8 @@ pub(super) struct Follower {
     looked_around: Instant,
     counted: Instant,
     refused: u64,
+    /// Processes that were met.
+    began: u64,
     /// Of all tables together.
     max_rows: u64,
     choice: Option<Choice>,
@@ -103,6 +105,7 @@ impl Follower {
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
+            began: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
             choice,
             symbolizer,
@@ -212,6 +215,9 @@ impl Follower {
             Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
             _ => FIRST_PATIENCE,
         };
+        if before.as_ref().is_none_or(|before| before.start_time != start_time) {
+            self.began += 1;
+        }
         let cgroup = before.as_ref().and_then(|before| before.cgroup);
         let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
         self.use_files(&contents, 1);
@@ -383,6 +389,7 @@ impl Follower {
         statistics.dropped = dropped;
         statistics.refused = self.refused;
         statistics.processes = self.processes.len() as u64;
+        (statistics.began, statistics.ended) = (self.began, self.began - statistics.processes);
         (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);
         for table in self.files.tables() {
             match table {

@@ -82,13 +82,13 @@ impl Press<'_> {
                 continue;
             };
             harvest.tally.add(traces);
-            self.press(Kinship { pid, kind, series, samples }, traces, &mut harvest);
+            self.press(&Kinship { pid, kind, series, samples }, traces, &mut harvest);
         }
         harvest
     }
 
-    fn press(&self, of: Kinship<'_>, traces: &[Trace], harvest: &mut Harvest) {
-        let Kinship { pid, kind, series, samples } = of;
+    fn press(&self, of: &Kinship<'_>, traces: &[Trace], harvest: &mut Harvest) {
+        let Kinship { pid, kind, series, samples } = *of;
         let mut builder = ProfileBuilder::new(kind, self.plan.style, self.names);
         for trace in traces {
             builder.add(trace);

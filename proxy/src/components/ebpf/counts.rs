@@ -26,8 +26,11 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
 pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: &Statistics) {
     let since = |of: fn(&Counters) -> u64| of(&now.kernel).saturating_sub(of(&before.kernel));
     metrics.lost("ring_buffer_full", since(|counters| counters.lost));
+    metrics.lost("probes_collided", since(|counters| counters.collided));
     metrics.lost("too_many_stacks", now.dropped.saturating_sub(before.dropped));
     metrics.tables(now.tables);
+    metrics.profiler(ProfilerCounter::Began, now.began.saturating_sub(before.began));
+    metrics.profiler(ProfilerCounter::Ended, now.ended.saturating_sub(before.ended));
     metrics.profiler(ProfilerCounter::Announced, since(|counters| counters.announced));
     metrics.profiler(ProfilerCounter::UnknownMapping, since(|counters| counters.stale));
     for stop in Stop::ALL {

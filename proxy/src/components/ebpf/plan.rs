@@ -108,7 +108,8 @@ fn probes(arguments: &EbpfArguments) -> Result<Vec<Probe>, Invalid> {
     Ok(links.into_iter().map(|link| link.0).collect())
 }
 
-/// What a table of symbols takes on average, in bytes: that of libc takes twice as much, and most libraries are smaller.
+/// The configuration counts tables, the cache bytes: most libraries' tables are smaller, those of large programs take
+/// megabytes.
 const TABLE_BYTES: u64 = 256 << 10;
 
 fn symbols(arguments: &EbpfArguments) -> Symbols {

@@ -171,22 +171,17 @@ impl Selector {
         self.current.store(selection);
     }
 
-    /// Whether a process has a series. It is a new one, or runs another program: what was known of its pid is not of it.
+    /// Whether a process has a series.
     pub(super) fn takes(&self, pid: u32) -> bool {
-        self.current.load().series(pid, || self.look_up(pid)).is_some()
+        self.current.load().series(pid, || self.container(pid)).is_some()
     }
 
-    /// The container of a process, from memory where it was asked for before.
+    /// The container of a process; of one that is gone, that in which it was last seen.
     pub(super) fn container(&self, pid: u32) -> Option<Arc<str>> {
-        if let Some(known) = self.containers().get(&pid) {
-            return known.clone();
-        }
-        self.look_up(pid)
-    }
-
-    fn look_up(&self, pid: u32) -> Option<Arc<str>> {
-        // One that is gone is asked for no more.
-        let container = container_id(pid).ok().flatten().map(Arc::from);
+        let Ok(container) = container_id(pid) else {
+            return self.containers().get(&pid).cloned().flatten();
+        };
+        let container: Option<Arc<str>> = container.map(Arc::from);
         self.containers().put(pid, container.clone());
         container
     }

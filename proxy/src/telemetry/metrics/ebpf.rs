@@ -34,6 +34,10 @@ pub enum ProfilerCounter {
     UnreadableStack,
     /// Stacks deeper than are kept.
     TooDeep,
+    /// Processes that began to be unwound.
+    Began,
+    /// Processes that were unwound and are gone, or no target's any more.
+    Ended,
     /// Times that the kernel announced an unknown process.
     Announced,
     /// Times that a process had mappings which were not known.
@@ -41,7 +45,7 @@ pub enum ProfilerCounter {
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 10] = [
+    const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -50,6 +54,8 @@ impl ProfilerCounter {
         (Self::NoTable, "UnwindNativeErrLookupTextSection_total", "Walks that met a file whose table is gone"),
         (Self::UnreadableStack, "UnwindNativeErrPCRead_total", "Walks that met a stack which is not in memory"),
         (Self::TooDeep, "UnwindErrStackLengthExceeded_total", "Stacks deeper than are kept"),
+        (Self::Began, "NumProcNew_total", "Processes that began to be unwound"),
+        (Self::Ended, "NumProcExit_total", "Processes that are unwound no more"),
         (Self::Announced, "NumGenericPID_total", "Times that the kernel announced an unknown process"),
         (Self::UnknownMapping, "NumUnknownPC_total", "Times that a process had mappings which were not known"),
     ];
@@ -212,17 +218,17 @@ impl EbpfMetrics {
 
     /// Counts frames of a kind.
     pub fn frames(&self, kind: &'static str, more: u64) {
-        self.count(&self.families.frames, kind, kind_labels(&self.component, kind), more);
+        self.count(&self.families.frames, kind, &kind_labels(&self.component, kind), more);
     }
 
     /// Counts stacks by why their walk ended.
     pub fn stacks(&self, end: &'static str, more: u64) {
-        self.count(&self.families.stacks, end, end_labels(&self.component, end), more);
+        self.count(&self.families.stacks, end, &end_labels(&self.component, end), more);
     }
 
     /// Counts samples that were lost.
     pub fn lost(&self, reason: &'static str, more: u64) {
-        self.count(&self.families.lost, reason, reason_labels(&self.component, reason), more);
+        self.count(&self.families.lost, reason, &reason_labels(&self.component, reason), more);
     }
 
     /// Counts what the profiler counts of itself.
@@ -241,13 +247,13 @@ impl EbpfMetrics {
     }
 
     /// A series is there once there is something to count.
-    fn count<L>(&self, family: &Family<L, Counter>, word: &'static str, labels: L, more: u64)
+    fn count<L>(&self, family: &Family<L, Counter>, word: &'static str, labels: &L, more: u64)
     where
         L: Clone + std::hash::Hash + Eq,
     {
         if more > 0 {
             self.families.seen().entry(self.component.clone()).or_default().words.insert(word);
-            family.get_or_create_owned(&labels).add(more);
+            family.get_or_create_owned(labels).add(more);
         }
     }
 }
