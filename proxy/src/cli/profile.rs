@@ -1,6 +1,5 @@
 //! `flamegate profile`: samples some processes for some seconds, for a person at a terminal.
 
-use std::fmt::Display;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,8 @@ use profiler_core::pprof::{Profile, gzip};
 use profiler_core::sampler::{Origin, Sampler, Scope, Settings, Statistics, Trace};
 use profiler_core::symbolizer::Symbolizer;
 use prost::Message;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use self::report::Report;
@@ -79,13 +79,14 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
     // Before anything else: whoever is told to wait is told at once where it would be for nothing.
     let output = flags.output.as_deref().map(create).transpose()?;
     let svg = flags.svg.as_deref().map(create).transpose()?;
+    let signals = Signals::watch().map_err(|error| format!("signals cannot be watched: {error}"))?;
     let symbols = Symbols::open(flags.demangle, flags.lines)?;
     let sampler = Sampler::start(&flags.settings(symbols.symbolizer.clone())).map_err(|error| error.to_string())?;
     for shortfall in sampler.shortfalls() {
         complain(&format!("{shortfall}\n"));
     }
     let began = Instant::now();
-    wait(flags)?;
+    signals.wait(flags);
     let lasted = began.elapsed();
     sampler.stop();
     symbols.wait();
@@ -153,27 +154,38 @@ impl ProfileFlags {
     }
 }
 
-/// Until the time is over, all processes are, or the user says so.
-fn wait(flags: &ProfileFlags) -> Result<(), String> {
-    let failed = |error: &dyn Display| format!("signals cannot be watched: {error}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| failed(&error))?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
+/// Who may end it before its time.
+struct Signals {
+    runtime: Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn watch() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        drop(entered);
+        Ok(Self { runtime, interrupt, terminate })
+    }
+
+    /// Until the time is over, all processes are, or the user says so.
+    fn wait(mut self, flags: &ProfileFlags) {
         let gone = async {
             while flags.all || flags.pid.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
                 sleep(LOOK).await;
             }
         };
-        tokio::select! {
-            () = sleep(Duration::from_secs(flags.seconds)) => {}
-            () = gone => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = sleep(Duration::from_secs(flags.seconds)) => {}
+                () = gone => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+        });
+    }
 }
 
 fn summary(samples: u64, lasted: Duration, statistics: &Statistics) -> String {

@@ -1,9 +1,13 @@
 //! `flamegate profile`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use flamegate_tests::flamegate::{Ended, Flamegate};
+use flamegate_tests::polling::eventually;
 use flamegate_tests::pprof;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::program::Program;
 
@@ -50,6 +54,44 @@ async fn time_off_the_cpu_is_shown_instead() {
     let profile = pprof::decode(&std::fs::read(folder.path().join("out.pb.gz")).unwrap(), 64 << 20).unwrap();
     assert_eq!(pprof::sample_type_names(&profile), ["offcpu:nanoseconds"]);
     assert!(pprof::sampled_functions(&profile).contains("nap"), "{profile:?}");
+}
+
+/// Told to stop, it writes what it has; and where the process ends, it waits for no other.
+#[tokio::test]
+async fn it_ends_early_and_still_writes() {
+    for by_signal in [true, false] {
+        let (program, folder) = (Program::start(), tempfile::tempdir().unwrap());
+        let (pid, out) = (program.pid().to_string(), folder.path().join("out.pb.gz"));
+        let arguments = ["--pid", &pid, "--seconds", "3600", "-o", out.to_str().unwrap()];
+        let sampled = async {
+            let sampler = eventually("a sampler", async || sampler_that_writes(&out)).await.unwrap();
+            let until = program.cpu_time() + Duration::from_millis(300);
+            eventually("the program runs", async || (program.cpu_time() >= until).then_some(())).await.unwrap();
+            if by_signal {
+                kill(sampler, Signal::SIGINT).unwrap();
+                Some(program)
+            } else {
+                None
+            }
+        };
+        let (ended, _program) = tokio::join!(profile(folder.path(), &arguments), sampled);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let profile = pprof::decode(&std::fs::read(&out).unwrap(), 64 << 20).unwrap();
+        assert!(!profile.sample.is_empty(), "{ended:?}");
+    }
+}
+
+/// The process that has the file open, as soon as it samples.
+fn sampler_that_writes(file: &Path) -> Option<Pid> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let found = processes.map(|entry| entry.path()).find(|process| {
+        let open = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        open.into_iter().any(|link| std::fs::read_link(link.path()).is_ok_and(|target| target == file))
+    })?;
+    let mut threads = std::fs::read_dir(found.join("task")).ok()?.flatten();
+    let name = |thread: &std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+    threads.find(|thread| name(thread).trim() == "sampler")?;
+    found.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
 }
 
 #[tokio::test]

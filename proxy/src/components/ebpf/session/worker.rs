@@ -90,7 +90,9 @@ impl Worker {
             self.harvest(&mut sampling).await;
             self.sampling = Some(sampling);
         }
-        self.collect_at = Instant::now() + self.plan.collect_interval;
+        // What a collection takes does not put off the next one.
+        let (due, now) = (self.collect_at + self.plan.collect_interval, Instant::now());
+        self.collect_at = if due > now { due } else { now + self.plan.collect_interval };
     }
 
     /// Another plan: what was sampled under the one of before still belongs to its targets.
