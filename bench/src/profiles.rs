@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use profiler_core::pprof::edit::{Edited, Editing};
 use prost::Message;
 
 use crate::load::pprof;
+use crate::timing::fastest;
 
 /// Flags of `profiles`.
 #[derive(Debug, Args)]
@@ -70,16 +71,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     println!("goal: at most {GOAL} times prost");
     Ok(())
-}
-
-fn fastest<T>(rounds: u32, mut case: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<f64> {
-    let mut fastest = f64::INFINITY;
-    for _ in 0..rounds {
-        let began = Instant::now();
-        black_box(case()?);
-        fastest = fastest.min(began.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(fastest)
 }
 
 /// What a program does that knows the format alone: a new string for each hidden name.

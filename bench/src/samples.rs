@@ -4,7 +4,6 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::time::Instant;
 
 use bytes::Bytes;
 use clap::Args;
@@ -15,6 +14,7 @@ use profiler_core::pprof::edit::{Edited, Editing, LabelValue, SampleLabel};
 use prost::Message;
 
 use crate::load::pprof;
+use crate::timing::fastest;
 
 /// Flags of `samples`.
 #[derive(Debug, Args)]
@@ -53,16 +53,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn fastest(rounds: u32, mut case: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<f64> {
-    let mut fastest = f64::INFINITY;
-    for _ in 0..rounds {
-        let began = Instant::now();
-        black_box(case()?);
-        fastest = fastest.min(began.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(fastest)
 }
 
 fn natively(profile: &Bytes) -> anyhow::Result<usize> {

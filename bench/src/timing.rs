@@ -56,6 +56,20 @@ pub(crate) fn measure<T>(
     Ok(Timing { fastest, p50: at(0.5), p99: at(0.99) })
 }
 
+/// Milliseconds of the fastest of these rounds, as the least disturbed.
+///
+/// # Errors
+/// A round that fails.
+pub(crate) fn fastest<T>(rounds: u32, mut case: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<f64> {
+    let mut fastest = f64::INFINITY;
+    for _ in 0..rounds {
+        let began = Instant::now();
+        black_box(case()?);
+        fastest = fastest.min(began.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(fastest)
+}
+
 /// The least that two looks at the clock are apart.
 fn clock_cost() -> Duration {
     let apart = |_| {

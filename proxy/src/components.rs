@@ -14,6 +14,8 @@ mod otelcol;
 mod receive_http;
 mod relabel;
 mod sift;
+#[cfg(test)]
+mod sink;
 mod size;
 mod targets;
 mod wasm_filter;

@@ -13,6 +13,7 @@ pub mod import;
 pub mod ingest;
 mod latest;
 pub mod pipeline;
+pub mod recent;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

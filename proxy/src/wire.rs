@@ -6,7 +6,10 @@ pub mod connect;
 pub mod ingest;
 pub mod ingest_name;
 pub mod jfr_labels;
+mod known_labels;
 pub mod multipart;
 pub mod otlp;
 pub mod push;
 mod service_name;
+
+pub use known_labels::KnownLabels;

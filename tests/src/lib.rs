@@ -10,6 +10,7 @@ pub mod flamegate;
 pub mod gzip;
 pub mod http_client;
 pub mod jfr;
+pub mod labels_snapshot;
 pub mod otlp;
 pub mod polling;
 pub mod pprof;

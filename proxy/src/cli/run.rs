@@ -91,6 +91,10 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     // Where no block says how.
     logs.release();
     tracing::info!("now serving");
+    // Half of the memory of an idle process would be what the start ran through.
+    if let Err(error) = profiler_core::process::unmap_started_code() {
+        tracing::debug!(err = %error, "code that is not needed any more stays in memory");
+    }
     let following = tokio::spawn({
         let controller = controller.clone();
         async move { controller.follow_changes().await }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use profiler_core::pprof::edit::Edited;
@@ -10,6 +10,9 @@ use profiler_core::pprof::edit::Edited;
 use crate::pipeline::{Body, IngestBody, PushError, RawSample, Share};
 use crate::wire::ingest::Samples;
 use crate::wire::multipart::Form;
+
+/// The reason for which profiles are dropped that nothing was left of.
+pub(super) static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
 
 /// Who changes profiles.
 pub(super) trait BodyEditor: Sync {

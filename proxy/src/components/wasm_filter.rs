@@ -17,7 +17,7 @@ use self::stage::FilterStage;
 use super::filter_debug;
 use super::size::Size;
 use crate::component::{Component, Context, Health, RECEIVER_EXPORT};
-use crate::filters::{Filter, MAX_MEMORY};
+use crate::filters::{Filter, LONGEST_TIMEOUT, MAX_MEMORY};
 use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -27,9 +27,6 @@ mod follow;
 mod launch;
 mod module_file;
 mod stage;
-
-/// The longest timeout: what takes longer would hold a request up.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]

@@ -7,6 +7,7 @@ use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
 use self::endpoint::EndpointArguments;
+use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
@@ -16,6 +17,7 @@ use crate::upstream::Client;
 
 mod endpoint;
 mod labels;
+mod sent_labels;
 mod stage;
 
 /// What may stand in the block.
@@ -60,7 +62,7 @@ impl Component for Write {
         }
         let stage = WriteStage {
             component: component.to_string().into(),
-            external_labels: arguments.external_labels.clone(),
+            sent: SentLabels::new(arguments.external_labels.clone()),
             targets,
             metrics: metrics.write(component),
             refusals: LogLimit::default(),

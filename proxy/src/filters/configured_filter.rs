@@ -18,6 +18,9 @@ use super::verdict::Verdict;
 use super::world::Capability;
 use crate::pipeline::Share;
 
+/// The longest timeout that users may ask for: what takes longer would hold a request up.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How a filter is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterSettings {

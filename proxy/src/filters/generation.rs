@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use profiler_core::labels::Labels;
 
 use super::breaker::Breaker;
-use super::cache::CacheSize;
 use super::{ConfigureError, ConfiguredFilter, FilterSettings, Module, Verdict, VerdictCache, World};
+use crate::recent::CacheSize;
 
 /// A configured filter and the verdicts that it has made. A verdict is kept only beside the filter that made it: with
 /// another module, configuration or table come other verdicts. So is what is known of its slowness.

@@ -11,6 +11,9 @@ use super::pool::Pool;
 use super::world::{Capability, Linked, World};
 use super::{Builtin, CompileError, Compiler, ConfigureError, Digest};
 
+/// Most bytes of a component. The largest interpreters take 18 MB.
+pub const MAX_COMPONENT: u64 = 64 << 20;
+
 /// The engine and what it has compiled, made when first asked for: a pipeline without filters pays nothing. Clones
 /// share them.
 #[derive(Clone, Default)]

@@ -8,6 +8,7 @@ use profiler_core::labels::{LabelError, Labels};
 use super::bindings::labels::flamegate::filter::types::{Label, Verdict as GuestVerdict};
 use super::bindings::packed::exports::flamegate::filter::filter_labels_packed::PackedVerdict;
 use super::world::Answer;
+use crate::recent::{Recent, Weigh};
 
 /// What becomes of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +81,13 @@ impl Verdict {
         // Decided: what has no label left is nobody's series.
         Ok(if changed.is_empty() { Self::Drop(EMPTIED.into()) } else { Self::Replace(changed) })
     }
+}
 
-    /// Bytes of text that keeping it holds.
-    pub(super) fn byte_len(&self) -> usize {
+/// The most recently used verdicts of one filter, which must be deterministic.
+pub type VerdictCache = Recent<Labels, Verdict>;
+
+impl Weigh for Verdict {
+    fn weight(&self) -> usize {
         match self {
             Self::Unchanged => 0,
             Self::Replace(labels) => labels.byte_len(),

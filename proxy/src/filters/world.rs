@@ -1,6 +1,7 @@
 //! The worlds that a component may fit, and the exports of an instance of each.
 
 use std::fmt;
+use std::str::FromStr;
 
 use profiler_core::labels::Labels;
 use wasmtime::Store;
@@ -58,6 +59,13 @@ impl World {
     }
 }
 
+/// A capability that there is not.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} cannot be granted: filters may be granted {}, and nothing else", Capability::ALL.map(Capability::name).join(", "))]
+pub struct NoCapability {
+    name: String,
+}
+
 /// What a filter may be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Capability {
@@ -80,6 +88,15 @@ impl Capability {
         match self {
             Self::Clock => "flamegate:filter/clock@0.1.0",
         }
+    }
+}
+
+impl FromStr for Capability {
+    type Err = NoCapability;
+
+    fn from_str(name: &str) -> Result<Self, NoCapability> {
+        let named = Self::ALL.into_iter().find(|capability| capability.name() == name);
+        named.ok_or_else(|| NoCapability { name: name.to_owned() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use profiler_core::labels::Labels;
 
-use super::ingest_name;
+use super::{KnownLabels, ingest_name};
 
 /// Path of the API behind a backend's base path.
 pub const PATH: &str = "/ingest";
@@ -13,16 +13,30 @@ pub const PATH: &str = "/ingest";
 /// What Go's `url.QueryEscape` leaves as it is; a space becomes `+`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The value of the first `name`, decoded; `None` where it is absent or empty.
-///
-/// Bytes that are not UTF-8 stay bytes: it is for the labels to refuse them.
-pub fn name(query: &str) -> Option<Cow<'_, [u8]>> {
-    parameter(query, b"name").filter(|value| !value.is_empty())
+/// The labels that the first `name` says; none where it is absent or empty.
+pub fn labels(query: &str, known: &KnownLabels) -> Result<Labels, UnreadableName> {
+    let Some(name) = raw_parameter(query, b"name").filter(|name| !name.is_empty()) else { return Ok(Labels::empty()) };
+    known.read(name.as_bytes(), |_| {
+        let name = unescape(name);
+        ingest_name::parse_bytes(&name)
+            .map_err(|error| UnreadableName { name: String::from_utf8_lossy(&name).into_owned(), error })
+    })
+}
+
+/// A `name` that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct UnreadableName {
+    /// The name; what was not UTF-8 is replaced.
+    pub name: String,
+    /// What is wrong with it.
+    #[source]
+    pub error: ingest_name::NameError,
 }
 
 /// The value of the first `format`, decoded.
 pub fn format(query: &str) -> Option<Cow<'_, [u8]>> {
-    parameter(query, b"format")
+    raw_parameter(query, b"format").map(unescape)
 }
 
 /// Where the samples of a body stand, and their labels.
@@ -60,9 +74,17 @@ pub fn is_form(content_type: &[u8]) -> bool {
     content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
 }
 
-/// The query for the backend: the parameters as they came, `name` replaced by these labels, sorted by key.
-pub fn query(received: &str, labels: &Labels) -> String {
+/// These labels as a `name`, for [`query`].
+pub fn escaped_name(labels: &Labels) -> String {
     let name = ingest_name::write(labels);
+    // An escaped byte takes three.
+    let mut escaped = String::with_capacity(3 * name.len());
+    escape(&mut escaped, name.as_bytes());
+    escaped
+}
+
+/// The query for the backend: the parameters as they came, `name` replaced by this one, which is escaped, sorted by key.
+pub fn query(received: &str, name: &str) -> String {
     let mut parameters: Vec<_> = raw_pairs(received)
         .map(|(key, value)| (unescape(key), Some(value)))
         .filter(|(key, _)| key.as_ref() != b"name")
@@ -71,8 +93,7 @@ pub fn query(received: &str, labels: &Labels) -> String {
     // Stable: the values of one key keep their order.
     parameters.sort_by(|a, b| a.0.cmp(&b.0));
 
-    // An escaped byte takes three.
-    let mut query = String::with_capacity(received.len() + 3 * name.len() + 8);
+    let mut query = String::with_capacity(received.len() + name.len() + 8);
     for (key, value) in &parameters {
         if !query.is_empty() {
             query.push('&');
@@ -80,7 +101,7 @@ pub fn query(received: &str, labels: &Labels) -> String {
         escape(&mut query, key);
         query.push('=');
         match value {
-            None => escape(&mut query, name.as_bytes()),
+            None => query.push_str(name),
             Some(value) if value.bytes().all(is_plain) => query.push_str(value),
             Some(value) => escape(&mut query, &unescape(value)),
         }
@@ -88,8 +109,8 @@ pub fn query(received: &str, labels: &Labels) -> String {
     query
 }
 
-fn parameter<'a>(query: &'a str, name: &[u8]) -> Option<Cow<'a, [u8]>> {
-    raw_pairs(query).find(|(key, _)| *unescape(key) == *name).map(|(_, value)| unescape(value))
+fn raw_parameter<'a>(query: &'a str, name: &[u8]) -> Option<&'a str> {
+    raw_pairs(query).find(|(key, _)| *unescape(key) == *name).map(|(_, value)| value)
 }
 
 /// Keys and values, both as they stand in the query.

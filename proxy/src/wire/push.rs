@@ -1,11 +1,15 @@
 //! `push.v1.PushRequest`, the message of Pyroscope's push API: from protobuf or JSON into profiles, and back to protobuf.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use profiler_core::labels::{LabelError, Labels, LabelsBuilder, SERVICE_NAME};
-use prost::Message;
+use prost::DecodeError;
+use prost::encoding::{DecodeContext, WireType, check_wire_type, decode_key, decode_varint, skip_field};
 
+use super::known_labels::KnownLabels;
 use super::service_name;
 use crate::pipeline::{Body, Origin, Profile, RawSample};
 
@@ -22,7 +26,7 @@ pub const PATH: &str = "/push.v1.PusherService/Push";
 pub enum PushRequestError {
     /// The protobuf message cannot be read.
     #[error("the body is no push.v1.PushRequest: {0}")]
-    Proto(#[from] prost::DecodeError),
+    Proto(#[from] DecodeError),
     /// The JSON cannot be read.
     #[error("the body is no push.v1.PushRequest in JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -62,9 +66,15 @@ impl Series {
 }
 
 /// Reads a request in protobuf; profiles stay slices of `bytes`.
-pub fn decode(bytes: Bytes) -> Result<Vec<Series>, PushRequestError> {
-    bound_entries(&bytes)?;
-    series(PushRequest::decode(bytes)?)
+pub fn decode(bytes: &Bytes, known: &KnownLabels) -> Result<Vec<Series>, PushRequestError> {
+    let mut entries = Entries(0);
+    let mut all = Vec::new();
+    let mut fields = Fields::new(bytes, 1);
+    while let Some(field) = fields.next()? {
+        entries.add()?;
+        all.push(series(bytes, field.body, all.len(), known, &mut entries)?);
+    }
+    Ok(all)
 }
 
 /// Reads a request in protobuf's JSON.
@@ -73,23 +83,30 @@ pub fn decode_json(bytes: &[u8]) -> Result<Vec<Series>, PushRequestError> {
     if bytes.iter().filter(|byte| **byte == b'{').count() > MAX_ENTRIES {
         return Err(PushRequestError::TooManyEntries);
     }
-    series(serde_json::from_slice::<json::PushRequest>(bytes)?.into())
+    let request: json::PushRequest = serde_json::from_slice(bytes)?;
+    request.series.into_iter().enumerate().map(|(index, series)| series.read(index)).collect()
 }
 
-/// Writes a request of one series; the profiles are not copied. The segments follow one another on the wire.
-pub fn encode(labels: &Labels, samples: &[RawSample]) -> Vec<Bytes> {
-    let labels_len: usize = labels.iter().map(|(name, value)| field_len(pair_len(name, value))).sum();
-    let samples_len: usize = samples.iter().map(|sample| field_len(sample_len(sample))).sum();
-
-    let mut head = BytesMut::with_capacity(labels.byte_len() + labels.len() * 8 + 32);
-    put_field(&mut head, 1, labels_len + samples_len);
+/// The labels of a series as they stand in a request, for [`encode`].
+pub fn encode_labels(labels: &Labels) -> Bytes {
+    let mut fields = BytesMut::with_capacity(labels.byte_len() + labels.len() * 8);
     for (name, value) in labels.iter() {
-        put_field(&mut head, 1, pair_len(name, value));
-        put_field(&mut head, 1, name.len());
-        head.put_slice(name.as_bytes());
-        put_field(&mut head, 2, value.len());
-        head.put_slice(value.as_bytes());
+        put_field(&mut fields, 1, pair_len(name, value));
+        put_field(&mut fields, 1, name.len());
+        fields.put_slice(name.as_bytes());
+        put_field(&mut fields, 2, value.len());
+        fields.put_slice(value.as_bytes());
     }
+    fields.freeze()
+}
+
+/// Writes a request of one series, of which the labels are encoded; the profiles are not copied. The segments follow one
+/// another on the wire.
+pub fn encode(labels: &[u8], samples: &[RawSample]) -> Vec<Bytes> {
+    let samples_len: usize = samples.iter().map(|sample| field_len(sample_len(sample))).sum();
+    let mut head = BytesMut::with_capacity(labels.len() + 64);
+    put_field(&mut head, 1, labels.len() + samples_len);
+    head.put_slice(labels);
     let mut segments = Vec::with_capacity(1 + 2 * samples.len());
     for sample in samples {
         put_field(&mut head, 2, sample_len(sample));
@@ -109,59 +126,134 @@ pub fn encode(labels: &Labels, samples: &[RawSample]) -> Vec<Bytes> {
     segments
 }
 
-fn series(request: PushRequest) -> Result<Vec<Series>, PushRequestError> {
-    let mut all = Vec::with_capacity(request.series.len());
-    for (index, series) in request.series.into_iter().enumerate() {
-        let labels_error = |source| PushRequestError::Labels { series: index, source };
-        let mut labels = LabelsBuilder::default();
-        for pair in &series.labels {
-            labels.set_bytes(&pair.name, &pair.value).map_err(labels_error)?;
-        }
-        let given = labels.value(SERVICE_NAME).is_some();
-        service_name::apply(&mut labels, given);
-        let samples = series.samples.into_iter().map(|sample| match str::from_utf8(&sample.id) {
-            Ok(_) => Ok(RawSample { id: sample.id, profile: sample.raw_profile }),
-            Err(_) => Err(PushRequestError::SampleId { series: index }),
-        });
-        all.push(Series { labels: labels.build().map_err(labels_error)?, samples: samples.collect::<Result<_, _>>()? });
-    }
-    Ok(all)
-}
-
-/// Counts the entries of a request before anything is allocated for them.
-fn bound_entries(request: &[u8]) -> Result<(), PushRequestError> {
-    let mut entries = 0;
-    let mut series = Fields(request);
-    while let Some(body) = series.next_message()? {
-        entries += 1;
-        let mut members = Fields(body);
-        while entries <= MAX_ENTRIES && members.next_message()?.is_some() {
-            entries += 1;
-        }
-        if entries > MAX_ENTRIES {
-            return Err(PushRequestError::TooManyEntries);
+fn series(
+    request: &Bytes,
+    message: &[u8],
+    index: usize,
+    known: &KnownLabels,
+    entries: &mut Entries,
+) -> Result<Series, PushRequestError> {
+    let mut labels = LabelFields::default();
+    let mut samples = Vec::new();
+    let mut fields = Fields::new(message, 2);
+    while let Some(field) = fields.next()? {
+        entries.add()?;
+        match field.number {
+            1 => labels.add(field.range),
+            _ => samples.push(sample(request, field.body, index)?),
         }
     }
-    Ok(())
+    let labels = known.read(&labels.of(message), |labels| read_labels(labels, index))?;
+    Ok(Series { labels, samples: samples.into() })
 }
 
-/// The length-delimited fields of a message; others are passed over.
-struct Fields<'a>(&'a [u8]);
+fn read_labels(message: &[u8], series: usize) -> Result<Labels, PushRequestError> {
+    let labels_error = |source| PushRequestError::Labels { series, source };
+    let mut labels = LabelsBuilder::default();
+    let mut fields = Fields::new(message, 2);
+    while let Some(label) = fields.next()? {
+        let (mut name, mut value) = Default::default();
+        let mut parts = Fields::new(label.body, 2);
+        while let Some(part) = parts.next()? {
+            *(if part.number == 1 { &mut name } else { &mut value }) = part.body;
+        }
+        labels.set_bytes(name, value).map_err(labels_error)?;
+    }
+    finish(labels).map_err(labels_error)
+}
+
+fn sample(request: &Bytes, message: &[u8], series: usize) -> Result<RawSample, PushRequestError> {
+    let (mut profile, mut id) = Default::default();
+    let mut fields = Fields::new(message, 2);
+    while let Some(field) = fields.next()? {
+        *(if field.number == 1 { &mut profile } else { &mut id }) = field.body;
+    }
+    str::from_utf8(id).map_err(|_| PushRequestError::SampleId { series })?;
+    Ok(RawSample { profile: request.slice_ref(profile), id: request.slice_ref(id) })
+}
+
+fn finish(mut labels: LabelsBuilder<'_>) -> Result<Labels, LabelError> {
+    let given = labels.value(SERVICE_NAME).is_some();
+    service_name::apply(&mut labels, given);
+    labels.build()
+}
+
+/// The series, labels and samples of a request so far. They are counted before anything is allocated for them.
+struct Entries(usize);
+
+impl Entries {
+    fn add(&mut self) -> Result<(), PushRequestError> {
+        self.0 += 1;
+        if self.0 > MAX_ENTRIES { Err(PushRequestError::TooManyEntries) } else { Ok(()) }
+    }
+}
+
+/// Where in a series its labels are: one behind the other, unless its sender is a strange one.
+#[derive(Default)]
+struct LabelFields {
+    first: Range<usize>,
+    others: Vec<Range<usize>>,
+}
+
+impl LabelFields {
+    fn add(&mut self, field: Range<usize>) {
+        let last = self.others.last_mut().unwrap_or(&mut self.first);
+        match last.end {
+            // No field ends where the message begins.
+            0 => *last = field,
+            end if end == field.start => last.end = field.end,
+            _ => self.others.push(field),
+        }
+    }
+
+    fn of<'a>(&self, message: &'a [u8]) -> Cow<'a, [u8]> {
+        let part = |range: &Range<usize>| message.get(range.clone()).unwrap_or_default();
+        if self.others.is_empty() {
+            return part(&self.first).into();
+        }
+        [&self.first].into_iter().chain(&self.others).flat_map(part).copied().collect::<Vec<_>>().into()
+    }
+}
+
+/// The fields of a message of `push/v1/push.proto` of github.com/grafana/pyroscope, which are all length-delimited:
+/// those up to a number, without `annotations` and what later versions add. Labels and samples are read by hand so that
+/// they stay slices of the request and labels need not be read twice.
+struct Fields<'a> {
+    message: &'a [u8],
+    rest: &'a [u8],
+    last: u32,
+}
+
+struct Field<'a> {
+    number: u32,
+    /// Where in the message it is, with its key and length.
+    range: Range<usize>,
+    body: &'a [u8],
+}
 
 impl<'a> Fields<'a> {
-    fn next_message(&mut self) -> Result<Option<&'a [u8]>, prost::DecodeError> {
-        use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-        while !self.0.is_empty() {
-            let (field, wire_type) = decode_key(&mut self.0)?;
-            if wire_type != WireType::LengthDelimited {
-                skip_field(wire_type, field, &mut self.0, DecodeContext::default())?;
+    fn new(message: &'a [u8], last: u32) -> Self {
+        Self { message, rest: message, last }
+    }
+
+    fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
+        while !self.rest.is_empty() {
+            let start = self.message.len() - self.rest.len();
+            let (number, wire_type) = decode_key(&mut self.rest)?;
+            if number > self.last {
+                skip_field(wire_type, number, &mut self.rest, DecodeContext::default())?;
                 continue;
             }
-            let length = usize::try_from(decode_varint(&mut self.0)?).unwrap_or(usize::MAX);
-            // A length beyond the end is prost's to name: it reads the same bytes next.
-            let (body, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
-            self.0 = rest;
-            return Ok(Some(body));
+            check_wire_type(WireType::LengthDelimited, wire_type)?;
+            let mut at_length = self.rest;
+            let length = usize::try_from(decode_varint(&mut self.rest)?).unwrap_or(usize::MAX);
+            let Some((body, rest)) = self.rest.split_at_checked(length) else {
+                // To skip it says what is wrong with it.
+                skip_field(wire_type, number, &mut at_length, DecodeContext::default())?;
+                return Ok(None);
+            };
+            self.rest = rest;
+            return Ok(Some(Field { number, range: start..self.message.len() - rest.len(), body }));
         }
         Ok(None)
     }
@@ -187,54 +279,22 @@ fn put_field(out: &mut BytesMut, field: u8, length: usize) {
     prost::encoding::encode_varint(length as u64, out);
 }
 
-/// `push/v1/push.proto` of github.com/grafana/pyroscope. Strings are declared as bytes, so that decoding slices the
-/// request and does not copy; they are checked when they become labels. `annotations` (3) are dropped.
-#[derive(Clone, PartialEq, Message)]
-struct PushRequest {
-    #[prost(message, repeated, tag = "1")]
-    series: Vec<ProtoSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ProtoSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<ProtoLabel>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<ProtoSample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ProtoLabel {
-    #[prost(bytes = "bytes", tag = "1")]
-    name: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ProtoSample {
-    #[prost(bytes = "bytes", tag = "1")]
-    raw_profile: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    id: Bytes,
-}
-
 /// The same message in protobuf's JSON mapping: lowerCamelCase or the original names, bytes as base64 of either
 /// alphabet, null for what is absent, unknown members ignored.
 mod json {
     use base64::Engine as _;
     use serde::{Deserialize, Deserializer};
 
-    use super::{Bytes, ProtoLabel, ProtoSample, ProtoSeries};
+    use super::{Bytes, LabelsBuilder, PushRequestError, RawSample, finish};
 
     #[derive(Deserialize)]
     pub(super) struct PushRequest {
         #[serde(default, deserialize_with = "or_default")]
-        series: Vec<Series>,
+        pub(super) series: Vec<Series>,
     }
 
     #[derive(Deserialize)]
-    struct Series {
+    pub(super) struct Series {
         #[serde(default, deserialize_with = "or_default")]
         labels: Vec<Label>,
         #[serde(default, deserialize_with = "or_default")]
@@ -257,15 +317,15 @@ mod json {
         id: String,
     }
 
-    impl From<PushRequest> for super::PushRequest {
-        fn from(request: PushRequest) -> Self {
-            let label = |label: Label| ProtoLabel { name: label.name.into(), value: label.value.into() };
-            let sample = |sample: Sample| ProtoSample { raw_profile: sample.raw_profile, id: sample.id.into() };
-            let series = |series: Series| ProtoSeries {
-                labels: series.labels.into_iter().map(label).collect(),
-                samples: series.samples.into_iter().map(sample).collect(),
-            };
-            Self { series: request.series.into_iter().map(series).collect() }
+    impl Series {
+        pub(super) fn read(self, index: usize) -> Result<super::Series, PushRequestError> {
+            let mut labels = LabelsBuilder::default();
+            for Label { name, value } in self.labels {
+                labels.set(name, value);
+            }
+            let labels = finish(labels).map_err(|source| PushRequestError::Labels { series: index, source })?;
+            let sample = |sample: Sample| RawSample { profile: sample.raw_profile, id: sample.id.into() };
+            Ok(super::Series { labels, samples: self.samples.into_iter().map(sample).collect() })
         }
     }
 

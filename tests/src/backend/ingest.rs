@@ -13,6 +13,7 @@ use super::received::{Api, Decoded, Received};
 use super::refusal::Refusal;
 use super::{Limits, Request, check_time};
 use crate::gzip::decompress_if_gzip;
+use crate::labels_snapshot::LabelsSnapshot;
 use crate::{jfr, pprof};
 
 /// Reads a request.
@@ -147,21 +148,6 @@ fn check_sample_type_config(bytes: &[u8]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// The dynamic labels of the Java SDK.
-#[derive(Clone, PartialEq, Message)]
-struct LabelsSnapshot {
-    #[prost(map = "int64, message", tag = "1")]
-    contexts: HashMap<i64, Context>,
-    #[prost(map = "int64, string", tag = "2")]
-    strings: HashMap<i64, String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Context {
-    #[prost(map = "int64, int64", tag = "1")]
-    labels: HashMap<i64, i64>,
 }
 
 fn snapshot_labels(bytes: &[u8]) -> Result<BTreeSet<(String, String)>, Refusal> {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::Args;
 
-use crate::filters::{Capability, MAX_MEMORY};
-
-/// The longest timeout that `wasm.filter` takes.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::filters::{Capability, LONGEST_TIMEOUT, MAX_MEMORY};
 
 /// The most memory of an instance.
 #[derive(Debug, Clone, Args)]
@@ -28,7 +25,7 @@ impl MemoryLimit {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Grants {
     /// What the filter may use besides what it is handed, as `capabilities` of `wasm.filter`: clock
-    #[arg(long = "grant", value_name = "CAPABILITY", value_parser = capability)]
+    #[arg(long = "grant", value_name = "CAPABILITY")]
     granted: Vec<Capability>,
 }
 
@@ -45,11 +42,6 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
         return Err(format!("must be longer than 0s and at most {LONGEST_TIMEOUT:?}, as in `wasm.filter`"));
     }
     Ok(timeout)
-}
-
-fn capability(text: &str) -> Result<Capability, String> {
-    let named = Capability::ALL.into_iter().find(|capability| capability.name() == text);
-    named.ok_or_else(|| format!("filters may be granted {}", Capability::ALL.map(Capability::name).join(", ")))
 }
 
 fn memory_limit(text: &str) -> Result<usize, String> {

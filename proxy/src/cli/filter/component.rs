@@ -9,10 +9,8 @@ use bytes::Bytes;
 
 use super::contract::Fit;
 use super::interfaces::Interfaces;
-use crate::filters::{CompileError, FilterHost, MAX_PROFILE, Module};
+use crate::filters::{CompileError, FilterHost, MAX_COMPONENT, MAX_PROFILE, Module};
 
-/// Most bytes of a component, as with `wasm.filter`.
-const MAX_COMPONENT: u64 = 64 << 20;
 /// Most bytes of a file of labels, rows or cases.
 const MAX_TEXT: u64 = 64 << 20;
 

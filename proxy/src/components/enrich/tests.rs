@@ -1,41 +1,21 @@
 //! `enrich.json` through the component, and what a reload leaves and changes.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::component::Services;
+use crate::components::sink::Sink;
 use crate::filters::FilterHost;
-use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
+use crate::pipeline::{Batch, Body, Origin, Profile, Share, Stage};
 use crate::telemetry::traces::Trace;
 
 /// Compiled once for all tests.
 static FILTERS: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
-
-/// Takes everything and remembers its labels.
-#[derive(Default)]
-struct Sink(Mutex<Vec<Labels>>);
-
-impl Stage for Sink {
-    fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        let outcome = Outcome::accepted(batch.profiles.len());
-        self.0.lock().unwrap().extend(batch.profiles.into_iter().map(|profile| profile.labels));
-        futures_util::future::ready(outcome).boxed()
-    }
-}
-
-impl Sink {
-    /// What came since it was last asked.
-    fn taken(&self) -> Vec<String> {
-        self.0.lock().unwrap().drain(..).map(|labels| labels.to_string()).collect()
-    }
-}
 
 struct Bench {
     services: Services,
@@ -101,7 +81,7 @@ async fn all_cases() {
         assert_eq!(enrich.stage.filter.metrics().cache_hits.count(), 1, "{}", case["id"]);
         let expected: BTreeMap<String, String> = serde_json::from_value(case["output"].clone()).unwrap();
         let expected = Labels::from_pairs(expected).unwrap().to_string();
-        assert_eq!(bench.sink.taken(), [expected.clone(), expected], "{}", case["id"]);
+        assert_eq!(bench.sink.take_labels(), [expected.clone(), expected], "{}", case["id"]);
         enrich.forget();
     }
 }
@@ -112,12 +92,12 @@ async fn another_receiver_takes_over_and_verdicts_and_rows_stay() {
     let list = json!([{ "pod": "a", "team": "shop" }]);
     let (first_arguments, first) = bench.start(&targets(&list), None);
     push(&first, &json!({ "pod": "a" })).await;
-    assert_eq!(bench.sink.taken(), [r#"{pod="a", team="shop"}"#]);
+    assert_eq!(bench.sink.take_labels(), [r#"{pod="a", team="shop"}"#]);
 
     let (arguments, second) = bench.start(&targets(&list).replace("[sink]", "[other_sink]"), Some(&first));
     push(&second, &json!({ "pod": "a" })).await;
-    assert!(bench.sink.taken().is_empty(), "the receiver of before still gets profiles");
-    assert_eq!(bench.other_sink.taken(), [r#"{pod="a", team="shop"}"#]);
+    assert!(bench.sink.take_labels().is_empty(), "the receiver of before still gets profiles");
+    assert_eq!(bench.other_sink.take_labels(), [r#"{pod="a", team="shop"}"#]);
     assert_eq!(second.stage.filter.metrics().cache_hits.count(), 1);
     let generations = [&first, &second].map(|enrich| enrich.stage.filter.generation());
     assert_eq!(generations[0].number(), generations[1].number());
@@ -136,21 +116,21 @@ async fn new_targets_bring_new_verdicts() {
         let (_, next) = bench.start(&list(team), enrich.as_ref());
         for _ in 0..2 {
             push(&next, &json!({ "pod": "a" })).await;
-            assert_eq!(bench.sink.taken(), [format!(r#"{{pod="a", team="{team}"}}"#)]);
+            assert_eq!(bench.sink.take_labels(), [format!(r#"{{pod="a", team="{team}"}}"#)]);
         }
         if let Some(before) = &enrich {
             // Whoever has not heard of the new ones yet gets those of before, and leaves no verdict to the others.
             push(before, &json!({ "pod": "a", "late": "1" })).await;
-            let late = bench.sink.taken();
+            let late = bench.sink.take_labels();
             push(&next, &json!({ "pod": "a", "late": "1" })).await;
-            assert_ne!(bench.sink.taken(), late);
+            assert_ne!(bench.sink.take_labels(), late);
         }
         enrich = Some(next);
     }
     let last = enrich.unwrap();
     let (_, other_labels) = bench.start(&format!("{}labels_to_copy = [\"x\"]", list("shop")), Some(&last));
     push(&other_labels, &json!({ "pod": "a" })).await;
-    assert_eq!(bench.sink.taken(), [r#"{pod="a"}"#]);
+    assert_eq!(bench.sink.take_labels(), [r#"{pod="a"}"#]);
 }
 
 #[tokio::test]
@@ -161,12 +141,12 @@ async fn profiles_pass_before_there_are_targets() {
         let (_, next) = bench.start(&targets(&none), enrich.as_ref());
         push(&next, &json!({ "pod": "a" })).await;
         push(&next, &json!({})).await;
-        assert_eq!(bench.sink.taken(), [r#"{pod="a"}"#, "{}"], "{none}");
+        assert_eq!(bench.sink.take_labels(), [r#"{pod="a"}"#, "{}"], "{none}");
         enrich = Some(next);
     }
     let (_, found) = bench.start(&targets(&json!([{ "pod": "a", "team": "shop" }])), enrich.as_ref());
     push(&found, &json!({ "pod": "a" })).await;
-    assert_eq!(bench.sink.taken(), [r#"{pod="a", team="shop"}"#]);
+    assert_eq!(bench.sink.take_labels(), [r#"{pod="a", team="shop"}"#]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
 use crate::telemetry::traces::{FinishedSpan, Span, SpanStatus, Tracer};
-use crate::wire::{ingest, push};
+use crate::wire::{KnownLabels, ingest, push};
 
 const INGEST: Route = Route(ingest::PATH);
 const PUSH: Route = Route(push::PATH);
@@ -29,6 +29,10 @@ pub(super) struct ReceiveApp {
     pub(super) metrics: ReceiveHttpMetrics,
     /// Of lines about names that cannot be read.
     pub(super) unreadable_names: LogLimit,
+    /// Label sets that were pushed before.
+    pub(super) pushed: KnownLabels,
+    /// Label sets of names that were ingested before.
+    pub(super) ingested: KnownLabels,
     tracer: Arc<Tracer>,
     /// The series of the usual case, so that it need not be looked up.
     ingest: RouteSeries,
@@ -84,8 +88,18 @@ impl ReceiveApp {
     ) -> Self {
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
-        let (component_id, unreadable_names) = (component.to_string().into(), LogLimit::default());
-        Self { component_id, forward_to, limits, metrics, unreadable_names, tracer, ingest, push }
+        Self {
+            component_id: component.to_string().into(),
+            forward_to,
+            limits,
+            metrics,
+            unreadable_names: LogLimit::default(),
+            pushed: KnownLabels::default(),
+            ingested: KnownLabels::default(),
+            tracer,
+            ingest,
+            push,
+        }
     }
 
     fn series(&self, route: Route) -> &RouteSeries {

@@ -9,7 +9,8 @@ use super::app::{ReceiveApp, Unacceptable, come_again, origin, record_delivery, 
 use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
 use crate::telemetry::traces::Span;
-use crate::wire::{ingest, ingest_name};
+use crate::wire::ingest::{self, UnreadableName};
+use crate::wire::ingest_name::NameError;
 
 /// Looks at the head alone.
 pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
@@ -48,18 +49,16 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
 }
 
 /// The labels that `name` says. As in the reference a name that cannot be read is told to the log and leaves none.
-fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, ingest_name::NameError> {
-    let Some(name) = ingest::name(query) else { return Ok(Labels::empty()) };
-    let parsed = ingest_name::parse_bytes(&name);
-    match parsed {
-        Err(error @ ingest_name::NameError::Labels(_)) => Err(error),
-        Err(error) => {
+fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, UnreadableName> {
+    match ingest::labels(query, &app.ingested) {
+        Err(unreadable) if !matches!(unreadable.error, NameError::Labels(_)) => {
             if let Some(line) = app.unreadable_names.admit() {
-                tracing::warn!(component_id = %app.component_id, name = %String::from_utf8_lossy(&name), err = %error, left_out = line.left_out, "the name of a profile cannot be read");
+                let UnreadableName { name, error } = unreadable;
+                tracing::warn!(component_id = %app.component_id, name, err = %error, left_out = line.left_out, "the name of a profile cannot be read");
             }
             Ok(Labels::empty())
         }
-        Ok(labels) => Ok(labels),
+        labels => labels,
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn refuse(head: &Head, refusal: &Refusal) -> Reply {
 pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) -> Reply {
     let call = call_or_connect(&request.head);
     let Request { head, body, mut memory } = request;
-    let series = match read(call, &head, body, app.limits.max_body_size, &mut memory).await {
+    let series = match read(app, call, &head, body, &mut memory).await {
         Ok(series) => series,
         Err(refused) => {
             app.count_refusal(refused.reason, &refused.message);
@@ -85,10 +85,10 @@ struct Refused {
 }
 
 async fn read(
+    app: &ReceiveApp,
     call: Call,
     head: &Head,
     body: bytes::Bytes,
-    limit: usize,
     memory: &mut Share,
 ) -> Result<Vec<push::Series>, Refused> {
     let malformed = |message: String| Refused {
@@ -103,24 +103,26 @@ async fn read(
         (false, _) => wrapped.message,
         (true, false) => return Err(malformed("the message is compressed, and no header says how".to_owned())),
         (true, true) if wrapped.message.is_empty() => wrapped.message,
-        (true, true) => gunzip(&wrapped.message, limit, memory).await.map_err(|error| match error {
-            DecompressError::TooLarge(_) => Refused {
-                reason: "too_large",
-                code: Code::ResourceExhausted,
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                message: error.to_string(),
-            },
-            DecompressError::Busy => Refused {
-                reason: "busy",
-                code: Code::Unavailable,
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                message: error.to_string(),
-            },
-            DecompressError::Damaged(_) => malformed(error.to_string()),
-        })?,
+        (true, true) => {
+            gunzip(&wrapped.message, app.limits.max_body_size, memory).await.map_err(|error| match error {
+                DecompressError::TooLarge(_) => Refused {
+                    reason: "too_large",
+                    code: Code::ResourceExhausted,
+                    status: StatusCode::PAYLOAD_TOO_LARGE,
+                    message: error.to_string(),
+                },
+                DecompressError::Busy => Refused {
+                    reason: "busy",
+                    code: Code::Unavailable,
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    message: error.to_string(),
+                },
+                DecompressError::Damaged(_) => malformed(error.to_string()),
+            })?
+        }
     };
     let series = match call.codec {
-        Codec::Proto => push::decode(message),
+        Codec::Proto => push::decode(&message, &app.pushed),
         Codec::Json => push::decode_json(&message),
     };
     series.map_err(|error| malformed(error.to_string()))

@@ -1,35 +1,22 @@
 //! `relabel_cache.json`: what the counters say after a sequence of label sets.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 
 use alloy_syntax::{Capsule, Scope, StdlibOptions, Value, ast, decode_block, parse_file};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 use serde_json::Value as Json;
 
 use super::*;
 use crate::component::Services;
+use crate::components::sink::Sink;
 use crate::filters::FilterHost;
-use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, Share, Stage};
+use crate::pipeline::{Batch, Body, Origin, Profile, Share, Stage};
 use crate::telemetry::traces::Trace;
 
 mod samples;
 
 /// Compiled once for all tests.
 static FILTERS: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
-
-/// Takes everything and remembers it.
-#[derive(Default)]
-struct Sink(Mutex<Vec<Profile>>);
-
-impl Stage for Sink {
-    fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        let outcome = Outcome::accepted(batch.profiles.len());
-        self.0.lock().unwrap().extend(batch.profiles);
-        futures_util::future::ready(outcome).boxed()
-    }
-}
 
 struct Bench {
     services: Services,
@@ -166,6 +153,6 @@ async fn a_reload_of_the_same_rules_keeps_the_verdicts() {
     assert_eq!(smaller.stage.metrics.cache_size.get(), 1);
     push(&smaller, &serde_json::json!({ "a": "2" })).await;
     assert_eq!(smaller.stage.metrics.cache_hits.count(), 1);
-    let sent = bench.sink.0.lock().unwrap().last().unwrap().labels.to_string();
+    let sent = bench.sink.profiles().last().unwrap().labels.to_string();
     assert_eq!(sent, r#"{a="2", env="prod"}"#);
 }

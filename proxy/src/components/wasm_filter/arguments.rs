@@ -3,7 +3,7 @@
 use alloy_syntax::{Arguments, Invalid, TextValue};
 
 use crate::components::targets::Targets;
-use crate::filters::{Capability, Digest, NoDigest, Tables};
+use crate::filters::{Capability, Digest, NoCapability, NoDigest, Tables};
 
 /// A table that the filter may look up.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -104,11 +104,7 @@ pub(super) struct Granted(pub(super) Capability);
 
 impl TextValue for Granted {
     fn parse_text(text: &str) -> Result<Self, String> {
-        let named = Capability::ALL.into_iter().find(|capability| capability.name() == text);
-        named.map(Self).ok_or_else(|| {
-            let names = Capability::ALL.map(Capability::name).join(", ");
-            format!("{text:?} cannot be granted: filters may be granted {names}, and nothing else")
-        })
+        text.parse().map(Self).map_err(|error: NoCapability| error.to_string())
     }
 
     fn to_text(&self) -> String {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// Most bytes of a module. The largest interpreters take 18 MB.
-const MAX_MODULE: u64 = 64 << 20;
+use crate::filters::MAX_COMPONENT;
+
 /// Between two reads that must agree: whoever writes the file goes on meanwhile.
 const BETWEEN_READS: Duration = Duration::from_millis(10);
 /// So often it is read again before it is given up for now.
@@ -20,7 +20,7 @@ pub(super) enum FileError {
     Io { path: PathBuf, error: io::Error },
     #[error("cannot read {}: it is no file", .0.display())]
     NoFile(PathBuf),
-    #[error("{} is larger than the {}MiB that a module may have", .0.display(), MAX_MODULE >> 20)]
+    #[error("{} is larger than the {}MiB that a module may have", .0.display(), MAX_COMPONENT >> 20)]
     TooLarge(PathBuf),
     #[error("{} is being written: it is read again when it changes", .0.display())]
     Unsteady(PathBuf),
@@ -47,8 +47,8 @@ fn read_once(path: &Path) -> Result<Vec<u8>, FileError> {
         return Err(FileError::NoFile(path.to_owned()));
     }
     let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_MODULE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_MODULE {
+    File::open(path).map_err(io)?.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_COMPONENT {
         return Err(FileError::TooLarge(path.to_owned()));
     }
     Ok(bytes)
@@ -66,7 +66,7 @@ mod tests {
         std::fs::write(&path, b"module").unwrap();
         assert_eq!(read(&path).unwrap(), b"module");
         assert!(matches!(read(folder.path()), Err(FileError::NoFile(_))));
-        File::options().write(true).open(&path).unwrap().set_len(MAX_MODULE + 1).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(MAX_COMPONENT + 1).unwrap();
         assert!(matches!(read(&path), Err(FileError::TooLarge(_))));
     }
 }

@@ -10,15 +10,13 @@ use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
 use super::arguments::{OnError, OnUnsupported};
-use crate::components::edit_body::{BodyEditor, EditedBody, Unopened, edit_body};
+use crate::components::edit_body::{BodyEditor, EditedBody, NO_SAMPLES, Unopened, edit_body};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{AnswerError, Filter, FilterError, JudgedProfile, UNSUPPORTED, Verdict};
 use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Share, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 
-/// The reason for which profiles are dropped that the filter left nothing of.
-static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
 /// The reason for which profiles are dropped that the filter gave no verdict on.
 static FILTER_ERROR: LazyLock<Arc<str>> = LazyLock::new(|| "filter_error".into());
 

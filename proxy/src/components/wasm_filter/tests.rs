@@ -9,8 +9,9 @@ use profiler_core::labels::Labels;
 
 use super::*;
 use crate::component::{HealthState, Services};
+use crate::components::sink::Sink;
 use crate::filters::{Digest, FilterHost};
-use crate::pipeline::{Batch, Body, Origin, Outcome, Profile, PushError, Share, Stage};
+use crate::pipeline::{Batch, Body, Origin, Profile, PushError, Share, Stage};
 use crate::telemetry::traces::Trace;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,18 +24,6 @@ mod profiles;
 
 /// Compiled once for all tests.
 static HOST: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);
-
-/// Takes everything and keeps it.
-#[derive(Default)]
-struct Sink(Mutex<Vec<Profile>>);
-
-impl Stage for Sink {
-    fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        let outcome = Outcome::accepted(batch.profiles.len());
-        self.0.lock().unwrap().extend(batch.profiles);
-        futures_util::future::ready(outcome).boxed()
-    }
-}
 
 struct Bench {
     services: Services,
@@ -103,7 +92,7 @@ impl Bench {
             Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() };
         let profile = Profile { labels, body, origin: Arc::new(origin) };
         let outcome = filter.stage.push(Batch { profiles: vec![profile] }).await;
-        (outcome.worst().cloned(), self.sink.0.lock().unwrap().pop())
+        (outcome.worst().cloned(), self.sink.profiles().pop())
     }
 
     /// Pushes until this goes on.

@@ -1,6 +1,5 @@
 //! What write does with a batch.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -8,7 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::labels;
+use super::sent_labels::SentLabels;
 use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
@@ -21,7 +20,7 @@ const SIDE_BY_SIDE: usize = 8;
 
 pub(super) struct WriteStage {
     pub component: Arc<str>,
-    pub external_labels: BTreeMap<String, String>,
+    pub sent: SentLabels,
     pub targets: Vec<Target>,
     pub metrics: WriteMetrics,
     /// Of lines about profiles that no endpoint is asked to take.
@@ -77,17 +76,15 @@ impl WriteStage {
     }
 
     fn call(&self, profile: &Profile) -> Result<Call, PushError> {
-        labels::validate(&profile.labels).map_err(|error| PushError::sender(error.to_string()))?;
-        let too_large = |error: profiler_core::labels::LabelError| PushError::sender(error.to_string());
         Ok(match &profile.body {
             Body::Pprof(samples) => {
-                let labels = labels::for_push(&profile.labels, &self.external_labels).map_err(too_large)?;
+                let labels = self.sent.for_push(&profile.labels)?;
                 let body = push::encode(&labels, samples).into();
                 Call { api: Api::Push, query: None, content_types: Vec::new(), body }
             }
             Body::Ingest(received) => {
-                let labels = labels::for_ingest(&profile.labels, &self.external_labels).map_err(too_large)?;
-                let query = Some(ingest::query(&received.query, &labels));
+                let name = self.sent.for_ingest(&profile.labels)?;
+                let query = Some(ingest::query(&received.query, &name));
                 let (content_types, body) = (received.content_types.clone(), received.bytes.clone().into());
                 Call { api: Api::Ingest, query, content_types, body }
             }

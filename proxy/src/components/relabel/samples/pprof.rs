@@ -1,7 +1,6 @@
 //! The samples of a pprof.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use profiler_core::labels::{LabelError, Labels};
@@ -10,13 +9,10 @@ use profiler_core::pprof::{PprofError, decoded_len, is_gzip};
 use rapidhash::fast::RandomState;
 
 use super::{MAX_BYTES, SampleRules, SampleVerdict, first_of_each, stays, take, written};
-use crate::components::edit_body::no_memory;
+use crate::components::edit_body::{NO_SAMPLES, no_memory};
 use crate::ingest::{DecompressError, gunzip};
 use crate::pipeline::{PushError, Share};
 use crate::telemetry::metrics::SkippedKind;
-
-/// The reason for which profiles are dropped that the rules left no sample of.
-static NO_SAMPLES: LazyLock<Arc<str>> = LazyLock::new(|| "no samples".into());
 
 /// A profile, and which of its samples have the same text labels.
 struct Grouped {

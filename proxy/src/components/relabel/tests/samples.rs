@@ -118,7 +118,7 @@ async fn what_cannot_be_opened_goes_on_as_it_is_and_is_counted() {
     assert_eq!((skipped(SkippedKind::Format), skipped(SkippedKind::Damaged)), (1, 3));
     push_bodies(&relabel, body("name=a&format=jfr", ""), Share::unbounded()).await.unwrap();
     assert_eq!((skipped(SkippedKind::Format), skipped(SkippedKind::Damaged)), (1, 3), "it has no labels to rule");
-    assert_eq!(bench.sink.0.lock().unwrap().len(), 5);
+    assert_eq!(bench.sink.profiles().len(), 5);
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn push_bodies(relabel: &Relabel, body: Body, memory: Share) -> Result<(),
 impl Bench {
     /// The first pprof of the profile that came last.
     fn arrived(&self) -> Option<Bytes> {
-        match &self.sink.0.lock().unwrap().last()?.body {
+        match &self.sink.profiles().last()?.body {
             Body::Pprof(samples) => Some(samples[0].profile.clone()),
             Body::Ingest(body) => Some(body.bytes.clone()),
         }

@@ -67,7 +67,7 @@ fn ingest_names() {
         let labels: BTreeMap<String, String> = serde_json::from_value(case["labels"].clone()).unwrap();
         let sent = for_ingest(&Labels::from_pairs(labels).unwrap(), &external(&case)).unwrap();
         assert_eq!(crate::wire::ingest_name::write(&sent), case["name_out"].as_str().unwrap(), "{case}");
-        let query = ingest::query(case["query_in"].as_str().unwrap(), &sent);
+        let query = ingest::query(case["query_in"].as_str().unwrap(), &ingest::escaped_name(&sent));
         assert_eq!(query, case["query_out"].as_str().unwrap(), "{case}");
     }
 }

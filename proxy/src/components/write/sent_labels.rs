@@ -1,0 +1,59 @@
+//! Labels as requests to backends carry them. The same few series are sent again and again.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use profiler_core::labels::{LabelError, Labels};
+
+use super::labels;
+use crate::pipeline::PushError;
+use crate::recent::Recent;
+use crate::wire::{ingest, push};
+
+/// As many as a `pyroscope.relabel` remembers verdicts on.
+const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+/// Checks and encodes label sets, and remembers those that backends accept.
+pub(super) struct SentLabels {
+    external: BTreeMap<String, String>,
+    pushed: Recent<Labels, Bytes>,
+    ingested: Recent<Labels, Arc<str>>,
+}
+
+impl SentLabels {
+    /// With these labels added to each set.
+    pub(super) fn new(external: BTreeMap<String, String>) -> Self {
+        Self { external, pushed: Recent::new(LABEL_SETS), ingested: Recent::new(LABEL_SETS) }
+    }
+
+    /// The labels of a push, encoded.
+    pub(super) fn for_push(&self, labels: &Labels) -> Result<Bytes, PushError> {
+        if let Some(encoded) = self.pushed.find(labels) {
+            return Ok(encoded);
+        }
+        let encoded = push::encode_labels(&self.checked(labels, labels::for_push)?);
+        self.pushed.insert(labels.clone(), encoded.clone());
+        Ok(encoded)
+    }
+
+    /// The `name` of a request to `/ingest`, escaped.
+    pub(super) fn for_ingest(&self, labels: &Labels) -> Result<Arc<str>, PushError> {
+        if let Some(name) = self.ingested.find(labels) {
+            return Ok(name);
+        }
+        let name: Arc<str> = ingest::escaped_name(&self.checked(labels, labels::for_ingest)?).into();
+        self.ingested.insert(labels.clone(), name.clone());
+        Ok(name)
+    }
+
+    fn checked(
+        &self,
+        labels: &Labels,
+        sent: impl FnOnce(&Labels, &BTreeMap<String, String>) -> Result<Labels, LabelError>,
+    ) -> Result<Labels, PushError> {
+        labels::validate(labels).map_err(|error| PushError::sender(error.to_string()))?;
+        sent(labels, &self.external).map_err(|error| PushError::sender(error.to_string()))
+    }
+}
