@@ -87,6 +87,8 @@ pub struct Kernel {
     tables: ArrayOfMaps<MapData, MapData>,
     free_tables: Vec<u32>,
     rules: Rules,
+    /// By table: the rules that it names.
+    named_rules: std::collections::HashMap<u32, Vec<Option<u32>>>,
     counters: PerCpuArray<MapData, u64>,
     shortfalls: Vec<Shortfall>,
     /// The kernel empties it when the last descriptor of it is closed.
@@ -126,6 +128,7 @@ impl Kernel {
             tables: ArrayOfMaps::try_from(take(&mut ebpf, "tables")?)?,
             free_tables: (1..TABLES).rev().collect(),
             rules: Rules::new(array(&mut ebpf, "rules")?),
+            named_rules: std::collections::HashMap::new(),
             counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
             shortfalls,
             _unwinders: unwinders,
@@ -256,15 +259,20 @@ impl Kernel {
             .filter(|rows| *rows > 0 && table.rows.len() <= MAX_ROWS)
             .ok_or(FillError::Rows { rows: table.rows.len() })?;
         let places = self.rules.put(&table.rules)?;
-        let slot = self.free_tables.pop().ok_or(FillError::Tables)?;
+        let Some(slot) = self.free_tables.pop() else {
+            self.rules.give_back(&places);
+            return Err(FillError::Tables);
+        };
         let filled = new_table(rows).and_then(|map| {
             tables::fill(&map, &table.rows, &places)?;
             Ok(self.tables.set(slot, &map, 0)?)
         });
         if let Err(error) = filled {
             self.free_tables.push(slot);
+            self.rules.give_back(&places);
             return Err(error);
         }
+        self.named_rules.insert(slot, places);
         Ok(Table { slot: TableSlot { slot, rows }, base: table.base })
     }
 
@@ -274,7 +282,11 @@ impl Kernel {
     /// The kernel refuses: the table stays.
     pub fn remove_table(&mut self, table: TableSlot) -> Result<(), FillError> {
         let empty = new_table(1)?;
+        // The kernel waits for the programs that may read it, before it says that it is done.
         self.tables.set(table.slot, &empty, 0)?;
+        if let Some(places) = self.named_rules.remove(&table.slot) {
+            self.rules.give_back(&places);
+        }
         self.free_tables.push(table.slot);
         Ok(())
     }

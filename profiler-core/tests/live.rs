@@ -115,6 +115,20 @@ fn a_library_that_is_opened_late_is_noticed() {
 }
 
 #[test]
+fn tables_take_no_more_memory_than_they_may() {
+    // Room for the program's own, not for libc's.
+    const MEMORY: u64 = 64 << 10;
+    let target = Target::start(&[]);
+    let scope = Scope::Pids(vec![target.pid()]);
+    let sampler = start_with(&Settings { sample_rate: 499, table_memory: MEMORY, ..Settings::new(scope) });
+    let by_table = |trace: &Trace| trace.user.get(1).is_some_and(|frame| !frame.by_pointer);
+    wait_for(|| sampler.collect().iter().any(by_table));
+    wait_for(|| sampler.statistics().refused > 0);
+    let statistics = sampler.statistics();
+    assert!(statistics.rows > 0 && statistics.rows * 8 <= MEMORY, "{statistics:?}");
+}
+
+#[test]
 fn a_process_that_comes_later_is_found() {
     let sampler = start(Scope::All);
     let target = Target::start(&[]);

@@ -1,5 +1,7 @@
 //! `cargo xtask soak …`: what takes longer than anyone waits for before a change lands.
 
+mod kernels;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub(crate) enum Soak {
         #[arg(long, default_value_t = 1_000_000)]
         calls: u64,
     },
+    /// Boots Debian's kernels 6.1 and 6.12 in QEMU, and fails if what is sampled there is not what runs there
+    Kernels,
 }
 
 /// Runs it to its end.
@@ -37,5 +41,6 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
         Soak::Guests { calls } => {
             bench::guests(root, &[Language::Go, Language::JavaScript], &["--calls".to_owned(), calls.to_string()])
         }
+        Soak::Kernels => kernels::run(root),
     }
 }

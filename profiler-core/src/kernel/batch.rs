@@ -25,15 +25,26 @@ struct BatchAttributes {
 
 /// Writes values of `words` words each into an array, from place `first` on.
 pub(super) fn update(array: &MapData, first: u32, values: &[u64], words: usize) -> io::Result<()> {
-    let descriptor = array.fd().as_fd().as_raw_fd();
-    let map_fd = u32::try_from(descriptor).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut next = first;
     for chunk in values.chunks(CHUNK * words) {
         let count = u32::try_from(chunk.len() / words).map_err(|_| io::ErrorKind::InvalidInput)?;
         let end = next.checked_add(count).ok_or(io::ErrorKind::InvalidInput)?;
         let keys: Vec<u32> = (next..end).collect();
-        update_chunk(map_fd, &keys, chunk)?;
+        update_places(array, &keys, chunk, words)?;
         next = end;
+    }
+    Ok(())
+}
+
+/// Writes values of `words` words each into an array, one to each of these places.
+pub(super) fn update_places(array: &MapData, places: &[u32], values: &[u64], words: usize) -> io::Result<()> {
+    let descriptor = array.fd().as_fd().as_raw_fd();
+    let map_fd = u32::try_from(descriptor).map_err(|_| io::ErrorKind::InvalidInput)?;
+    if values.len() != places.len() * words {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (places, values) in places.chunks(CHUNK).zip(values.chunks(CHUNK * words)) {
+        update_chunk(map_fd, places, values)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The files that processes execute: each of them known once, however many processes map it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ pub(super) enum TableState {
     Pending,
     /// There is none.
     Without,
+    /// There was no room for it; asked for again when there is.
+    NoRoom,
     /// In the kernel.
     Ready(Table),
 }
@@ -223,7 +225,16 @@ impl Files {
             }
             false
         });
+        if unused.iter().any(|(_, table)| matches!(table, TableState::Ready(_))) {
+            self.known.values_mut().for_each(KnownFile::want_again);
+        }
         unused
+    }
+
+    /// Files whose tables nobody makes although they are wanted.
+    pub(super) fn wanted(&self) -> HashSet<FileRef> {
+        let is_wanted = |known: &KnownFile| matches!(known.table, TableState::Wanted);
+        self.known.iter().filter(|(_, known)| is_wanted(known)).map(|(file, _)| *file).collect()
     }
 
     /// Rows of all tables in the kernel.
@@ -239,6 +250,12 @@ impl Files {
 }
 
 impl KnownFile {
+    fn want_again(&mut self) {
+        if let TableState::NoRoom = self.table {
+            self.table = TableState::Wanted;
+        }
+    }
+
     /// One more stretch of memory, or one less.
     pub(super) fn used(&mut self, by: i32) {
         self.users = self.users.saturating_add_signed(by);

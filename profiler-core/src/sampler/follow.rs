@@ -192,8 +192,21 @@ impl Follower {
         }
         if now.duration_since(self.counted) >= COUNT_AGAIN {
             self.counted = now;
+            self.ask_again(now);
             self.count(kernel, shared);
             self.bring_wanted();
+        }
+    }
+
+    /// Lets processes be read again whose files' tables were not asked for because too many waited.
+    fn ask_again(&mut self, now: Instant) {
+        if self.maker.is_waited_for() {
+            return;
+        }
+        let wanted = self.files.wanted();
+        let is_wanted = |mapped: &Mapped| matches!(mapped, Mapped::File { file, .. } if wanted.contains(file));
+        for process in self.processes.values_mut().filter(|process| process.contents.iter().any(is_wanted)) {
+            process.again_at.get_or_insert(now);
         }
     }
 
@@ -301,8 +314,10 @@ impl Follower {
     fn take_tables(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let mut ready = HashSet::new();
         while let Some((file, table)) = self.maker.next() {
-            let state = table.and_then(|table| self.put_table(kernel, shared, &table));
-            let state = state.map_or(TableState::Without, TableState::Ready);
+            let state = match table {
+                Some(table) => self.put_table(kernel, shared, &table).map_or(TableState::NoRoom, TableState::Ready),
+                None => TableState::Without,
+            };
             if let Some(known) = self.files.get_mut(file) {
                 known.table = state;
                 ready.insert(file);
@@ -397,7 +412,7 @@ impl Follower {
                     statistics.tables += 1;
                     statistics.rows += u64::from(table.slot.rows());
                 }
-                TableState::Without => statistics.files_without_table += 1,
+                TableState::Without | TableState::NoRoom => statistics.files_without_table += 1,
                 TableState::Wanted | TableState::Pending => {}
             }
         }
