@@ -147,7 +147,8 @@ impl Sampler {
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
-        let mut follower = Follower::new(&shortfalls, settings.table_memory, settings.symbolizer.clone()).map_err(StartError::Thread)?;
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, settings.symbolizer.clone())
+            .map_err(StartError::Thread)?;
         if let Scope::Pids(pids) = &settings.scope {
             for pid in pids {
                 follower

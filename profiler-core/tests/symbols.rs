@@ -68,7 +68,8 @@ fn go_is_known_without_symbols_too() {
         let stripped = Program::compile(command, "stacks.go");
         assert!(stripped.elf("program").section(".symtab").is_none());
         let table = Table::of(&stripped.elf("program"), None, true);
-        let mut names: Vec<String> = functions(&program.path, &[]).into_keys().filter_map(|address| whole.name(address)).collect();
+        let mut names: Vec<String> =
+            functions(&program.path, &[]).into_keys().filter_map(|address| whole.name(address)).collect();
         names.sort();
         let code = stripped.elf("program").executable()[0];
         let mut found: Vec<String> = (code.address..code.end()).filter_map(|address| table.name(address)).collect();
@@ -95,7 +96,9 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
     for (address, expected) in addresses.iter().zip(&expected) {
         let found = frames(&table, *address);
         // addr2line calls what is inlined as what it is inlined into.
-        let places = |frames: &[(String, String, u32)]| frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>();
+        let places = |frames: &[(String, String, u32)]| {
+            frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>()
+        };
         let outer = |frames: &[(String, String, u32)]| frames.last().map(|frame| plain(&frame.0));
         if places(&found) != places(expected) || outer(&found) != outer(expected) {
             different.push((address, found, expected));
@@ -108,4 +111,40 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
         addresses.len(),
         &different[..3]
     );
+}
+
+#[test]
+fn lines_and_inlined_functions_are_those_of_addr2line() {
+    let versions = ["-gdwarf-4", "-gdwarf-5"];
+    let cxx = versions.map(|version| (vec!["g++", "-O2", version, "-o", "{}", "{source}"], "symbols.cc"));
+    let compressed = (vec!["g++", "-O2", "-g", "-gz=zlib", "-o", "{}", "{source}"], "symbols.cc");
+    for (command, source) in
+        cxx.into_iter().chain([compressed, (CC.to_vec(), "stacks.c"), (RUST.to_vec(), "symbols.rs")])
+    {
+        let program = Program::compile(&command, source);
+        let table = Table::of(&program.elf("program"), None, true);
+        let code = program.elf("program").executable()[0];
+        let addresses: Vec<u64> =
+            (code.address..code.end()).step_by(5).filter(|address| table.name(*address).is_some()).collect();
+        assert!(addresses.len() > 100, "{command:?}");
+        let expected = sources(&program.path, &addresses);
+        let mut different = Vec::new();
+        for (address, expected) in addresses.iter().zip(&expected) {
+            // What it does not know it calls so.
+            if expected.iter().all(|frame| frame.1 == "??") {
+                continue;
+            }
+            let found = frames(&table, *address);
+            if found != *expected {
+                different.push((address, found, expected));
+            }
+        }
+        assert!(
+            different.len() * 100 < addresses.len(),
+            "{command:?}: {} of {}: {:#x?}",
+            different.len(),
+            addresses.len(),
+            &different[..different.len().min(8)]
+        );
+    }
 }

@@ -189,7 +189,9 @@ impl Names {
         let line = String::from_utf8_lossy(line.trim_ascii());
         let mut fields = line.splitn(3, ' ');
         let number = |digits: &str| u64::from_str_radix(digits.strip_prefix("0x").unwrap_or(digits), 16).ok();
-        let (Some(start), Some(size)) = (fields.next().and_then(number), fields.next().and_then(number)) else { return };
+        let (Some(start), Some(size)) = (fields.next().and_then(number), fields.next().and_then(number)) else {
+            return;
+        };
         let name = fields.next().unwrap_or_default().trim();
         let name = name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default();
         let end = start.saturating_add(size);
