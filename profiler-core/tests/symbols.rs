@@ -34,6 +34,16 @@ fn agrees_with_nm(table: &Table, path: &Path, options: &[&str], at_least: usize)
     }
 }
 
+/// Debug information does not tell apart what the compiler made of one function, and constructors and destructors have
+/// several names.
+fn one_name(name: &str) -> String {
+    let clones = [".cold", ".constprop.", ".isra.", ".part.", ".llvm."];
+    let end = clones.iter().filter_map(|clone| name.find(clone)).min();
+    end.map_or(name, |end| &name[..end]).replace("D1Ev", "D2Ev").replace("D4Ev", "D2Ev").replace("C1E", "C2E")
+}
+
+type Frame = (String, String, u32);
+
 /// Function, file and line of each frame, the innermost first.
 fn frames(table: &Table, address: u64) -> Vec<(String, String, u32)> {
     let frame = |location: Location| (location.name.into(), location.file.into(), location.line);
@@ -115,12 +125,16 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
 
 #[test]
 fn lines_and_inlined_functions_are_those_of_addr2line() {
-    let versions = ["-gdwarf-4", "-gdwarf-5"];
-    let cxx = versions.map(|version| (vec!["g++", "-O2", version, "-o", "{}", "{source}"], "symbols.cc"));
-    let compressed = (vec!["g++", "-O2", "-g", "-gz=zlib", "-o", "{}", "{source}"], "symbols.cc");
-    for (command, source) in
-        cxx.into_iter().chain([compressed, (CC.to_vec(), "stacks.c"), (RUST.to_vec(), "symbols.rs")])
-    {
+    // Of each thousand answers so many may be different. Binutils count the files of DWARF 5 from the wrong number in
+    // some places.
+    let cases = [
+        (vec!["g++", "-O2", "-gdwarf-4", "-o", "{}", "{source}"], "symbols.cc", 1),
+        (vec!["g++", "-O2", "-gdwarf-5", "-o", "{}", "{source}"], "symbols.cc", 50),
+        (vec!["g++", "-O2", "-gdwarf-4", "-gz=zlib", "-o", "{}", "{source}"], "symbols.cc", 1),
+        (vec!["cc", "-O2", "-gdwarf-4", "-o", "{}", "{source}"], "stacks.c", 1),
+        (RUST.to_vec(), "symbols.rs", 1),
+    ];
+    for (command, source, allowed) in cases {
         let program = Program::compile(&command, source);
         let table = Table::of(&program.elf("program"), None, true);
         let code = program.elf("program").executable()[0];
@@ -130,18 +144,26 @@ fn lines_and_inlined_functions_are_those_of_addr2line() {
         let expected = sources(&program.path, &addresses);
         let mut different = Vec::new();
         for (address, expected) in addresses.iter().zip(&expected) {
-            // What it does not know it calls so.
-            if expected.iter().all(|frame| frame.1 == "??") {
+            // It names the file of an object where it knows no line.
+            if !expected.iter().any(|frame| frame.1.contains('/')) {
                 continue;
             }
             let found = frames(&table, *address);
-            if found != *expected {
+            let places =
+                |frames: &[Frame]| frames.iter().map(|(_, file, line)| (file.clone(), *line)).collect::<Vec<_>>();
+            let outer = &expected[expected.len() - 1].0;
+            // Where addr2line knows no name for linkers it says the name of the function around.
+            let is_name = |(found, expected): (&Frame, &Frame)| {
+                &expected.0 == outer || one_name(&found.0) == one_name(&expected.0)
+            };
+            let outer_is_named = found.last().is_some_and(|frame| one_name(&frame.0) == one_name(outer));
+            if places(&found) != places(expected) || !found.iter().zip(expected).all(is_name) || !outer_is_named {
                 different.push((address, found, expected));
             }
         }
         assert!(
-            different.len() * 100 < addresses.len(),
-            "{command:?}: {} of {}: {:#x?}",
+            different.len() * 1000 <= addresses.len() * allowed,
+            "{command:?}: {} of {}: {:x?}",
             different.len(),
             addresses.len(),
             &different[..different.len().min(8)]

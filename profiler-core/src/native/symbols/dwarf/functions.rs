@@ -81,6 +81,8 @@ impl<'d> Functions<'d> {
                 self.cut = true;
                 break;
             }
+            // For each entry: what is behind an inlined function in the same block is not inside of it.
+            while around.pop_if(|(outer, _)| *outer >= depth).is_some() {}
             let tag = abbreviation.tag();
             if tag != gimli::DW_TAG_subprogram && tag != gimli::DW_TAG_inlined_subroutine {
                 entries.skip_attributes(attributes)?;
@@ -90,7 +92,6 @@ impl<'d> Functions<'d> {
             for specification in attributes {
                 entry.add(dwarf, unit, &entries.read_attribute(*specification)?);
             }
-            while around.pop_if(|(outer, _)| *outer >= depth).is_some() {}
             let caller = around.last().and_then(|(_, place)| *place);
             let offset = offset.to_debug_info_offset(&unit.header).map_or(0, |offset| offset.0);
             let place = self.add(dwarf, unit, tag, offset, caller, &entry, found)?;
