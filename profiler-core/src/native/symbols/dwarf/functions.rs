@@ -198,7 +198,7 @@ impl<'d> Functions<'d> {
             }
         };
         if let Some(ranges) = &entry.ranges {
-            let Some(offset) = dwarf.attr_ranges_offset(unit, ranges.clone())? else { return Ok(()) };
+            let Some(offset) = dwarf.attr_ranges_offset(unit, *ranges)? else { return Ok(()) };
             // They may be very many for very many entries, and most of them empty.
             let mut raw = dwarf.raw_ranges(unit, offset)?;
             while raw.next()?.is_some() {
@@ -215,7 +215,7 @@ impl<'d> Functions<'d> {
             return Ok(());
         }
         let high = match (entry.low, &entry.high) {
-            (Some(low), Some(value)) => match dwarf.attr_address(unit, value.clone())? {
+            (Some(low), Some(value)) => match dwarf.attr_address(unit, *value)? {
                 Some(high) => Some(high),
                 None => value.udata_value().map(|size| low.wrapping_add(size)),
             },

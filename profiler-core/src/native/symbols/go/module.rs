@@ -48,10 +48,8 @@ impl Module {
         data_sections(file).filter(|section| section.size <= MAX_DATA).take(MAX_SEARCHED).find_map(|section| {
             let bytes = file.section_bytes(section, MAX_DATA).ok()?;
             let word = |at: u64| read_word(&bytes, usize::try_from(at.checked_sub(section.address)?).ok()?);
-            let mut places = bytes.as_chunks::<8>().0.iter().zip((section.address..).step_by(8));
-            let found = places
-                .find_map(|(first, at)| (u64::from_le_bytes(*first) == address).then(|| module(at, &word)).flatten());
-            found
+            let mut places = (section.address..).step_by(8).zip(bytes.as_chunks::<8>().0);
+            places.find_map(|(at, first)| (u64::from_le_bytes(*first) == address).then(|| module(at, &word))?)
         })
     }
 
