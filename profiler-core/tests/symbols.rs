@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a test cannot do fails it")]
 
 #[path = "symbols/tools.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod tools;
 
 use std::path::Path;

@@ -24,8 +24,10 @@ const MAX_OUTPUT: usize = 64 << 10;
 /// How deep names may be nested. A step takes some hundred bytes of the stack.
 const MAX_DEPTH: u32 = 256;
 
-/// None of a name that no compiler has made, or that says more than is read.
-pub(super) fn demangle(name: &str, mode: Demangle) -> Option<String> {
+/// A name as its program's source has it. None of one that no compiler of C++ or Rust has made, or that says more
+/// than is read.
+#[must_use]
+pub fn demangle(name: &str, mode: Demangle) -> Option<String> {
     if mode == Demangle::None || name.len() > MAX_INPUT {
         return None;
     }
