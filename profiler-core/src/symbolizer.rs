@@ -21,7 +21,7 @@ use maker::Maker;
 use perf_map::PerfMaps;
 use store::Store;
 
-pub use demangle::Demangle;
+pub use demangle::{Demangle, demangle};
 pub use kernel::KernelNames;
 pub use maker::{MadeSoFar, Origin};
 
@@ -240,7 +240,7 @@ impl Shared {
     }
 
     fn answer(&self, location: Location) -> Answer {
-        let demangled = demangle::demangle(&location.name, self.demangle).map(String::into_boxed_str);
+        let demangled = demangle(&location.name, self.demangle).map(String::into_boxed_str);
         Answer { demangled, location }
     }
 

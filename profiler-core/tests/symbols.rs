@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what a test cannot do fails it")]
 
 #[path = "symbols/tools.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod tools;
 
 use std::path::Path;
@@ -33,6 +34,16 @@ fn agrees_with_nm(table: &Table, path: &Path, options: &[&str], at_least: usize)
         }
     }
 }
+
+/// Debug information does not tell apart what the compiler made of one function, and constructors and destructors have
+/// several names.
+fn one_name(name: &str) -> String {
+    let clones = [".cold", ".constprop.", ".isra.", ".part.", ".llvm."];
+    let end = clones.iter().filter_map(|clone| name.find(clone)).min();
+    end.map_or(name, |end| &name[..end]).replace("D1Ev", "D2Ev").replace("D4Ev", "D2Ev").replace("C1E", "C2E")
+}
+
+type Frame = (String, String, u32);
 
 /// Function, file and line of each frame, the innermost first.
 fn frames(table: &Table, address: u64) -> Vec<(String, String, u32)> {
@@ -68,7 +79,8 @@ fn go_is_known_without_symbols_too() {
         let stripped = Program::compile(command, "stacks.go");
         assert!(stripped.elf("program").section(".symtab").is_none());
         let table = Table::of(&stripped.elf("program"), None, true);
-        let mut names: Vec<String> = functions(&program.path, &[]).into_keys().filter_map(|address| whole.name(address)).collect();
+        let mut names: Vec<String> =
+            functions(&program.path, &[]).into_keys().filter_map(|address| whole.name(address)).collect();
         names.sort();
         let code = stripped.elf("program").executable()[0];
         let mut found: Vec<String> = (code.address..code.end()).filter_map(|address| table.name(address)).collect();
@@ -95,7 +107,9 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
     for (address, expected) in addresses.iter().zip(&expected) {
         let found = frames(&table, *address);
         // addr2line calls what is inlined as what it is inlined into.
-        let places = |frames: &[(String, String, u32)]| frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>();
+        let places = |frames: &[(String, String, u32)]| {
+            frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>()
+        };
         let outer = |frames: &[(String, String, u32)]| frames.last().map(|frame| plain(&frame.0));
         if places(&found) != places(expected) || outer(&found) != outer(expected) {
             different.push((address, found, expected));
@@ -108,4 +122,52 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
         addresses.len(),
         &different[..3]
     );
+}
+
+#[test]
+fn lines_and_inlined_functions_are_those_of_addr2line() {
+    // Of each thousand answers so many may be different. Binutils count the files of DWARF 5 from the wrong number in
+    // some places.
+    let cases = [
+        (vec!["g++", "-O2", "-gdwarf-4", "-o", "{}", "{source}"], "symbols.cc", 1),
+        (vec!["g++", "-O2", "-gdwarf-5", "-o", "{}", "{source}"], "symbols.cc", 50),
+        (vec!["g++", "-O2", "-gdwarf-4", "-gz=zlib", "-o", "{}", "{source}"], "symbols.cc", 1),
+        (vec!["cc", "-O2", "-gdwarf-4", "-o", "{}", "{source}"], "stacks.c", 1),
+        (RUST.to_vec(), "symbols.rs", 1),
+    ];
+    for (command, source, allowed) in cases {
+        let program = Program::compile(&command, source);
+        let table = Table::of(&program.elf("program"), None, true);
+        let code = program.elf("program").executable()[0];
+        let addresses: Vec<u64> =
+            (code.address..code.end()).step_by(5).filter(|address| table.name(*address).is_some()).collect();
+        assert!(addresses.len() > 100, "{command:?}");
+        let expected = sources(&program.path, &addresses);
+        let mut different = Vec::new();
+        for (address, expected) in addresses.iter().zip(&expected) {
+            // It names the file of an object where it knows no line.
+            if !expected.iter().any(|frame| frame.1.contains('/')) {
+                continue;
+            }
+            let found = frames(&table, *address);
+            let places =
+                |frames: &[Frame]| frames.iter().map(|(_, file, line)| (file.clone(), *line)).collect::<Vec<_>>();
+            let outer = &expected[expected.len() - 1].0;
+            // Where addr2line knows no name for linkers it says the name of the function around.
+            let is_name = |(found, expected): (&Frame, &Frame)| {
+                &expected.0 == outer || one_name(&found.0) == one_name(&expected.0)
+            };
+            let outer_is_named = found.last().is_some_and(|frame| one_name(&frame.0) == one_name(outer));
+            if places(&found) != places(expected) || !found.iter().zip(expected).all(is_name) || !outer_is_named {
+                different.push((address, found, expected));
+            }
+        }
+        assert!(
+            different.len() * 1000 <= addresses.len() * allowed,
+            "{command:?}: {} of {}: {:x?}",
+            different.len(),
+            addresses.len(),
+            &different[..different.len().min(8)]
+        );
+    }
 }

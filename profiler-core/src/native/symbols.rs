@@ -14,6 +14,7 @@ pub use lookup::{Damage, Location, ReadAt, SymbolFile};
 pub use strings::MAX_NAME;
 
 mod debug_link;
+mod dwarf;
 mod elf_symbols;
 mod encoding;
 mod functions;
@@ -59,6 +60,8 @@ pub struct Stats {
     pub functions: u64,
     /// Whether there are more names or lines than are kept.
     pub cut: bool,
+    /// Whether there is more debug information than is read: it was passed over.
+    pub lines_left_out: bool,
 }
 
 /// The functions of a file, by rising addresses.
@@ -90,12 +93,21 @@ impl SymbolTable {
             }
         }
         let mut source = SourceMap::default();
-        go::read(file, base, &mut candidates, &mut strings, sources.lines.then_some(&mut source));
+        let is_go = go::read(file, base, &mut candidates, &mut strings, sources.lines.then_some(&mut source));
+        let mut lines_left_out = false;
+        // Go's own table says the same as its debug information.
+        if sources.lines && !is_go {
+            let mut found = dwarf::Found { candidates: &mut candidates, strings: &mut strings, source: &mut source };
+            let mut outcomes =
+                [Some(file), sources.debug].into_iter().flatten().map(|file| dwarf::read(file, &mut found));
+            let outcome = outcomes.find(|outcome| *outcome != dwarf::Outcome::Nothing);
+            lines_left_out = outcome == Some(dwarf::Outcome::TooLarge);
+        }
         source.close();
         let cut = candidates.cut || strings.cut || source.cut;
         let functions = candidates.resolve(&strings);
         strings.close();
-        let stats = Stats { functions: functions.len().try_into().unwrap_or(u64::MAX), cut };
+        let stats = Stats { functions: functions.len().try_into().unwrap_or(u64::MAX), cut, lines_left_out };
         Ok(Self { base, functions, source, strings, stats })
     }
 

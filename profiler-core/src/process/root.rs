@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 
@@ -17,6 +18,14 @@ impl Root {
     /// The process is gone, or may not be looked at.
     pub fn of(pid: u32) -> io::Result<Self> {
         Ok(Self(open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
+    /// A folder as the root of processes that see nothing else.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn at(folder: &Path) -> io::Result<Self> {
+        Ok(Self(open(folder, OFlags::PATH | OFlags::CLOEXEC | OFlags::DIRECTORY, Mode::empty())?))
     }
 
     /// Opens a file for reading, as the process would: links that a container holds lead to its own files, never to

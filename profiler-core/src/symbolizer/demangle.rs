@@ -24,8 +24,10 @@ const MAX_OUTPUT: usize = 64 << 10;
 /// How deep names may be nested. A step takes some hundred bytes of the stack.
 const MAX_DEPTH: u32 = 256;
 
-/// None of a name that no compiler has made, or that says more than is read.
-pub(super) fn demangle(name: &str, mode: Demangle) -> Option<String> {
+/// A name as its program's source has it. None of one that no compiler of C++ or Rust has made, or that says more
+/// than is read.
+#[must_use]
+pub fn demangle(name: &str, mode: Demangle) -> Option<String> {
     if mode == Demangle::None || name.len() > MAX_INPUT {
         return None;
     }
@@ -227,15 +229,29 @@ mod tests {
                     "std::basic_ostream<char, std::char_traits<char> >& std::operator<< <std::char_traits<char> >(std::basic_ostream<char, std::char_traits<char> >&, char const*)",
                 ]),
             ),
-            ("_ZN12_GLOBAL__N_11fEv", Some(["(anonymous namespace)::f", "(anonymous namespace)::f", "(anonymous namespace)::f()"])),
-            ("_ZZ3fooiENKUlvE_clEv", Some(["foo::{lambda()#1}::operator()", "foo::{lambda()#1}::operator()", "foo(int)::{lambda()#1}::operator()() const"])),
+            (
+                "_ZN12_GLOBAL__N_11fEv",
+                Some(["(anonymous namespace)::f", "(anonymous namespace)::f", "(anonymous namespace)::f()"]),
+            ),
+            (
+                "_ZZ3fooiENKUlvE_clEv",
+                Some([
+                    "foo::{lambda()#1}::operator()",
+                    "foo::{lambda()#1}::operator()",
+                    "foo(int)::{lambda()#1}::operator()() const",
+                ]),
+            ),
             (
                 "_ZN4core3ptr18real_drop_in_place17h0123456789abcdefE.llvm.77",
                 Some(["core::ptr::real_drop_in_place"; 3]),
             ),
             (
                 "_ZN71_$LT$Test$u20$$u2b$$u20$$u27$static$u20$as$u20$foo..Bar$LT$Test$GT$$GT$3bar17h930b740aa94f1d3aE",
-                Some(["<Test + 'static as foo::Bar>::bar", "<Test + 'static as foo::Bar<Test>>::bar", "<Test + 'static as foo::Bar<Test>>::bar"]),
+                Some([
+                    "<Test + 'static as foo::Bar>::bar",
+                    "<Test + 'static as foo::Bar<Test>>::bar",
+                    "<Test + 'static as foo::Bar<Test>>::bar",
+                ]),
             ),
             (
                 "_RINvNtC3std3mem8align_ofjE",

@@ -194,7 +194,7 @@ ffffffffc0000080 t bpf_prog_6deef7357e7b4530_name\t[bpf]
 nonsense
 ";
         let symbols = Symbols::read(text.as_bytes()).unwrap();
-        let cases: [(u64, Option<(&str, Option<&str>)>); 9] = [
+        let cases = [
             (0xffff_ffff_80ff_ffff, None),
             (0xffff_ffff_8100_0000, Some(("_text", None))),
             (0xffff_ffff_8100_000f, Some(("_text", None))),

@@ -92,7 +92,7 @@ impl Maker {
     pub(super) fn wait(&self, at_most: Duration) -> bool {
         let state = lock(&self.progress.state);
         let waited = self.progress.finished.wait_timeout_while(state, at_most, |state| !state.pending.is_empty());
-        waited.map_or(false, |(state, _)| state.pending.is_empty())
+        waited.is_ok_and(|(state, _)| state.pending.is_empty())
     }
 
     pub(super) fn made(&self) -> MadeSoFar {

@@ -38,13 +38,8 @@ impl Store {
         }
         fs::set_permissions(folder, Permissions::from_mode(0o700))?;
         let suffix = if lines { "lines.sym" } else { "names.sym" };
-        let store = Self {
-            folder: folder.to_owned(),
-            limit,
-            suffix,
-            used: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-        };
+        let store =
+            Self { folder: folder.to_owned(), limit, suffix, used: AtomicU64::new(0), written: AtomicU64::new(0) };
         store.make_room(0)?;
         Ok(store)
     }

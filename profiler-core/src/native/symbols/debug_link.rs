@@ -44,7 +44,14 @@ mod tests {
         let link = |name: &str| Some(DebugLink { name: name.into(), crc: 0x0403_0201 });
         assert_eq!(DebugLink::parse(b"abc\0\x01\x02\x03\x04"), link("abc"));
         assert_eq!(DebugLink::parse(b"abcd\0\0\0\0\x01\x02\x03\x04"), link("abcd"));
-        for section in [&b""[..], b"abc", b"abc\0\x01\x02\x03", b"\0\0\0\0\x01\x02\x03\x04", b"a/b\0\x01\x02\x03\x04", b"..\0\0\x01\x02\x03\x04"] {
+        for section in [
+            &b""[..],
+            b"abc",
+            b"abc\0\x01\x02\x03",
+            b"\0\0\0\0\x01\x02\x03\x04",
+            b"a/b\0\x01\x02\x03\x04",
+            b"..\0\0\x01\x02\x03\x04",
+        ] {
             assert_eq!(DebugLink::parse(section), None, "{section:?}");
         }
     }

@@ -37,7 +37,8 @@ impl SymbolTable {
         let functions = self.functions.iter().map(function);
         let lines = lines.iter().map(line);
         let inlined_at = inlined_at.iter().map(|(pc, inlined)| [*pc, reference(*inlined)]);
-        let index = first_words(functions.clone()).chain(first_words(lines.clone())).chain(first_words(inlined_at.clone()));
+        let index =
+            first_words(functions.clone()).chain(first_words(lines.clone())).chain(first_words(inlined_at.clone()));
         let index: Vec<u8> = index.flat_map(u32::to_le_bytes).collect();
         let mut digest = crc32fast::Hasher::new();
         digest.update(&head);

@@ -84,8 +84,26 @@ impl Candidates {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+    /// The same of a stretch that [`Candidates::relative`] gave.
+    pub(super) fn add_span(&mut self, start: u32, end: u32, named: Named) {
+        if self.found.len() >= MAX_CANDIDATES {
+            self.cut = true;
+        } else if start < end && named.name != 0 {
+            self.found.push(Candidate { start, end, is_sized: true, named });
+        }
+    }
+
+    /// A stretch of code less the base. None of what is not in the code, such as functions that the linker has left out.
+    pub(super) fn relative(&self, start: u64, end: u64) -> Option<(u32, u32)> {
+        let segment = self.code.iter().find(|segment| segment.contains(start))?;
+        let relative = |address: u64| u32::try_from(address.checked_sub(self.base)?).ok();
+        relative(start).zip(relative(end.min(segment.end()))).filter(|(start, end)| start < end)
+    }
+
+    /// An address less the base, in the code or right behind it.
+    pub(super) fn place(&self, address: u64) -> Option<u32> {
+        let is_code = |segment: &Segment| address >= segment.address && address <= segment.end();
+        self.code.iter().any(is_code).then(|| u32::try_from(address.checked_sub(self.base)?).ok()).flatten()
     }
 
     /// By rising addresses, none over another. The same for any order of symbols in the files.
@@ -95,6 +113,7 @@ impl Candidates {
             let by_place = one.start.cmp(&other.start).then(one.is_sized.cmp(&other.is_sized));
             by_place.then(one.named.rank.cmp(&other.named.rank)).then_with(by_name).then(one.end.cmp(&other.end))
         });
+        self.share_lines();
         self.end_unsized();
         let spans = self.found.iter().zip(0..).map(|(found, value)| Span { start: found.start, end: found.end, value });
         let flat = flatten(spans);
@@ -112,6 +131,16 @@ impl Candidates {
             is_continued
         });
         functions
+    }
+
+    /// Symbols say nothing of lines: debug information has another name for the same function.
+    fn share_lines(&mut self) {
+        for same in self.found.chunk_by_mut(|one, other| one.start == other.start) {
+            let line = same.iter().map(|found| found.named.line).max().unwrap_or_default();
+            for found in same.iter_mut().filter(|found| found.named.line == 0) {
+                found.named.line = line;
+            }
+        }
     }
 
     /// A symbol without size reaches to the next one; inside of a function it is a label and no function.

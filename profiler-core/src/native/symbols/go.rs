@@ -9,7 +9,7 @@ use super::strings::Strings;
 
 use lines::Lines;
 use module::Module;
-use table::{Function, Table, Version};
+use table::{Table, Version};
 
 mod lines;
 mod module;
@@ -20,19 +20,20 @@ const MAX_SECTION: u64 = 512 << 20;
 /// Sections that are searched.
 const MAX_SEARCHED: usize = 16;
 
-/// Adds the functions of a Go program, and where they come from if that is wanted.
+/// Adds the functions of a Go program, and where they come from if that is wanted. False if it is none.
 pub(super) fn read(
     file: &ElfFile,
     base: u64,
     candidates: &mut Candidates,
     strings: &mut Strings,
     source: Option<&mut SourceMap>,
-) {
-    let Some((address, bytes)) = find(file) else { return };
-    let Some(table) = Table::parse(&bytes) else { return };
+) -> bool {
+    let Some((address, bytes)) = find(file) else { return false };
+    let Some(table) = Table::parse(&bytes) else { return false };
     let module = if table.version >= Version::Go118 { Module::find(file, address, &table) } else { None };
-    let text = module.as_ref().map(|module| module.text).or(table.text).or_else(|| Some(file.section(".text")?.address));
-    let Some(text) = text else { return };
+    let text =
+        module.as_ref().map(|module| module.text).or(table.text).or_else(|| Some(file.section(".text")?.address));
+    let Some(text) = text else { return false };
     let inlined = module.filter(|_| source.is_some()).and_then(|module| module.function_data(file));
     let mut lines = source.map(|source| Lines::new(&table, inlined, base, source));
     for function in table.functions(text) {
@@ -47,6 +48,7 @@ pub(super) fn read(
         let named = Named { rank: Rank::GO, name, file: declared_in, line };
         candidates.add(function.start, function.end - function.start, u64::MAX, named);
     }
+    true
 }
 
 /// The table, and its address.

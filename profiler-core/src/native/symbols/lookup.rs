@@ -169,7 +169,8 @@ impl<B: ReadAt> SymbolFile<B> {
         let Some([_, _, name, function_file, start_line]) = function else { return Ok(()) };
         let [_, mut file, mut line] = self.find::<LINE>(&self.lines, pc)?.unwrap_or_default();
         let mut locations = Vec::new();
-        let mut inlined = self.find::<INLINED_AT>(&self.inlined_at, pc)?.and_then(|[_, inlined]| inlined.checked_sub(1));
+        let mut inlined =
+            self.find::<INLINED_AT>(&self.inlined_at, pc)?.and_then(|[_, inlined]| inlined.checked_sub(1));
         while let Some(place) = inlined {
             let [name, caller, call_file, call_line, start_line] = self.inlined_at(place)?;
             locations.push(Location { name: self.text(name)?, file: self.text(file)?, line, start_line });

@@ -48,18 +48,16 @@ impl Module {
         data_sections(file).filter(|section| section.size <= MAX_DATA).take(MAX_SEARCHED).find_map(|section| {
             let bytes = file.section_bytes(section, MAX_DATA).ok()?;
             let word = |at: u64| read_word(&bytes, usize::try_from(at.checked_sub(section.address)?).ok()?);
-            let mut places = bytes.as_chunks::<8>().0.iter().zip((section.address..).step_by(8));
-            let found = places.find_map(|(first, at)| {
-                (u64::from_le_bytes(*first) == address).then(|| module(at, &word)).flatten()
-            });
-            found
+            let mut places = (section.address..).step_by(8).zip(bytes.as_chunks::<8>().0);
+            places.find_map(|(at, first)| (u64::from_le_bytes(*first) == address).then(|| module(at, &word))?)
         })
     }
 
     /// The bytes from where data of functions begins.
     pub(super) fn function_data(&self, file: &ElfFile) -> Option<Vec<u8>> {
         let from = self.function_data?;
-        let section = data_sections(file).find(|section| from.checked_sub(section.address).is_some_and(|at| at < section.size))?;
+        let section = data_sections(file)
+            .find(|section| from.checked_sub(section.address).is_some_and(|at| at < section.size))?;
         let mut bytes = file.section_bytes(section, MAX_SECTION).ok()?;
         bytes.drain(..usize::try_from(from - section.address).ok()?.min(bytes.len()));
         Some(bytes)

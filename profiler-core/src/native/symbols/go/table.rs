@@ -83,7 +83,8 @@ impl<'t> Table<'t> {
         let table = match version {
             Version::Go12 => {
                 let places = bytes.get(FIRST_WORD + WORD..)?;
-                let (places, behind) = places.split_at_checked(count.checked_mul(2)?.checked_add(1)?.checked_mul(WORD)?)?;
+                let (places, behind) =
+                    places.split_at_checked(count.checked_mul(2)?.checked_add(1)?.checked_mul(WORD)?)?;
                 let files = bytes.get(usize::try_from(read_u32(behind, 0)?).ok()?..)?;
                 Self {
                     version,
@@ -99,7 +100,8 @@ impl<'t> Table<'t> {
                 }
             }
             Version::Go116 | Version::Go118 | Version::Go120 => {
-                let (text, first) = if version == Version::Go116 { (Some(0), 2) } else { (word(2).filter(|text| *text != 0), 3) };
+                let (text, first) =
+                    if version == Version::Go116 { (Some(0), 2) } else { (word(2).filter(|text| *text != 0), 3) };
                 let descriptions = part(first + 4)?;
                 let of_places = count.checked_mul(2)?.checked_add(1)?.checked_mul(field(version))?;
                 Self {
@@ -128,7 +130,8 @@ impl<'t> Table<'t> {
             let number = |place: usize| self.number(self.places, place * size);
             let start = text.checked_add(number(2 * place)?)?;
             let end = text.checked_add(number(2 * place + 2)?)?;
-            let description = usize::try_from(number(2 * place + 1)?).ok().and_then(|from| self.descriptions.get(from..))?;
+            let description =
+                usize::try_from(number(2 * place + 1)?).ok().and_then(|from| self.descriptions.get(from..))?;
             self.describe(start, end, description).filter(|function| function.start < function.end)
         })
     }
