@@ -8,6 +8,7 @@ mod container;
 #[path = "ebpf/program.rs"]
 mod program;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use container::Container;
@@ -19,10 +20,13 @@ use flamegate_tests::pprof::{self, Profile};
 use program::Program;
 
 const COMPONENT: &str = "pyroscope.ebpf.host";
+/// Names of functions, kept from one test to the next.
+const SYMBOLS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/symbols");
 
 fn configuration(backend: &Backend, settings: &str) -> String {
-    let block =
-        format!("pyroscope.ebpf \"host\" {{\n  forward_to = [pyroscope.write.default.receiver]\n{settings}\n}}\n");
+    let block = format!(
+        "pyroscope.ebpf \"host\" {{\n  forward_to = [pyroscope.write.default.receiver]\n  symb_cache_path = \"{SYMBOLS}\"\n{settings}\n}}\n"
+    );
     block + &blocks::write("default", &[backend.url()], "")
 }
 
@@ -44,12 +48,15 @@ async fn a_process_is_profiled_as_its_target_says() {
     let (backend, program) = (Backend::start().await.unwrap(), Program::start());
     let settings = |more: &str| {
         let target = target(&program, "burner");
-        format!("  targets = [{target}]\n  collect_interval = \"2s\"\n  sample_rate = 97\n{more}")
+        format!("  targets = [{target}]\n  collect_interval = \"1s\"\n  sample_rate = 499\n{more}")
     };
     let text = configuration(&backend, &settings("  comm = \"both\"\n  pid_label = true"));
     let flamegate = Flamegate::start(&text, &[]).await.unwrap();
-    // The first interval is not a whole one for a process that is met in it.
-    backend.wait_for_attempts(2, DEADLINE).await.unwrap();
+    flamegate.wait_for_log("msg=sampling", DEADLINE).await.unwrap();
+    let began = program.cpu_time();
+    let profiles = || backend.received().iter().map(profile).collect::<Vec<Profile>>();
+    let sampled = || profiles().iter().map(sum).sum::<i64>();
+    eventually("a second of CPU time", async || (sampled() > 1_000_000_000).then_some(())).await.unwrap();
 
     let received = backend.received().pop().unwrap();
     let pid = program.pid().to_string();
@@ -73,17 +80,10 @@ async fn a_process_is_profiled_as_its_target_says() {
         assert!(decoded.functions.contains(function), "{function}: {received}");
     }
 
-    let profile = profile(&received);
-    assert_eq!(profile.period, 1_000_000_000 / 97);
-    assert!((1_500_000_000..6_000_000_000).contains(&profile.duration_nanos), "{}", profile.duration_nanos);
-    // Others run as well: it had between a tenth and all of one CPU.
-    let share = sum(&profile) as f64 / profile.duration_nanos as f64;
-    assert!((0.1..1.2).contains(&share), "{share} of a CPU");
-    let by_function = program.by_function(&profile);
-    let part = |name: &str| by_function.get(name).copied().unwrap_or_default() as f64 / sum(&profile) as f64;
-    assert!((0.55..0.9).contains(&part("burn_heavy")), "{by_function:?}");
-    assert!((0.08..0.4).contains(&part("burn_light")), "{by_function:?}");
-    assert!(profile.mapping.iter().any(|mapping| mapping.memory_limit > mapping.memory_start), "{profile:?}");
+    let last = profile(&received);
+    assert_eq!(last.period, 1_000_000_000 / 499);
+    assert!((500_000_000..10_000_000_000).contains(&last.duration_nanos), "{}", last.duration_nanos);
+    assert!(last.mapping.iter().any(|mapping| mapping.memory_limit > mapping.memory_start), "{last:?}");
 
     let labels = [("component_id", COMPONENT)];
     let metrics = flamegate.metrics().await.unwrap();
@@ -101,6 +101,18 @@ async fn a_process_is_profiled_as_its_target_says() {
     ] {
         assert!(metric(name) > 0.0, "{name}");
     }
+
+    let ran = program.cpu_time() - began;
+    flamegate.into_folder(DEADLINE).await.unwrap();
+    let share = sampled() as f64 / ran.as_nanos() as f64;
+    assert!((0.9..1.2).contains(&share), "{share} of {ran:?} was sampled: {}", backend.summary());
+    let mut by_function = BTreeMap::new();
+    for (function, nanos) in profiles().iter().flat_map(|profile| program.by_function(profile)) {
+        *by_function.entry(function).or_insert(0) += nanos;
+    }
+    let part = |name: &str| by_function.get(name).copied().unwrap_or_default() as f64 / sampled() as f64;
+    assert!((part("burn_heavy") - 0.75).abs() < 0.12, "{by_function:?}");
+    assert!((part("burn_light") - 0.25).abs() < 0.12, "{by_function:?}");
 }
 
 /// However often the arguments change while a program runs, its samples add up to its time.
@@ -214,7 +226,7 @@ async fn what_cannot_be_done_is_refused() {
     for (settings, says) in [
         ("sample_rate = 0", "must be 1 to 10000 samples a second"),
         ("off_cpu_threshold = 1.5", "is a probability"),
-        ("symb_cache_path = \"cache\"", "must be an absolute path"),
+        ("symb_cache_size = 0", "must be greater than 0"),
         ("collect_interval = \"0s\"", "must be greater than 0"),
         ("demangle = \"some\"", "invalid demangle mode \"some\", valid values are: \"none\""),
         ("probe_links = [\"uprobe:malloc\"]", "\"uprobe:malloc\" is no probe: write uprobe:PATH:SYMBOL"),

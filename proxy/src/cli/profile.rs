@@ -52,6 +52,9 @@ pub struct ProfileFlags {
     /// How much is shown of the names of C++ and Rust
     #[arg(long, value_enum, default_value_t = Demangled::Simplified)]
     demangle: Demangled,
+    /// Keeps the names of functions there, for the next time; else in the user's cache
+    #[arg(long, value_name = "FOLDER")]
+    symbols: Option<PathBuf>,
     /// Writes the profile there, as gzipped pprof
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -80,7 +83,7 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
     let output = flags.output.as_deref().map(create).transpose()?;
     let svg = flags.svg.as_deref().map(create).transpose()?;
     let signals = Signals::watch().map_err(|error| format!("signals cannot be watched: {error}"))?;
-    let symbols = Symbols::open(flags.demangle, flags.lines)?;
+    let symbols = Symbols::open(flags.symbols.clone(), flags.demangle, flags.lines)?;
     let sampler = Sampler::start(&flags.settings(symbols.symbolizer.clone())).map_err(|error| error.to_string())?;
     for shortfall in sampler.shortfalls() {
         complain(&format!("{shortfall}\n"));

@@ -36,9 +36,9 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
-    pub(super) fn open(demangled: Demangled, lines: bool) -> Result<Self, String> {
-        let (cache, folder) = match folder_of_user() {
-            Some(folder) => (folder.join("flamegate").join("symbols"), None),
+    pub(super) fn open(named: Option<PathBuf>, demangled: Demangled, lines: bool) -> Result<Self, String> {
+        let (cache, folder) = match named.or_else(folder_of_user) {
+            Some(folder) => (folder, None),
             None => {
                 let folder =
                     tempfile::tempdir().map_err(|error| format!("no folder for symbols can be made: {error}"))?;
@@ -64,5 +64,6 @@ impl Symbols {
 
 fn folder_of_user() -> Option<PathBuf> {
     let named = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))
+    let caches = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(caches.join("flamegate").join("symbols"))
 }

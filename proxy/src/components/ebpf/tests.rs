@@ -216,3 +216,9 @@ fn links_of_probes_are_taken_in_both_spellings() {
     let both = "probe_links = [\"uretprobe:/a:b\"]\nu_probe_links = [\"/bin/sh:entry\"]";
     assert_eq!(links(both), ["uretprobe:/a:b"]);
 }
+
+#[test]
+fn symbols_are_kept_where_they_are_found_again() {
+    let refused = arguments("symb_cache_path = \"cache\"").unwrap_err();
+    assert!(refused.contains("must be an absolute path"), "{refused}");
+}
