@@ -3,4 +3,5 @@
 
 pub mod native;
 pub mod pprof;
+pub mod symbols;
 pub mod syntax;

@@ -2,9 +2,11 @@
 //!
 //! This crate knows no HTTP, no configuration and no runtime. `kernel`, `process` and `sampler` are of Linux.
 
+pub mod collection;
 pub mod kernel;
 pub mod labels;
 pub mod native;
 pub mod pprof;
 pub mod process;
 pub mod sampler;
+pub mod symbolizer;

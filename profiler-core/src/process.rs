@@ -1,17 +1,21 @@
 //! What runs: the memory of processes, and the files behind it.
 
+mod container;
 mod maps;
 mod namespace;
 mod open;
 mod own_code;
+mod root;
 
 use std::io;
 use std::io::Read;
 
+pub use container::container_id;
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
 pub use namespace::pid_namespace;
 pub use open::{OpenError, open_mapped, read_vdso};
 pub use own_code::unmap_started_code;
+pub use root::Root;
 
 /// When a process began, in ticks since boot: with its pid it is one process and no later one. Its own main thread's.
 ///

@@ -7,12 +7,15 @@ mod traces;
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Shortfall};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Record, Shortfall};
+use crate::symbolizer::Symbolizer;
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -37,11 +40,13 @@ pub struct Settings {
     pub off_cpu_threshold: f64,
     /// Places at which threads are sampled when they come there.
     pub probes: Vec<Probe>,
+    /// Who is handed the files that are met, so that their names are known when they are asked for.
+    pub symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Settings {
     /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables;
-    /// what runs on CPUs alone.
+    /// what runs on CPUs alone, and no names.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         Self {
@@ -51,6 +56,7 @@ impl Settings {
             table_memory: 256 << 20,
             off_cpu_threshold: 0.0,
             probes: Vec::new(),
+            symbolizer: None,
         }
     }
 }
@@ -136,6 +142,10 @@ pub struct Statistics {
     pub dropped: u64,
     /// Processes that are unwound now.
     pub processes: u64,
+    /// Processes that began to be unwound.
+    pub began: u64,
+    /// Processes that were unwound and are no more.
+    pub ended: u64,
     /// Unwind tables that are in the kernel now.
     pub tables: u64,
     /// Rows in them.
@@ -153,7 +163,7 @@ pub struct Sampler {
     shortfalls: Vec<Shortfall>,
     verified_instructions: Vec<(String, u32)>,
     scope: Scope,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread and its callers both hold. Locks are held for as long as a batch of samples takes.
@@ -167,6 +177,22 @@ struct Shared {
     pids: Mutex<Option<HashSet<u32>>>,
     cgroups: Mutex<Option<HashSet<u64>>>,
     reconsider: AtomicBool,
+    /// Later samples are not kept, by the clock of the programs; 0: all are.
+    ends_at: AtomicU64,
+}
+
+impl Shared {
+    fn keeps(&self, record: &Record<'_>) -> bool {
+        let ends_at = self.ends_at.load(Ordering::Relaxed);
+        !matches!(record, Record::Sample(sample) if ends_at > 0 && sample.time > ends_at)
+    }
+}
+
+/// Nanoseconds, by the clock of the programs: since boot, without suspension.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).ok();
+    // No clock at all: samples are kept, some twice.
+    time.and_then(|time| u64::try_from(Duration::from(time).as_nanos()).ok()).unwrap_or_default()
 }
 
 /// A quarter of a second of a busy CPU at 997 Hz, with deep stacks.
@@ -201,7 +227,8 @@ impl Sampler {
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
         let choice = if let Scope::Chosen(choice) = &settings.scope { Some(choice.clone()) } else { None };
-        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice).map_err(StartError::Thread)?;
+        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice, settings.symbolizer.clone())
+            .map_err(StartError::Thread)?;
         match &settings.scope {
             Scope::Pids(pids) => {
                 for pid in pids {
@@ -223,7 +250,13 @@ impl Sampler {
             .name("sampler".to_owned())
             .spawn(move || run(kernel, follower, &for_thread))
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, shortfalls, verified_instructions, scope: settings.scope.clone(), thread: Some(thread) })
+        Ok(Self {
+            shared,
+            shortfalls,
+            verified_instructions,
+            scope: settings.scope.clone(),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Samples these processes instead of those before, some tenths of a second from now, without losing a sample of
@@ -262,6 +295,19 @@ impl Sampler {
         lock(&self.shared.traces).take()
     }
 
+    /// Ends sampling, which takes some tenths of a second. What was sampled before can still be collected, and its
+    /// files be asked for; what is sampled meanwhile is left to whoever samples instead.
+    pub fn stop(&self) {
+        if !self.shared.stop.swap(true, Ordering::Relaxed) {
+            self.shared.ends_at.store(now(), Ordering::Relaxed);
+        }
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            // What it panicked with is on standard error already.
+            let _ = thread.join();
+        }
+    }
+
     /// The file that frames name. None of one that is long gone.
     #[must_use]
     pub fn file(&self, file: FileRef) -> Option<Arc<FileInfo>> {
@@ -289,11 +335,7 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // What it panicked with is on standard error already.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
@@ -303,6 +345,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
 /// Records between two looks at other work.
 const BATCH: usize = 1024;
+/// As many as the largest ring holds of the smallest samples.
+const LAST_BATCHES: usize = 1024;
 
 fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
     let mut events = Vec::new();
@@ -313,7 +357,8 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
                 let mut traces = lock(&shared.traces);
                 kernel.read(BATCH, |record| match follow::Event::of(&record) {
                     Some(event) => events.push(event),
-                    None => traces.add(&record),
+                    None if shared.keeps(&record) => traces.add(&record),
+                    None => {}
                 })
             };
             for event in events.drain(..) {
@@ -337,6 +382,21 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
         }
         follower.tick(&mut kernel, shared);
     }
+    // What the programs handed over until now.
+    let mut traces = lock(&shared.traces);
+    for _ in 0..LAST_BATCHES {
+        let read = kernel.read(BATCH, |record| {
+            if shared.keeps(&record) {
+                traces.add(&record);
+            }
+        });
+        traces.settle(&follower);
+        if read < BATCH {
+            break;
+        }
+    }
+    drop(traces);
+    follower.count(&kernel, shared);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

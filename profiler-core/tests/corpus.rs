@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use flamegate_fuzz::{native, pprof};
+use flamegate_fuzz::{native, pprof, symbols};
 
 #[test]
 fn what_must_hold_for_any_profile_holds_for_the_corpus() {
@@ -15,6 +15,11 @@ fn what_must_hold_for_any_profile_holds_for_the_corpus() {
 #[test]
 fn what_must_hold_for_any_file_of_machine_code_holds_for_the_corpus() {
     replay("native", native::check);
+}
+
+#[test]
+fn what_must_hold_for_any_names_holds_for_the_corpus() {
+    replay("symbols", symbols::check);
 }
 
 fn replay<E: Display>(target: &str, check: impl Fn(&[u8]) -> Result<(), E>) {

@@ -10,12 +10,14 @@ mod components;
 mod filter;
 mod fmt;
 mod output;
+mod profile;
 mod run;
 mod validate;
 
 pub use components::ComponentsFlags;
 pub use filter::FilterCommand;
 pub use fmt::FmtFlags;
+pub use profile::ProfileFlags;
 pub use run::RunFlags;
 pub use validate::ValidateFlags;
 
@@ -40,6 +42,8 @@ enum Command {
     Validate(ValidateFlags),
     /// Says what may stand in a configuration: blocks, their arguments, defaults and exports
     Components(ComponentsFlags),
+    /// Samples processes of this host for some seconds: a profile, a flame graph, or a table of functions
+    Profile(ProfileFlags),
     /// For authors of filters: begins, builds, inspects, runs and tests one
     #[command(subcommand)]
     Filter(FilterCommand),
@@ -59,6 +63,7 @@ impl Cli {
             Command::Fmt(flags) => fmt::run(&flags),
             Command::Validate(flags) => validate::run(&flags),
             Command::Components(flags) => components::run(&flags),
+            Command::Profile(flags) => profile::run(&flags),
             Command::Filter(command) => filter::run(&command),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod built_in;
+mod ebpf;
 mod edit_body;
 mod enrich;
 mod filter_debug;
@@ -20,6 +21,7 @@ mod targets;
 mod wasm_filter;
 mod write;
 
+pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
@@ -41,6 +43,7 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<TracingBlock>(),
     Kind::of::<ExporterOtlp>(),
     Kind::of::<ExporterOtlpHttp>(),
+    Kind::of::<Ebpf>(),
     Kind::of::<Enrich>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),

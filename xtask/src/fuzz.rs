@@ -17,10 +17,11 @@ struct Target {
 }
 
 /// The time is divided among them evenly.
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     Target { name: "syntax", replayed: "alloy-syntax" },
     Target { name: "pprof", replayed: "profiler-core" },
     Target { name: "native", replayed: "profiler-core" },
+    Target { name: "symbols", replayed: "profiler-core" },
 ];
 
 /// The instrumentation that libFuzzer steers by: counters of the edges, the table of their places, the operands of

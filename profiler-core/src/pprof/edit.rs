@@ -3,15 +3,13 @@
 //! Samples and functions are named by their place in the profile's tables, from 0. What a profile of a stranger may hold
 //! is borne: an id that no table has leads nowhere, an index outside of the strings is the empty text.
 
-use std::io::{self, Write};
+use std::io;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use prost::Message;
 
 use self::places::Places;
-use super::{Label, PprofError, Profile, Sample, decompress, is_gzip};
+use super::{Label, PprofError, Profile, Sample, decompress, gzip, is_gzip};
 
 mod apply;
 mod changes;
@@ -211,14 +209,6 @@ fn labels<'a>(profile: &'a Profile, labels: &'a [Label]) -> impl Iterator<Item =
             text => LabelValue::Text(profile.string(text)),
         },
     })
-}
-
-/// At the fastest level: the profile goes to one backend, which compresses it anew for its store; the better levels cost
-/// several times what all the rest of an edit does, for a tenth of the bytes.
-fn gzip(message: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(message)?;
-    encoder.finish()
 }
 
 #[cfg(test)]

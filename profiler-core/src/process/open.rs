@@ -5,9 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{Mode, OFlags, open};
 
-use super::{MappedMemory, Source, executable_memory};
+use super::{MappedMemory, Root, Source, executable_memory};
 
 /// Why the file behind some memory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +49,7 @@ pub fn open_mapped(pid: u32, memory: &MappedMemory) -> Result<File, OpenError> {
         }
     }
     let failed = |error: io::Error| OpenError::System { path: path.clone(), error };
-    let root = open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| failed(error.into()))?;
-    // Links that a container holds lead to its own files, never to the host's.
-    let file = openat2(&root, path.trim_start_matches('/'), flags, Mode::empty(), ResolveFlags::IN_ROOT)
-        .map_err(|error| failed(error.into()))?;
-    let file = File::from(file);
+    let file = Root::of(pid).and_then(|root| root.open(path)).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     // Not the device: overlay and btrfs show another one in maps than in stat(2).
     if !metadata.is_file() || metadata.ino() != *inode {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::kernel::{FileRef, Table};
-use crate::native::elf::{ElfFile, FileId};
+use crate::native::elf::{BuildId, ElfFile, FileId, Segment};
 
 /// What is known of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,15 @@ pub struct FileInfo {
     pub path: String,
     /// What tells it from all others. None of a file that could not be read: addresses are then offsets in it.
     pub id: Option<FileId>,
+    /// What its linker called it.
+    pub build_id: Option<BuildId>,
+    /// Its executable parts.
+    pub segments: Box<[Segment]>,
+}
+
+impl FileInfo {
+    /// What the kernel calls its own library, which no file holds.
+    pub const VDSO: &str = "[vdso]";
 }
 
 /// What callers may ask for.
@@ -184,6 +193,10 @@ impl Files {
         };
         self.known.insert(file, known);
         Found::New(file)
+    }
+
+    pub(super) fn with_content(&self, id: FileId) -> Option<FileRef> {
+        self.by_identity.get(&Identity::Content(id)).copied()
     }
 
     pub(super) fn get(&self, file: FileRef) -> Option<&KnownFile> {

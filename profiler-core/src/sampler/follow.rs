@@ -1,9 +1,11 @@
 //! Processes: which are known, what they have mapped, and when to look again.
 
+mod bring;
 mod resolve;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::{Files, TableState};
@@ -12,6 +14,7 @@ use super::{Choice, Shared, lock};
 use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, executable_memory, start_time};
+use crate::symbolizer::Symbolizer;
 
 /// What the kernel tells of a process.
 #[derive(Debug, Clone, Copy)]
@@ -77,25 +80,35 @@ pub(super) struct Follower {
     looked_around: Instant,
     counted: Instant,
     refused: u64,
+    /// Processes that were met.
+    began: u64,
     /// Of all tables together.
     max_rows: u64,
     choice: Option<Choice>,
+    symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Follower {
     /// The tables in the kernel take no more than `table_memory` bytes.
-    pub(super) fn new(shortfalls: &[Shortfall], table_memory: u64, choice: Option<Choice>) -> io::Result<Self> {
+    pub(super) fn new(
+        shortfalls: &[Shortfall],
+        table_memory: u64,
+        choice: Option<Choice>,
+        symbolizer: Option<Arc<Symbolizer>>,
+    ) -> io::Result<Self> {
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
             files: Files::default(),
-            maker: TableMaker::start()?,
+            maker: TableMaker::start(symbolizer.clone())?,
             look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
+            began: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
             choice,
+            symbolizer,
         })
     }
 
@@ -181,6 +194,7 @@ impl Follower {
             self.counted = now;
             self.ask_again(now);
             self.count(kernel, shared);
+            self.bring_wanted();
         }
     }
 
@@ -214,6 +228,9 @@ impl Follower {
             Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
             _ => FIRST_PATIENCE,
         };
+        if before.as_ref().is_none_or(|before| before.start_time != start_time) {
+            self.began += 1;
+        }
         let cgroup = before.as_ref().and_then(|before| before.cgroup);
         let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
         self.use_files(&contents, 1);
@@ -377,7 +394,8 @@ impl Follower {
         kernel.decline_none();
     }
 
-    fn count(&self, kernel: &Kernel, shared: &Shared) {
+    /// Counts what there is now.
+    pub(super) fn count(&self, kernel: &Kernel, shared: &Shared) {
         let dropped = lock(&shared.traces).dropped();
         let mut statistics = lock(&shared.statistics);
         if let Ok(counters) = kernel.counters() {
@@ -387,6 +405,7 @@ impl Follower {
         statistics.dropped = dropped;
         statistics.refused = self.refused;
         statistics.processes = self.processes.len() as u64;
+        (statistics.began, statistics.ended) = (self.began, self.began - statistics.processes);
         (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);
         for table in self.files.tables() {
             match table {

@@ -1,13 +1,16 @@
-//! Unwind tables are made on a thread of their own: the largest files take seconds.
+//! Unwind tables are made on a thread of their own: the largest files take seconds. Then it hands the files on to who
+//! makes tables of their symbols.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::kernel::FileRef;
 use crate::native::elf::ElfFile;
 use crate::native::unwind::UnwindTable;
+use crate::symbolizer::{Origin, Symbolizer};
 
-/// Files that wait; each holds a descriptor.
+/// Files that wait; each holds a descriptor, and another one where names are wanted.
 const MAX_WAITING: usize = 128;
 /// Tables that wait for the kernel; each holds its memory.
 const MAX_MADE: usize = 2;
@@ -15,30 +18,37 @@ const MAX_MADE: usize = 2;
 /// The thread ends with this.
 #[derive(Debug)]
 pub(super) struct TableMaker {
-    wanted: SyncSender<(FileRef, ElfFile)>,
+    wanted: SyncSender<(FileRef, ElfFile, Origin)>,
+    has_symbolizer: bool,
     made: Receiver<(FileRef, Option<UnwindTable>)>,
     waiting: usize,
 }
 
 impl TableMaker {
-    pub(super) fn start() -> io::Result<Self> {
-        let (wanted, to_make) = sync_channel::<(FileRef, ElfFile)>(MAX_WAITING);
+    pub(super) fn start(symbolizer: Option<Arc<Symbolizer>>) -> io::Result<Self> {
+        let has_symbolizer = symbolizer.is_some();
+        let (wanted, to_make) = sync_channel::<(FileRef, ElfFile, Origin)>(MAX_WAITING);
         let (finished, made) = sync_channel(MAX_MADE);
         std::thread::Builder::new().name("unwind-tables".to_owned()).spawn(move || {
-            for (file, elf) in to_make {
+            for (file, elf, origin) in to_make {
                 // A file that is damaged, or says nothing: its frames are found by frame pointers.
                 let table = UnwindTable::build(&elf).ok().filter(|table| !table.rows.is_empty());
                 if finished.send((file, table)).is_err() {
                     break;
                 }
+                if let Some(symbolizer) = &symbolizer {
+                    // Where too many wait it comes again when its names are asked for.
+                    symbolizer.offer(elf, origin);
+                }
             }
         })?;
-        Ok(Self { wanted, made, waiting: 0 })
+        Ok(Self { wanted, has_symbolizer, made, waiting: 0 })
     }
 
     /// False: too many wait; ask again later.
-    pub(super) fn ask(&mut self, file: FileRef, elf: ElfFile) -> bool {
-        match self.wanted.try_send((file, elf)) {
+    pub(super) fn ask(&mut self, file: FileRef, elf: ElfFile, origin: impl FnOnce() -> Origin) -> bool {
+        let origin = if self.has_symbolizer { origin() } else { Origin::default() };
+        match self.wanted.try_send((file, elf, origin)) {
             Ok(()) => {
                 self.waiting += 1;
                 true

@@ -17,6 +17,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 mod controller;
+mod ebpf;
 mod fanout;
 mod filter;
 mod local_file;
@@ -28,6 +29,7 @@ mod traces;
 mod write;
 
 pub use controller::{ControllerMetrics, ModuleLabels};
+pub use ebpf::{EbpfMetrics, ProfilerCounter};
 pub use fanout::FanoutMetrics;
 pub use filter::FilterMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
@@ -43,6 +45,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 /// All metric families of the process.
 pub struct Metrics {
     registry: Registry,
+    ebpf: ebpf::Families,
     fanout: fanout::Families,
     filter: filter::Families,
     local_file: local_file::Families,
@@ -62,6 +65,7 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::default();
         Arc::new(Self {
+            ebpf: ebpf::Families::register(&mut registry),
             fanout: fanout::Families::register(&mut registry),
             filter: filter::Families::register(&mut registry),
             local_file: local_file::Families::register(&mut registry),
@@ -84,6 +88,11 @@ impl Metrics {
         let mut text = String::with_capacity(16 * 1024);
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// The series of a `pyroscope.ebpf`.
+    pub fn ebpf(&self, component: &ComponentLabels) -> EbpfMetrics {
+        self.ebpf.of(component)
     }
 
     /// The fan-out series of a component.
@@ -148,6 +157,7 @@ impl Metrics {
 
     /// Removes the series of a component that is no more, but for those of its endpoints.
     pub fn forget(&self, component: &ComponentLabels) {
+        self.ebpf.forget(component);
         self.fanout.forget(component);
         self.filter.forget(component);
         self.local_file.forget(component);

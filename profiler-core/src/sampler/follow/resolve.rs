@@ -2,7 +2,7 @@
 
 use super::super::files::{FileInfo, Found, KnownFile, TableState};
 use super::super::{Shared, lock};
-use super::{Follower, Mapped};
+use super::{Follower, Mapped, bring};
 use crate::kernel::FileRef;
 use crate::native::elf::ElfFile;
 use crate::process::{MappedMemory, Source, open_mapped, read_vdso};
@@ -24,9 +24,15 @@ impl Follower {
             Found::NoElf => return Mapped::Anonymous,
             Found::Known(file) => file,
             Found::New(file) => {
-                let path = if let Source::File { path, .. } = &memory.source { path } else { "[vdso]" };
+                let path = if let Source::File { path, .. } = &memory.source { path } else { FileInfo::VDSO };
                 let id = self.files.get(file).and_then(KnownFile::id);
-                lock(&shared.names).insert(file, FileInfo { path: path.to_owned(), id });
+                let info = FileInfo {
+                    path: path.to_owned(),
+                    id,
+                    build_id: elf.as_ref().and_then(|elf| elf.build_id().cloned()),
+                    segments: elf.as_ref().map(|elf| elf.executable().into()).unwrap_or_default(),
+                };
+                lock(&shared.names).insert(file, info);
                 file
             }
         };
@@ -55,7 +61,7 @@ impl Follower {
         let address = known.address_of(offset, elf.as_ref())??;
         if wanted
             && let Some(elf) = elf
-            && self.maker.ask(file, elf)
+            && self.maker.ask(file, elf, || bring::origin(pid, memory))
         {
             known.table = TableState::Pending;
         }

@@ -1,0 +1,176 @@
+//! The lines of Go's functions, and the functions that were inlined into them.
+
+use std::collections::HashMap;
+
+use super::super::source::{Inlined, LineRow, SourceMap};
+use super::super::strings::{Place, Strings};
+use super::table::{Function, Table, read_u32};
+
+/// Most steps through values: a file may say that each of its functions has the longest ones.
+const MAX_STEPS: usize = 256 << 20;
+/// Functions that are inlined into each other.
+const MAX_DEPTH: usize = 64;
+/// Bytes of one in the tree: what it is, name, where it is called, where it is declared.
+const ENTRY: usize = 16;
+
+/// A value from an address on, counted from the function's beginning.
+type Steps = Vec<(u32, i32)>;
+
+pub(super) struct Lines<'a> {
+    table: &'a Table<'a>,
+    trees: Option<Vec<u8>>,
+    base: u64,
+    source: &'a mut SourceMap,
+    steps: usize,
+    /// Of the names of files; most functions of a package come one after the other.
+    last_file: (usize, Place),
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(table: &'a Table<'a>, trees: Option<Vec<u8>>, base: u64, source: &'a mut SourceMap) -> Self {
+        Self { table, trees, base, source, steps: 0, last_file: (0, 0) }
+    }
+
+    /// Adds the lines of a function, and says where it is declared: file and line.
+    pub(super) fn add(&mut self, function: &Function, strings: &mut Strings) -> (Place, u32) {
+        let Some(start) = function.start.checked_sub(self.base).and_then(|start| u32::try_from(start).ok()) else {
+            return (0, 0);
+        };
+        let length = u32::try_from(function.end - function.start).unwrap_or(u32::MAX);
+        let files = self.steps(function.files, length);
+        let lines = self.steps(function.lines, length);
+        let rows = self.rows(function, &files, &lines, strings);
+        let first = rows.first().copied();
+        self.add_inlined(function, start, length, &rows, strings);
+        let end = LineRow { pc: length, file: 0, line: 0 };
+        for row in rows.into_iter().chain([end]) {
+            let row = LineRow { pc: start.saturating_add(row.pc), ..row };
+            self.source.add_line(row);
+        }
+        let declared_in = first.map_or(0, |row| row.file);
+        let line = if function.line > 0 { function.line } else { first.map_or(0, |row| row.line) };
+        (declared_in, line)
+    }
+
+    /// Addresses are counted from the function's beginning.
+    fn rows(&mut self, function: &Function, files: &Steps, lines: &Steps, strings: &mut Strings) -> Vec<LineRow> {
+        let mut rows: Vec<LineRow> = Vec::new();
+        let (mut files, mut lines) = (files.iter().peekable(), lines.iter().peekable());
+        let (mut file, mut line) = (0, 0);
+        while let Some(pc) = [files.peek(), lines.peek()].into_iter().flatten().map(|(pc, _)| *pc).min() {
+            if let Some((_, number)) = files.next_if(|(at, _)| *at == pc) {
+                file = self.file(function, *number, strings);
+            }
+            if let Some((_, number)) = lines.next_if(|(at, _)| *at == pc) {
+                line = u32::try_from(*number).unwrap_or_default();
+            }
+            rows.push(LineRow { pc, file, line });
+        }
+        rows
+    }
+
+    fn file(&mut self, function: &Function, number: i32, strings: &mut Strings) -> Place {
+        let Some(name) = self.table.file(function, number) else { return 0 };
+        let at = name.as_ptr() as usize;
+        if self.last_file.0 != at {
+            self.last_file = (at, strings.add_terminated(name, 0));
+        }
+        self.last_file.1
+    }
+
+    /// Values are pairs of differences: { zigzag of the value; of the address }, until a value that does not change.
+    fn steps(&mut self, from: u32, length: u32) -> Steps {
+        let mut bytes = self.table.values(from);
+        let mut steps = Steps::new();
+        let (mut pc, mut value) = (0_u32, -1_i32);
+        while pc < length && self.steps < MAX_STEPS {
+            self.steps += 1;
+            let Some(difference) = variable(&mut bytes) else { break };
+            if difference == 0 && !steps.is_empty() {
+                break;
+            }
+            let Some(distance) = variable(&mut bytes) else { break };
+            let difference = (difference >> 1).cast_signed() ^ -(difference & 1).cast_signed();
+            value = value.wrapping_add(difference);
+            match steps.last_mut() {
+                Some((at, last)) if *at == pc => *last = value,
+                _ => steps.push((pc, value)),
+            }
+            pc = pc.saturating_add(distance.saturating_mul(self.table.quantum));
+        }
+        steps
+    }
+
+    fn add_inlined(&mut self, function: &Function, start: u32, length: u32, rows: &[LineRow], strings: &mut Strings) {
+        let (Some(values), Some(tree)) = (function.inlined, function.inlined_tree) else { return };
+        let places = self.steps(values, length);
+        let Some(trees) = self.trees.take() else { return };
+        let tree = usize::try_from(tree).ok().and_then(|from| trees.get(from..)).unwrap_or_default();
+        let mut nodes = Nodes { tree, names: self.table.names, places: &places, rows, known: HashMap::new() };
+        let mut last = None;
+        for (pc, place) in &places {
+            let node = nodes.node(*place, 0, self.source, strings);
+            if node != last {
+                self.source.add_inlined_at(start.saturating_add(*pc), node);
+                last = node;
+            }
+        }
+        if last.is_some() {
+            self.source.add_inlined_at(start.saturating_add(length), None);
+        }
+        self.trees = Some(trees);
+    }
+}
+
+/// The inlined functions of one that is not.
+struct Nodes<'n> {
+    tree: &'n [u8],
+    names: &'n [u8],
+    places: &'n Steps,
+    rows: &'n [LineRow],
+    known: HashMap<i32, Option<u32>>,
+}
+
+impl Nodes<'_> {
+    fn node(&mut self, place: i32, depth: usize, source: &mut SourceMap, strings: &mut Strings) -> Option<u32> {
+        if let Some(known) = self.known.get(&place) {
+            return *known;
+        }
+        let from = usize::try_from(place).ok()?.checked_mul(ENTRY)?;
+        let [name, call, line] = [4, 8, 12].map(|field| read_u32(self.tree, from.saturating_add(field)));
+        let (name, call, line) = (name?, call?, line?);
+        // While it is not known it is none: what calls itself ends here.
+        self.known.insert(place, None);
+        let outer = at(self.places, call, |(pc, _)| *pc).map_or(-1, |(_, outer)| *outer);
+        let caller = if depth < MAX_DEPTH { self.node(outer, depth + 1, source, strings) } else { None };
+        let call = at(self.rows, call, |row| row.pc);
+        let node = source.add_inlined(Inlined {
+            name: strings.add_terminated(self.names, name.into()),
+            caller,
+            call_file: call.map_or(0, |row| row.file),
+            call_line: call.map_or(0, |row| row.line),
+            line,
+        });
+        self.known.insert(place, node);
+        node
+    }
+}
+
+/// The last that begins at an address or before.
+fn at<T>(rows: &[T], pc: u32, begins: impl Fn(&T) -> u32) -> Option<&T> {
+    rows.partition_point(|row| begins(row) <= pc).checked_sub(1).and_then(|last| rows.get(last))
+}
+
+/// A number in groups of seven bits, the lowest first.
+fn variable(bytes: &mut &[u8]) -> Option<u32> {
+    let mut number = 0_u32;
+    for shift in (0..35).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}

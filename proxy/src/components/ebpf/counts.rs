@@ -1,0 +1,58 @@
+//! What is counted of a collection.
+
+use profiler_core::kernel::{Counters, FrameKind, Stop};
+use profiler_core::sampler::Statistics;
+
+use super::build::{Harvest, Tally};
+use crate::telemetry::metrics::{EbpfMetrics, ProfilerCounter};
+
+/// Counts what came of a collection.
+pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
+    let Tally { frames, ends, .. } = &harvest.tally;
+    for (kind, count) in frames {
+        metrics.frames(kind, *count);
+    }
+    for (end, count) in ends {
+        metrics.stacks(end, *count);
+    }
+    metrics.profiler(ProfilerCounter::NativeFrames, frames.get(FrameKind::Native.text()).copied().unwrap_or(0));
+    metrics.dropped.add(harvest.unpaid);
+    for profile in &harvest.profiles {
+        metrics.made(&profile.series.service_name, profile.bytes.len(), profile.samples);
+    }
+}
+
+/// Counts what the sampler counted since `before`.
+pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: &Statistics) {
+    let since = |of: fn(&Counters) -> u64| of(&now.kernel).saturating_sub(of(&before.kernel));
+    metrics.lost("ring_buffer_full", since(|counters| counters.lost));
+    metrics.lost("probes_collided", since(|counters| counters.collided));
+    metrics.lost("too_many_stacks", now.dropped.saturating_sub(before.dropped));
+    metrics.tables(now.tables);
+    metrics.profiler(ProfilerCounter::Began, now.began.saturating_sub(before.began));
+    metrics.profiler(ProfilerCounter::Ended, now.ended.saturating_sub(before.ended));
+    metrics.profiler(ProfilerCounter::Announced, since(|counters| counters.announced));
+    metrics.profiler(ProfilerCounter::UnknownMapping, since(|counters| counters.stale));
+    for stop in Stop::ALL {
+        let more = now.kernel.stopped(*stop).saturating_sub(before.kernel.stopped(*stop));
+        if !matches!(stop, Stop::KernelThread | Stop::NoProcess | Stop::Compat) {
+            metrics.profiler(ProfilerCounter::NativeAttempts, more);
+        }
+        if let Some(counter) = counter_of(*stop) {
+            metrics.profiler(counter, more);
+        }
+    }
+}
+
+/// The reference's name for why a walk ended, where it has one.
+fn counter_of(stop: Stop) -> Option<ProfilerCounter> {
+    Some(match stop {
+        Stop::Complete => ProfilerCounter::StopDeltas,
+        Stop::NoMapping => ProfilerCounter::WrongTextSection,
+        Stop::NoInformation => ProfilerCounter::InvalidDelta,
+        Stop::NoTable => ProfilerCounter::NoTable,
+        Stop::Unreadable => ProfilerCounter::UnreadableStack,
+        Stop::TooDeep => ProfilerCounter::TooDeep,
+        _ => return None,
+    })
+}

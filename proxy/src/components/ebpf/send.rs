@@ -1,0 +1,86 @@
+//! Sends the profiles of one collection, side by side, until the next one is due.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use super::build::Built;
+use super::plan::Plan;
+use crate::pipeline::{Batch, Body, Origin, Profile, RawSample};
+use crate::telemetry::LogLimit;
+use crate::telemetry::metrics::{ComponentLabels, EbpfMetrics, FanoutMetrics};
+use crate::telemetry::traces::Trace;
+
+/// Profiles that are on their way at once, as with the reference.
+const AT_ONCE: usize = 32;
+
+/// What sends, over all plans.
+pub(super) struct Sender {
+    component: ComponentLabels,
+    metrics: EbpfMetrics,
+    fanout: FanoutMetrics,
+    permits: Arc<Semaphore>,
+    failures: LogLimit,
+}
+
+impl Sender {
+    pub(super) fn new(component: &ComponentLabels, metrics: EbpfMetrics, fanout: FanoutMetrics) -> Arc<Self> {
+        Arc::new(Self {
+            component: component.clone(),
+            metrics,
+            fanout,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            failures: LogLimit::default(),
+        })
+    }
+
+    /// Begins to send. What has not begun within a collection interval is dropped; what has begun is finished.
+    pub(super) fn send(self: &Arc<Self>, plan: &Arc<Plan>, profiles: Vec<Built>) {
+        if profiles.is_empty() {
+            return;
+        }
+        let (sender, of_plan) = (self.clone(), plan.clone());
+        plan.sends.spawn(async move {
+            let deadline = Instant::now() + of_plan.collect_interval;
+            let mut left = profiles.len() as u64;
+            for profile in profiles {
+                let permit = timeout_at(deadline, sender.permits.clone().acquire_owned()).await;
+                let Ok(Ok(permit)) = permit else { break };
+                left -= 1;
+                let (sender, plan) = (sender.clone(), of_plan.clone());
+                of_plan.sends.spawn(async move {
+                    sender.push(&plan, profile).await;
+                    drop(permit);
+                });
+            }
+            if left > 0 {
+                sender.metrics.dropped.add(left);
+                tracing::warn!(component_id = %sender.component, count = left, "profiles dropped: not sent in time");
+            }
+        });
+    }
+
+    async fn push(&self, plan: &Plan, built: Built) {
+        let Built { labels, bytes, memory, .. } = built;
+        let origin = Arc::new(Origin { arrived: SystemTime::now(), trace: Trace::default(), memory });
+        let sample = RawSample { id: Bytes::new(), profile: bytes };
+        let profile = Profile { labels: labels.clone(), body: Body::Pprof([sample].into()), origin };
+        let began = Instant::now();
+        let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
+        self.fanout.latency.observe(began.elapsed().as_secs_f64());
+        match outcome.worst() {
+            None => self.fanout.entries.inc(),
+            Some(error) => {
+                if let Some(line) = self.failures.admit() {
+                    tracing::error!(
+                        component_id = %self.component, %labels, err = %error, left_out = line.left_out,
+                        "a profile was not taken"
+                    );
+                }
+            }
+        }
+    }
+}
