@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod tools;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use profiler_core::native::elf::ElfFile;
@@ -104,8 +105,10 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
     assert!(addresses.len() > 1000);
     let expected = sources(&program.path, &addresses);
     let mut different = Vec::new();
+    let mut inlined = HashSet::new();
     for (address, expected) in addresses.iter().zip(&expected) {
         let found = frames(&table, *address);
+        inlined.extend(found.iter().rev().skip(1).map(|frame| frame.0.clone()));
         // addr2line calls what is inlined as what it is inlined into.
         let places = |frames: &[(String, String, u32)]| {
             frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>()
@@ -122,6 +125,9 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
         addresses.len(),
         &different[..3]
     );
+    for name in ["internal/runtime/maps.(*Map).directoryAt", "runtime.add", "runtime.getMCache"] {
+        assert!(inlined.contains(name), "{name} is inlined nowhere: {inlined:?}");
+    }
 }
 
 #[test]
