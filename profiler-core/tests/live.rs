@@ -6,6 +6,7 @@ mod live {
     mod by_hand;
     pub(crate) mod names;
     pub(crate) mod program;
+    mod symbols;
 }
 
 use std::time::{Duration, Instant};
