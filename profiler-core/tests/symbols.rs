@@ -64,7 +64,7 @@ fn functions_of_c_cpp_and_rust_are_those_of_nm() {
 #[test]
 fn functions_of_libraries_are_those_that_others_may_call() {
     for library in ["libc.so.6", "libstdc++.so.6", "libm.so.6"] {
-        let path = Path::new("/usr/lib/x86_64-linux-gnu").join(library);
+        let path = Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)).join(library);
         let file = ElfFile::open(std::fs::File::open(&path).expect("a library")).expect("an ELF file");
         agrees_with_nm(&Table::of(&file, None, false), &path, &["-D"], 500);
     }
@@ -176,4 +176,31 @@ fn lines_and_inlined_functions_are_those_of_addr2line() {
             &different[..different.len().min(8)]
         );
     }
+}
+
+#[test]
+fn a_file_and_what_was_split_off_from_it_say_as_much_as_the_whole() {
+    let program = Program::compile(&CXX, "symbols.cc");
+    program.run(&["objcopy", "--only-keep-debug", "program", "debug"]);
+    program.run(&["strip", "-o", "stripped", "program"]);
+    let whole = Table::of(&program.elf("program"), None, true);
+    let split = Table::of(&program.elf("stripped"), Some(&program.elf("debug")), true);
+    let code = program.elf("program").executable()[0];
+    let different = (code.address..code.end()).filter(|address| split.at(*address) != whole.at(*address));
+    assert_eq!(different.collect::<Vec<_>>(), []);
+    let deepest = (code.address..code.end()).map(|address| split.at(address).len()).max();
+    assert!(deepest > Some(2), "{deepest:?}");
+}
+
+#[test]
+fn a_table_without_functions_is_one() {
+    let program =
+        Program::compile(&["cc", "-nostdlib", "-shared", "-O2", "-s", "-o", "{}", "{source}"], "../native/named.c");
+    program.run(&["strip", "--strip-all", "program"]);
+    program.run(&["objcopy", "--remove-section=.dynsym", "program"]);
+    let table = Table::of(&program.elf("program"), None, true);
+    let code = program.elf("program").executable()[0];
+    assert_eq!(table.name(code.address), None);
+    assert_eq!(table.name(0), None);
+    assert_eq!(table.name(u64::MAX), None);
 }
