@@ -9,6 +9,7 @@ mod live {
     mod probes;
     pub(crate) mod program;
     mod scope;
+    mod symbols;
 }
 
 use std::time::{Duration, Instant};

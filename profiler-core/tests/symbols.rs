@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod tools;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use profiler_core::native::elf::ElfFile;
@@ -15,11 +16,8 @@ use tools::{Program, Table, functions, plain, sources};
 const CC: [&str; 6] = ["cc", "-O2", "-g", "-o", "{}", "{source}"];
 const CXX: [&str; 6] = ["g++", "-O2", "-g", "-o", "{}", "{source}"];
 const RUST: [&str; 7] = ["rustc", "-O", "-g", "--edition=2024", "-o", "{}", "{source}"];
-const GO: [&str; 5] = ["go", "build", "-o", "{}", "{source}"];
 // addr2line does not read what Go writes of DWARF 5.
 const GO_OLD_DWARF: [&str; 7] = ["env", "GOEXPERIMENT=nodwarf5", "go", "build", "-o", "{}", "{source}"];
-const GO_STRIPPED: [&str; 6] = ["go", "build", "-ldflags=-s -w", "-o", "{}", "{source}"];
-const GO_ANYWHERE: [&str; 7] = ["go", "build", "-buildmode=pie", "-ldflags=-s -w", "-o", "{}", "{source}"];
 
 /// Every function that `nm` knows has a name that it has there, at its first byte and at its last.
 fn agrees_with_nm(table: &Table, path: &Path, options: &[&str], at_least: usize) {
@@ -63,31 +61,41 @@ fn functions_of_c_cpp_and_rust_are_those_of_nm() {
 #[test]
 fn functions_of_libraries_are_those_that_others_may_call() {
     for library in ["libc.so.6", "libstdc++.so.6", "libm.so.6"] {
-        let path = Path::new("/usr/lib/x86_64-linux-gnu").join(library);
+        let path = Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)).join(library);
         let file = ElfFile::open(std::fs::File::open(&path).expect("a library")).expect("an ELF file");
         agrees_with_nm(&Table::of(&file, None, false), &path, &["-D"], 500);
     }
 }
 
-/// The program with symbols says what the others must say: their code is the same.
+/// Linked by Go and by the linker of C, which puts Go's table among other data; for one place and for any.
 #[test]
 fn go_is_known_without_symbols_too() {
-    let program = Program::compile(&GO, "stacks.go");
-    agrees_with_nm(&Table::of(&program.elf("program"), None, false), &program.path, &[], 1000);
-    let whole = Table::of(&program.elf("program"), None, true);
-    for command in [&GO_STRIPPED[..], &GO_ANYWHERE] {
-        let stripped = Program::compile(command, "stacks.go");
-        assert!(stripped.elf("program").section(".symtab").is_none());
-        let table = Table::of(&stripped.elf("program"), None, true);
-        let mut names: Vec<String> =
-            functions(&program.path, &[]).into_keys().filter_map(|address| whole.name(address)).collect();
-        names.sort();
-        let code = stripped.elf("program").executable()[0];
-        let mut found: Vec<String> = (code.address..code.end()).filter_map(|address| table.name(address)).collect();
-        found.dedup();
-        found.sort();
-        let missing: Vec<&String> = names.iter().filter(|name| found.binary_search(name).is_err()).collect();
-        assert!(missing.len() * 100 < names.len(), "{} of {} are missing: {missing:?}", missing.len(), names.len());
+    let ways: [&[&str]; 4] = [
+        &[],
+        &["-buildmode=pie"],
+        &["-ldflags=-linkmode=external"],
+        &["-buildmode=pie", "-ldflags=-linkmode=external"],
+    ];
+    for way in ways {
+        let command = [&["go", "build"], way, &["-o", "{}", "{source}"]].concat();
+        let program = Program::compile(&command, "stacks.go");
+        let whole = Table::of(&program.elf("program"), None, true);
+        agrees_with_nm(&whole, &program.path, &[], 1000);
+        program.run(&["strip", "-o", "stripped", "program"]);
+        assert!(program.elf("stripped").section(".symtab").is_none());
+        let stripped = Table::of(&program.elf("stripped"), None, true);
+        let mut compared = 0;
+        for (address, (size, names)) in functions(&program.path, &[]) {
+            // What is C's has no name any more.
+            if !names.iter().any(|name| name.starts_with("runtime.") || name.starts_with("main.")) {
+                continue;
+            }
+            for address in [address, address + size / 2] {
+                assert_eq!(stripped.at(address), whole.at(address), "{address:#x} of {command:?}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 1000, "{command:?}: {compared}");
     }
 }
 
@@ -104,8 +112,10 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
     assert!(addresses.len() > 1000);
     let expected = sources(&program.path, &addresses);
     let mut different = Vec::new();
+    let mut inlined = HashSet::new();
     for (address, expected) in addresses.iter().zip(&expected) {
         let found = frames(&table, *address);
+        inlined.extend(found.iter().rev().skip(1).map(|frame| frame.0.clone()));
         // addr2line calls what is inlined as what it is inlined into.
         let places = |frames: &[(String, String, u32)]| {
             frames.iter().map(|frame| (frame.1.clone(), frame.2)).collect::<Vec<_>>()
@@ -122,6 +132,9 @@ fn go_has_lines_and_inlined_functions_of_its_own() {
         addresses.len(),
         &different[..3]
     );
+    for name in ["internal/runtime/maps.(*Map).directoryAt", "runtime.add", "runtime.getMCache"] {
+        assert!(inlined.contains(name), "{name} is inlined nowhere: {inlined:?}");
+    }
 }
 
 #[test]
@@ -170,4 +183,31 @@ fn lines_and_inlined_functions_are_those_of_addr2line() {
             &different[..different.len().min(8)]
         );
     }
+}
+
+#[test]
+fn a_file_and_what_was_split_off_from_it_say_as_much_as_the_whole() {
+    let program = Program::compile(&CXX, "symbols.cc");
+    program.run(&["objcopy", "--only-keep-debug", "program", "debug"]);
+    program.run(&["strip", "-o", "stripped", "program"]);
+    let whole = Table::of(&program.elf("program"), None, true);
+    let split = Table::of(&program.elf("stripped"), Some(&program.elf("debug")), true);
+    let code = program.elf("program").executable()[0];
+    let different = (code.address..code.end()).filter(|address| split.at(*address) != whole.at(*address));
+    assert_eq!(different.collect::<Vec<_>>(), []);
+    let deepest = (code.address..code.end()).map(|address| split.at(address).len()).max();
+    assert!(deepest > Some(2), "{deepest:?}");
+}
+
+#[test]
+fn a_table_without_functions_is_one() {
+    let program =
+        Program::compile(&["cc", "-nostdlib", "-shared", "-O2", "-s", "-o", "{}", "{source}"], "../native/named.c");
+    program.run(&["strip", "--strip-all", "program"]);
+    program.run(&["objcopy", "--remove-section=.dynsym", "program"]);
+    let table = Table::of(&program.elf("program"), None, true);
+    let code = program.elf("program").executable()[0];
+    assert_eq!(table.name(code.address), None);
+    assert_eq!(table.name(0), None);
+    assert_eq!(table.name(u64::MAX), None);
 }

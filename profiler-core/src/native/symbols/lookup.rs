@@ -173,7 +173,10 @@ impl<B: ReadAt> SymbolFile<B> {
             self.find::<INLINED_AT>(&self.inlined_at, pc)?.and_then(|[_, inlined]| inlined.checked_sub(1));
         while let Some(place) = inlined {
             let [name, caller, call_file, call_line, start_line] = self.inlined_at(place)?;
-            locations.push(Location { name: self.text(name)?, file: self.text(file)?, line, start_line });
+            // Of one without a name only the call is of use.
+            if name != 0 {
+                locations.push(Location { name: self.text(name)?, file: self.text(file)?, line, start_line });
+            }
             (file, line) = (call_file, call_line);
             inlined = caller.checked_sub(1);
             if inlined.is_some_and(|caller| caller >= place) || locations.len() >= MAX_INLINED {

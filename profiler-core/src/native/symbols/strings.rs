@@ -54,6 +54,10 @@ impl Strings {
 
     /// The name that begins a text and ends with a zero.
     pub(super) fn add_terminated(&mut self, text: &[u8], from: u64) -> Place {
+        if self.work > MAX_WORK {
+            self.cut = true;
+            return 0;
+        }
         let rest = usize::try_from(from).ok().and_then(|from| text.get(from..)).unwrap_or_default();
         let rest = rest.get(..MAX_NAME - 1).unwrap_or(rest);
         let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());

@@ -174,3 +174,72 @@ fn variable(bytes: &mut &[u8]) -> Option<u32> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::Version;
+    use super::*;
+
+    const BASE: u64 = 0x1000;
+
+    /// Two functions, main.main and main.inner, as each layout describes them.
+    fn tables() -> [(Version, &'static [u8]); 4] {
+        [
+            (Version::Go12, include_bytes!("../../../../tests/native/go-1.2.pclntab")),
+            (Version::Go116, include_bytes!("../../../../tests/native/go-1.16.pclntab")),
+            (Version::Go118, include_bytes!("../../../../tests/native/go-1.18.pclntab")),
+            (Version::Go120, include_bytes!("../../../../tests/native/go-1.20.pclntab")),
+        ]
+    }
+
+    #[test]
+    fn each_layout_says_the_same_of_functions_and_lines() {
+        for (version, bytes) in tables() {
+            let table = Table::parse(bytes).unwrap();
+            assert_eq!(table.version, version);
+            let (mut source, mut strings) = (SourceMap::default(), Strings::new());
+            let mut lines = Lines::new(&table, None, BASE, &mut source);
+            let mut functions = Vec::new();
+            for function in table.functions(BASE) {
+                let name = strings.add_terminated(table.names, function.name.into());
+                let (file, line) = lines.add(&function, &mut strings);
+                functions.push((function.start, function.end, name, file, line));
+            }
+            source.close();
+            let text = |place: Place| String::from_utf8_lossy(strings.at(place)).into_owned();
+            let functions: Vec<_> = functions
+                .into_iter()
+                .map(|(start, end, name, file, line)| (start, end, text(name), text(file), line))
+                .collect();
+            // The last layout says where a function is declared; of the others it is the first line of its code.
+            let declared = if version == Version::Go120 { 9 } else { 10 };
+            let function = |start: u64, name: &str| {
+                (start, start + 0x100, name.to_owned(), "/go/src/main.go".to_owned(), declared)
+            };
+            assert_eq!(functions, [function(0x1000, "main.main"), function(0x1100, "main.inner")], "{version:?}");
+            let lines: Vec<(u32, String, u32)> =
+                source.lines.iter().map(|row| (row.pc, text(row.file), row.line)).collect();
+            let row = |pc: u32, line: u32| (pc, "/go/src/main.go".to_owned(), line);
+            let end = (0x200, String::new(), 0);
+            assert_eq!(lines, [row(0, 10), row(0x20, 12), row(0x100, 10), row(0x120, 12), end], "{version:?}");
+        }
+    }
+
+    /// Wherever it is cut or changed, it says something or nothing, and takes no more for it.
+    #[test]
+    fn what_is_damaged_harms_nothing() {
+        for (_, bytes) in tables() {
+            for place in 0..bytes.len() {
+                let mut changed = bytes.to_vec();
+                changed[place] ^= 0xff;
+                for bytes in [&bytes[..place], &changed] {
+                    let Some(table) = Table::parse(bytes) else { continue };
+                    let (mut source, mut strings) = (SourceMap::default(), Strings::new());
+                    let mut lines = Lines::new(&table, Some(vec![0xff; 64]), BASE, &mut source);
+                    let functions = table.functions(BASE).map(|function| lines.add(&function, &mut strings)).count();
+                    assert!(functions <= 2 && source.lines.len() < 1000, "{place}");
+                }
+            }
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! `runtime.firstmoduledata`: where Go's own tables and its code are. Programs that are loaded anywhere have it in
 //! their relocations.
 
-use object::elf::{R_AARCH64_RELATIVE, R_X86_64_RELATIVE};
+use object::elf::{R_AARCH64_RELATIVE, R_X86_64_RELATIVE, SHF_WRITE};
 
-use super::super::super::elf::{ElfFile, Machine};
+use super::super::super::elf::{ElfFile, Machine, Section};
 use super::table::{Table, Version, read_word};
 use super::{MAX_SEARCHED, MAX_SECTION, data_sections};
 
@@ -45,7 +45,8 @@ impl Module {
             return Some(found);
         }
         // It lies in `.go.module`, `.noptrdata` or `.data`.
-        data_sections(file).filter(|section| section.size <= MAX_DATA).take(MAX_SEARCHED).find_map(|section| {
+        let is_searched = |section: &&Section| section.flags & u64::from(SHF_WRITE) != 0 && section.size <= MAX_DATA;
+        data_sections(file).filter(is_searched).take(MAX_SEARCHED).find_map(|section| {
             let bytes = file.section_bytes(section, MAX_DATA).ok()?;
             let word = |at: u64| read_word(&bytes, usize::try_from(at.checked_sub(section.address)?).ok()?);
             let mut places = (section.address..).step_by(8).zip(bytes.as_chunks::<8>().0);
