@@ -80,6 +80,8 @@ pub(super) struct Follower {
     /// Of all tables together.
     max_rows: u64,
     choice: Option<Choice>,
+    /// The kernel's library as it was last seen: its size, and which file it is.
+    vdso: Option<(u64, FileRef)>,
 }
 
 impl Follower {
@@ -96,6 +98,7 @@ impl Follower {
             refused: 0,
             max_rows: table_memory / size_of::<u64>() as u64,
             choice,
+            vdso: None,
         })
     }
 
