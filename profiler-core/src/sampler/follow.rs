@@ -86,6 +86,8 @@ pub(super) struct Follower {
     max_rows: u64,
     choice: Option<Choice>,
     symbolizer: Option<Arc<Symbolizer>>,
+    /// The kernel's library as it was last seen: its size, and which file it is.
+    vdso: Option<(u64, FileRef)>,
 }
 
 impl Follower {
@@ -109,6 +111,7 @@ impl Follower {
             max_rows: table_memory / size_of::<u64>() as u64,
             choice,
             symbolizer,
+            vdso: None,
         })
     }
 

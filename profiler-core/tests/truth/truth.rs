@@ -13,7 +13,7 @@ macro_rules! work {
         #[inline(never)]
         extern "C" fn $name() {
             let mut value = black_box($place as u64);
-            for i in 0..black_box(40_000) {
+            for i in 0..black_box(200_000) {
                 value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i);
             }
             black_box(value);

@@ -11,10 +11,7 @@ impl Follower {
     pub(super) fn resolve(&mut self, shared: &Shared, pid: u32, memory: &MappedMemory) -> Mapped {
         let (found, elf) = match &memory.source {
             Source::Anonymous => (Found::NoElf, None),
-            Source::Vdso => match read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok()) {
-                Some(elf) => self.files.identify_elf(elf),
-                None => (self.files.identify_unread((0, 0), 0), None),
-            },
+            Source::Vdso => self.identify_vdso(memory),
             Source::File { device, inode, .. } => match open_mapped(pid, memory) {
                 Ok(file) => self.files.identify(file),
                 Err(_) => (self.files.identify_unread(*device, *inode), None),
@@ -38,6 +35,26 @@ impl Follower {
         };
         let offset = if let Source::File { offset, .. } = memory.source { offset } else { 0 };
         self.locate(pid, memory, file, offset, elf).unwrap_or(Mapped::Anonymous)
+    }
+
+    /// It is in each process, and the same in all of one size.
+    fn identify_vdso(&mut self, memory: &MappedMemory) -> (Found, Option<ElfFile>) {
+        let size = memory.end.saturating_sub(memory.start);
+        if let Some((known_size, file)) = self.vdso
+            && known_size == size
+            && self.files.get(file).is_some_and(|known| !matches!(known.table, TableState::Wanted))
+        {
+            return (Found::Known(file), None);
+        }
+        let elf = read_vdso(memory).ok().and_then(|bytes| ElfFile::in_memory(bytes).ok());
+        let (found, elf) = match elf {
+            Some(elf) => self.files.identify_elf(elf),
+            None => (self.files.identify_unread((0, 0), 0), None),
+        };
+        if let Found::Known(file) | Found::New(file) = found {
+            self.vdso = Some((size, file));
+        }
+        (found, elf)
     }
 
     /// Where in the file's own addresses the memory begins; asks for the file's table where nobody did.
