@@ -15,6 +15,7 @@ use container::Container;
 use flamegate_tests::backend::{Backend, Received};
 use flamegate_tests::blocks;
 use flamegate_tests::flamegate::Flamegate;
+use flamegate_tests::http_client;
 use flamegate_tests::polling::{DEADLINE, eventually};
 use flamegate_tests::pprof::{self, Profile};
 use program::Program;
@@ -214,10 +215,22 @@ async fn a_session_begins_when_it_is_wanted_and_can() {
     eventually("three attempts", async || (sum(failing).await == 3.0).then_some(())).await.unwrap();
     let said = flamegate.wait_for_log("sampling cannot begin", DEADLINE).await.unwrap();
     assert!(said.contains("uprobe:/nowhere:at_all"), "{said}");
+    let component = async || {
+        let url = format!("http://{}/api/v0/web/components/{COMPONENT}", flamegate.admin());
+        http_client::get(&url).await.unwrap().text()
+    };
+    let shown = component().await;
+    assert!(
+        shown.contains("\"unhealthy\"") && shown.contains("sampling cannot begin: uprobe:/nowhere:at_all"),
+        "{shown}"
+    );
 
     flamegate.reload(&configuration(&backend, &settings(&target, ""))).await.unwrap();
     backend.wait_for(|received| received.has_function("burn_heavy"), DEADLINE).await.unwrap();
     assert_eq!((sum(failing).await, sum("pyroscope_ebpf_profiling_sessions_total").await), (3.0, 1.0));
+    let shown = component().await;
+    let pid = format!("{{\"key\":\"pid\",\"value\":{{\"type\":\"number\",\"value\":{}}}}}", program.pid());
+    assert!(shown.contains("\"healthy\"") && shown.contains(&pid), "{shown}");
 }
 
 #[tokio::test]

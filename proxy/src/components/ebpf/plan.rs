@@ -8,7 +8,6 @@ use alloy_syntax::Invalid;
 use profiler_core::collection::Style;
 use profiler_core::kernel::{Place, Probe};
 use profiler_core::symbolizer::Demangle;
-use tokio_util::task::TaskTracker;
 
 use super::arguments::{CommMode, EbpfArguments};
 use super::probe_link::ProbeLink;
@@ -25,8 +24,6 @@ pub(super) struct Plan {
     pub(super) lazy: bool,
     pub(super) verbose: bool,
     pub(super) forward_to: Fanout,
-    /// The profiles that are being sent under it.
-    pub(super) sends: TaskTracker,
     /// What there is to say of it once, in one line.
     pub(super) remark: Option<String>,
 }
@@ -89,7 +86,6 @@ impl Plan {
             lazy: arguments.lazy_mode,
             verbose: arguments.verbose_mode,
             forward_to: Fanout::new(arguments.forward_to.clone()),
-            sends: TaskTracker::new(),
             remark: remark(arguments),
         })
     }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use super::build::Built;
 use super::plan::Plan;
@@ -23,6 +24,8 @@ pub(super) struct Sender {
     metrics: EbpfMetrics,
     fanout: FanoutMetrics,
     permits: Arc<Semaphore>,
+    /// What is on its way.
+    sends: TaskTracker,
     failures: LogLimit,
 }
 
@@ -33,6 +36,7 @@ impl Sender {
             metrics,
             fanout,
             permits: Arc::new(Semaphore::new(AT_ONCE)),
+            sends: TaskTracker::new(),
             failures: LogLimit::default(),
         })
     }
@@ -43,16 +47,16 @@ impl Sender {
             return;
         }
         let (sender, of_plan) = (self.clone(), plan.clone());
-        plan.sends.spawn(async move {
+        self.sends.spawn(async move {
             let deadline = Instant::now() + of_plan.collect_interval;
             let mut left = profiles.len() as u64;
             for profile in profiles {
                 let permit = timeout_at(deadline, sender.permits.clone().acquire_owned()).await;
                 let Ok(Ok(permit)) = permit else { break };
                 left -= 1;
-                let (sender, plan) = (sender.clone(), of_plan.clone());
-                of_plan.sends.spawn(async move {
-                    sender.push(&plan, profile).await;
+                let (pusher, plan) = (sender.clone(), of_plan.clone());
+                sender.sends.spawn(async move {
+                    pusher.push(&plan, profile).await;
                     drop(permit);
                 });
             }
@@ -61,6 +65,12 @@ impl Sender {
                 tracing::warn!(component_id = %sender.component, count = left, "profiles dropped: not sent in time");
             }
         });
+    }
+
+    /// Returns when nothing is on its way any more; nothing more may be sent.
+    pub(super) async fn finish(&self) {
+        self.sends.close();
+        self.sends.wait().await;
     }
 
     async fn push(&self, plan: &Plan, built: Built) {

@@ -99,16 +99,18 @@ impl Session {
         }
     }
 
-    /// Does no more of what the plan says; returns when what was sampled under it is sent.
+    /// Does no more of what the plan says. Where another plan took its place, returns when what was sampled under it is
+    /// on its way; where none did, when all of it is sent.
     pub(super) async fn leave(&self, plan: &Plan) {
-        let is_last = |current: &mut Option<Arc<Plan>>| current.take_if(|current| current.id == plan.id).is_some();
-        self.plans.send_if_modified(is_last);
+        let take = |current: &mut Option<Arc<Plan>>| current.take_if(|current| current.id == plan.id).is_some();
+        let is_last = self.plans.send_if_modified(take);
         let sent = async {
             let mut left = self.left.subscribe();
             // The sender lives as long as the session.
             let _ = left.wait_for(|left| *left > plan.id).await;
-            plan.sends.close();
-            plan.sends.wait().await;
+            if is_last {
+                self.sender.finish().await;
+            }
         };
         if timeout(LAST_WORDS, sent).await.is_err() {
             tracing::warn!(component_id = %self.component, "the last profiles were not sent in time");
