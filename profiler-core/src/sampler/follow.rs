@@ -1,6 +1,7 @@
 //! Processes: which are known, what they have mapped, and when to look again.
 
 mod bring;
+mod count;
 mod resolve;
 
 use std::collections::{HashMap, HashSet};
@@ -395,30 +396,5 @@ impl Follower {
         lock(&shared.traces).forget_others(|pid| self.processes.contains_key(&pid));
         // One that ended while it was declined left its pid to others.
         kernel.decline_none();
-    }
-
-    /// Counts what there is now.
-    pub(super) fn count(&self, kernel: &Kernel, shared: &Shared) {
-        let dropped = lock(&shared.traces).dropped();
-        let mut statistics = lock(&shared.statistics);
-        if let Ok(counters) = kernel.counters() {
-            statistics.kernel = counters;
-        }
-        statistics.in_kernel = kernel.run_time();
-        statistics.dropped = dropped;
-        statistics.refused = self.refused;
-        statistics.processes = self.processes.len() as u64;
-        (statistics.began, statistics.ended) = (self.began, self.began - statistics.processes);
-        (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);
-        for table in self.files.tables() {
-            match table {
-                TableState::Ready(table) => {
-                    statistics.tables += 1;
-                    statistics.rows += u64::from(table.slot.rows());
-                }
-                TableState::Without | TableState::NoRoom => statistics.files_without_table += 1,
-                TableState::Wanted | TableState::Pending => {}
-            }
-        }
     }
 }
