@@ -5,8 +5,10 @@
 #![allow(clippy::print_stdout, reason = "the table is what this benchmark is for")]
 
 mod agent;
+mod programs;
 mod work;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -16,6 +18,8 @@ use profiler_core::sampler::{Sampler, Scope, Settings};
 
 use agent::{Agent, Cost};
 use work::{Busy, Crowd};
+
+use crate::load::program::Against;
 
 /// Flags of `ebpf`.
 #[derive(Debug, Args)]
@@ -29,6 +33,13 @@ pub(crate) struct Flags {
     /// Processes that run a little now and then
     #[arg(long, default_value_t = 500, value_parser = value_parser!(u32).range(1..=10_000))]
     processes: u32,
+    /// Another program, measured in turns with Flamegate: a shell runs COMMAND with CONFIG_DIR set, where there is
+    /// config.alloy
+    #[arg(long, value_name = "NAME=COMMAND")]
+    against: Vec<Against>,
+    /// Flamegate's binary [default: beside this program]
+    #[arg(long, value_name = "FILE")]
+    flamegate: Option<PathBuf>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -57,6 +68,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         Some(Part::Work(flags)) => work::run(flags),
         None => {
             let _measured = RunTimes::measure().context("this benchmark needs root")?;
+            programs::run(flags)?;
             overhead(flags)?;
             crowd(flags)?;
             first_stacks()?;

@@ -1,17 +1,16 @@
 //! The load benchmark: the same requests through each program in turn, in rounds, one program at a time.
 
-mod configuration;
+pub(crate) mod configuration;
 mod connection;
 mod generator;
 pub(crate) mod neighbours;
 mod payload;
 pub(crate) mod pprof;
-mod process_group;
-mod program;
+pub(crate) mod process_group;
+pub(crate) mod program;
 mod report;
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -22,7 +21,7 @@ use tokio::time::sleep;
 use self::connection::Connection;
 use self::generator::Fleet;
 use self::payload::{Mode, Payload};
-use self::program::{Against, Program, Running};
+use self::program::{Against, Program, Running, binary};
 use self::report::{Report, Sample};
 use crate::sink::COUNT_PATH;
 
@@ -145,14 +144,6 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
         );
     }
     Ok(programs)
-}
-
-/// The one that was named, or that beside this program.
-fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    match named {
-        Some(binary) => Ok(binary.to_owned()),
-        None => Ok(env::current_exe().context("cannot find this program's own file")?.with_file_name("flamegate")),
-    }
 }
 
 /// Every measurement has a program and a sink of its own: peaks and caches do not pass from one to the next.

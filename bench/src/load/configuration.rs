@@ -36,6 +36,22 @@ pub(crate) fn pipeline(listen: SocketAddr, sink: SocketAddr) -> String {
     receive("default", listen, "pyroscope.relabel.default") + rules + &write(sink)
 }
 
+/// Sample all processes at this rate, write to `sink`. Symbols are kept in `symbols`.
+pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
+    let ebpf = format!(
+        r#"pyroscope.ebpf "default" {{
+  targets         = []
+  targets_only    = false
+  sample_rate     = {rate}
+  symb_cache_path = {symbols:?}
+  forward_to      = [pyroscope.write.default.receiver]
+}}
+
+"#
+    );
+    ebpf + &write(sink)
+}
+
 /// Receive on `listen`, so many filters of this file in a row, write to `sink`.
 ///
 /// The filters leave all as it is: what is measured is that they are there. Each sees the labels as they came, another

@@ -15,7 +15,8 @@ use super::connection::Connection;
 use super::generator::{Fleet, histogram};
 use super::payload::{Mode, Payload};
 use super::program;
-use super::{SETTLE, WARM_UP, binary};
+use super::program::binary;
+use super::{SETTLE, WARM_UP};
 
 /// Flags of `flamegate-bench neighbours`.
 #[derive(clap::Args)]

@@ -79,6 +79,11 @@ impl ProcessGroup {
         Ok(memory)
     }
 
+    /// The members' pids.
+    pub(crate) fn pids(&self) -> anyhow::Result<Vec<i32>> {
+        Ok(self.members()?.iter().map(Process::pid).collect())
+    }
+
     /// Those that end while they are looked at are left out.
     fn members(&self) -> anyhow::Result<Vec<Process>> {
         let group = i32::try_from(self.leader.id())?;

@@ -74,6 +74,19 @@ impl FromStr for Against {
     }
 }
 
+impl Against {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// With the folder of its configuration in `CONFIG_DIR`.
+    pub(crate) fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &self.command]).env("CONFIG_DIR", folder);
+        command
+    }
+}
+
 impl Program {
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -119,14 +132,10 @@ impl Program {
                 command.arg("-p").arg(folder).args(["-e", "stderr"]).arg("-c").arg(file);
                 command
             }
-            Program::Against(Against { command: script, .. }) => {
+            Program::Against(against) => {
                 write(folder, "config.alloy", &configuration::pipeline(address, sink))?;
-                let mut command = Command::new("sh");
-                command
-                    .args(["-c", script])
-                    .env("LISTEN_PORT", address.port().to_string())
-                    .env("SINK_URL", format!("http://{sink}"))
-                    .env("CONFIG_DIR", folder);
+                let mut command = against.command(folder);
+                command.env("LISTEN_PORT", address.port().to_string()).env("SINK_URL", format!("http://{sink}"));
                 command
             }
         };
@@ -192,7 +201,13 @@ impl Running {
     }
 }
 
-fn flamegate(binary: &Path, configuration: &str, admin: SocketAddr, folder: &Path) -> anyhow::Result<Command> {
+/// Flamegate with this configuration.
+pub(crate) fn flamegate(
+    binary: &Path,
+    configuration: &str,
+    admin: SocketAddr,
+    folder: &Path,
+) -> anyhow::Result<Command> {
     let file = write(folder, "config.alloy", configuration)?;
     let mut command = Command::new(binary);
     command
@@ -229,6 +244,14 @@ fn free_addresses<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
     Ok(addresses)
 }
 
+/// Flamegate's binary: the one that was named, or that beside this program.
+pub(crate) fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(binary) => Ok(binary.to_owned()),
+        None => Ok(env::current_exe().context("cannot find this program's own file")?.with_file_name("flamegate")),
+    }
+}
+
 fn this_program() -> anyhow::Result<Command> {
     Ok(Command::new(env::current_exe().context("cannot find this program's own file")?))
 }
@@ -243,7 +266,7 @@ fn nginx_binary() -> anyhow::Result<PathBuf> {
         .context("nginx is neither in PATH nor in /usr/sbin: install it (on Debian `apt-get install nginx`) or leave it out with --only")
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
     let file = folder.join(name);
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
