@@ -11,6 +11,9 @@ use lru::LruCache;
 use profiler_core::labels::Labels;
 use rapidhash::fast::RandomState;
 
+/// Label sets of which something is remembered, where the user does not say how many: the default of
+/// `pyroscope.relabel`'s `max_cache_size`.
+pub const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Most bytes in one cache.
 const MAX_BYTES: usize = 64 << 20;
 /// Larger keys and values are not kept: a few of them would push out thousands of usual ones.

@@ -1,6 +1,5 @@
 //! `pyroscope.enrich`: a profile that names a target gets the target's labels.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use alloy_syntax::schema::Export;
@@ -12,6 +11,7 @@ use super::{built_in, filter_debug};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::filters::{Builtin, FilterSettings, Rows, Tables};
 use crate::pipeline::{Fanout, Flow, Receiver};
+use crate::recent::LABEL_SETS;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
@@ -19,8 +19,6 @@ mod stage;
 
 /// By this name the filter looks targets up.
 const TABLE: &str = "targets";
-/// Label sets whose verdict is remembered: as many as a `pyroscope.relabel` does.
-const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]

@@ -1,13 +1,8 @@
 //! Label sets that were read before. Senders send the same few series again and again.
 
-use std::num::NonZeroUsize;
-
 use profiler_core::labels::Labels;
 
-use crate::recent::Recent;
-
-/// As many as a `pyroscope.relabel` remembers verdicts on.
-const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+use crate::recent::{LABEL_SETS, Recent};
 
 /// By the bytes in which they came: a label set that comes again is neither decoded, sorted nor hashed again, and takes
 /// no further memory. All bytes must be of one format.

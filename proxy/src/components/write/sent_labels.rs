@@ -1,7 +1,6 @@
 //! Labels as requests to backends carry them. The same few series are sent again and again.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,11 +8,8 @@ use profiler_core::labels::{LabelError, Labels};
 
 use super::labels;
 use crate::pipeline::PushError;
-use crate::recent::Recent;
+use crate::recent::{LABEL_SETS, Recent};
 use crate::wire::{ingest, push};
-
-/// As many as a `pyroscope.relabel` remembers verdicts on.
-const LABEL_SETS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Checks and encodes label sets, and remembers those that backends accept.
 pub(super) struct SentLabels {
