@@ -42,6 +42,8 @@ pub(crate) struct Log<D: Folder> {
     fresh_bytes: usize,
     /// Whether more was acknowledged than the last position in a file says.
     unsaved: bool,
+    /// Whether there was something to be lent that could not be read, for now.
+    pub(crate) stalled: bool,
     counts: Stats,
 }
 
@@ -169,3 +171,6 @@ fn uncovered(position: &Position, range: Range<u64>) -> u64 {
 fn random_marker() -> Marker {
     RandomState::new().hash_one(0).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,9 @@ use crate::log::{Log, Payload};
 use crate::queue::{Lease, Record, Verdict, lock};
 use crate::rejected::Rejected;
 
-/// How often records are looked through for those that are too old, and failed writes of positions are tried again.
+/// After what failed is tried again: positions that cannot be written, files that cannot be opened.
 const TICK: Duration = Duration::from_secs(1);
-/// The same, where no write has failed.
+/// How often records are looked through for those that are too old.
 const QUIET_TICK: Duration = Duration::from_secs(60);
 
 /// What tasks and thread share.
@@ -138,7 +138,6 @@ impl Writer {
             });
             self.log.expire(now);
             let saved = self.log.save_position(now);
-            tick = if saved { QUIET_TICK } else { TICK };
             *lock(&self.shared.stats) = self.log.stats();
             for done in inbox.saves {
                 // As above.
@@ -147,6 +146,7 @@ impl Writer {
             wants.extend(inbox.wants);
             wants.retain(|want: &Want| !want.reply.is_closed());
             self.lend(&mut wants, now);
+            tick = if saved && !self.log.stalled { QUIET_TICK } else { TICK };
             closed = inbox.closed;
         }
         drop(self.lock);

@@ -65,17 +65,18 @@ impl<D: Folder> Log<D> {
 
     /// Makes durable what was acknowledged; whether it is.
     pub(crate) fn save_position(&mut self, now: u64) -> bool {
-        if self.unsaved && !self.segments.is_empty() {
-            if self.segments.back().is_some_and(|last| last.len >= self.limits.segment_size()) {
-                self.active = None;
-            }
-            if self.write(&[], now).is_err() {
-                return false;
-            }
+        if !self.unsaved {
+            return true;
         }
-        // Where there is no file, nothing can be lent twice.
-        self.unsaved = false;
-        true
+        let Some(last) = self.segments.back() else {
+            // What is removed for good cannot be lent again.
+            self.unsaved = self.folder.sync().inspect_err(|_| self.counts.io_errors += 1).is_err();
+            return !self.unsaved;
+        };
+        if last.len >= self.limits.segment_size() {
+            self.active = None;
+        }
+        self.write(&[], now).is_ok()
     }
 
     fn write_chunk<T: AsRef<Payload>>(

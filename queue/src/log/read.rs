@@ -1,5 +1,7 @@
 //! Lending records, oldest first.
 
+use std::io;
+
 use bytes::Bytes;
 
 use super::{Cursor, Log, Outstanding, uncovered};
@@ -18,6 +20,7 @@ pub(crate) struct Lent {
 impl<D: Folder> Log<D> {
     /// The oldest records that are not lent: as many as these limits allow, but at least one if there is any.
     pub(crate) fn lend(&mut self, max_records: usize, max_bytes: usize, now: u64) -> Vec<Lent> {
+        self.stalled = false;
         let (mut lent, mut bytes) = (Vec::new(), 0);
         while lent.len() < max_records && (bytes < max_bytes || lent.is_empty()) {
             let next = match self.returned.pop_first() {
@@ -45,7 +48,11 @@ impl<D: Folder> Log<D> {
     fn lend_again(&mut self, sequence: u64, now: u64) -> Step {
         let Some(record) = self.outstanding.get(&sequence).copied() else { return Step::Passed };
         let expired = self.limits.expired(record.time, now);
-        let found = if expired { None } else { self.read_at(record.segment, record.offset) };
+        let found = if expired { Ok(None) } else { self.read_at(record.segment, record.offset) };
+        let Ok(found) = found else {
+            self.returned.insert(sequence);
+            return Step::End;
+        };
         match found.filter(|found| found.header.sequence == sequence) {
             Some(found) => Step::Lent(Lent { sequence, time: record.time, payload: found.payload.into() }),
             None => {
@@ -59,8 +66,11 @@ impl<D: Folder> Log<D> {
 
     fn lend_new(&mut self, now: u64) -> Step {
         self.advance_cursor();
-        let Some(read) = self.read_new() else { return self.leave_segment() };
-        let Read { segment, offset, record } = read;
+        let Read { segment, offset, record } = match self.read_new() {
+            Ok(Some(read)) => read,
+            Ok(None) => return self.leave_segment(),
+            Err(Stalled) => return Step::End,
+        };
         let Lent { sequence, time, .. } = record;
         if self.resume.covers(sequence) {
             return Step::Passed;
@@ -75,45 +85,50 @@ impl<D: Folder> Log<D> {
     }
 
     /// The record at the cursor, which moves behind it; none where the segment has no more.
-    fn read_new(&mut self) -> Option<Read> {
+    fn read_new(&mut self) -> Result<Option<Read>, Stalled> {
         while let Some(fresh) = self.fresh.pop_front_if(|fresh| fresh.sequence <= self.cursor.sequence) {
             self.fresh_bytes -= fresh.payload.len();
             if fresh.sequence == self.cursor.sequence {
                 let sequence = fresh.sequence;
                 self.cursor = Cursor { segment: fresh.segment, offset: fresh.next_offset, sequence: sequence + 1 };
                 let record = Lent { sequence, time: fresh.time, payload: fresh.payload };
-                return Some(Read { segment: fresh.segment, offset: fresh.offset, record });
+                return Ok(Some(Read { segment: fresh.segment, offset: fresh.offset, record }));
             }
         }
-        let (number, limit) = (self.cursor.segment, self.segment(self.cursor.segment)?.limit);
-        loop {
-            if self.cursor.sequence >= limit {
-                return None;
-            }
-            let found = self.read_at(number, self.cursor.offset)?;
+        let number = self.cursor.segment;
+        let Some(limit) = self.segment(number).map(|segment| segment.limit) else { return Ok(None) };
+        while self.cursor.sequence < limit {
+            let Some(found) = self.read_at(number, self.cursor.offset)? else { break };
             let sequence = found.header.sequence;
             if sequence >= limit {
-                return None;
+                break;
             }
             self.cursor.offset = found.next_offset;
             if sequence >= self.cursor.sequence {
                 self.count_damaged(sequence);
                 self.cursor.sequence = sequence + 1;
                 let record = Lent { sequence, time: found.header.time, payload: found.payload.into() };
-                return Some(Read { segment: number, offset: found.offset, record });
+                return Ok(Some(Read { segment: number, offset: found.offset, record }));
             }
         }
+        Ok(None)
     }
 
     /// The first payload at or behind that place.
-    fn read_at(&mut self, number: u64, offset: u64) -> Option<Found> {
-        let (marker, end, name) =
-            self.segment(number).map(|segment| (segment.id.marker, segment.len, segment.id.name()))?;
+    fn read_at(&mut self, number: u64, offset: u64) -> Result<Option<Found>, Stalled> {
+        let Some((id, end)) = self.segment(number).map(|segment| (segment.id, segment.len)) else { return Ok(None) };
         if self.reading.as_ref().is_none_or(|(open, _)| *open != number) {
-            self.reading = Some((number, self.folder.open(&name).ok()?));
+            match self.folder.open(&id.name()) {
+                Ok(file) => self.reading = Some((number, file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(_) => {
+                    self.counts.io_errors += 1;
+                    self.stalled = true;
+                    return Err(Stalled);
+                }
+            }
         }
-        let (_, file) = self.reading.as_ref()?;
-        payload_at(file, marker, offset, end)
+        Ok(self.reading.as_ref().and_then(|(_, file)| payload_at(file, id.marker, offset, end)))
     }
 
     /// What is left of the cursor's segment, which cannot be read, is passed.
@@ -154,6 +169,9 @@ struct Read {
     offset: u64,
     record: Lent,
 }
+
+/// A file cannot be opened now; it may be the next time.
+struct Stalled;
 
 enum Step {
     Lent(Lent),

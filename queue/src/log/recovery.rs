@@ -69,6 +69,7 @@ impl<D: Folder> Log<D> {
             fresh: VecDeque::new(),
             fresh_bytes: 0,
             unsaved: false,
+            stalled: false,
             counts: Stats::default(),
         };
         log.sweep();
