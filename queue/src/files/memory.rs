@@ -24,8 +24,9 @@ struct Disk {
     durable_entries: BTreeMap<String, usize>,
     /// Bytes of all files.
     capacity: usize,
-    /// How many changes succeed before one fails.
-    fails_after: Option<u32>,
+    /// How many changes succeed, and how many fail then.
+    succeed: u32,
+    fail: u32,
     random: fastrand::Rng,
 }
 
@@ -44,7 +45,8 @@ impl Default for Disk {
             entries: BTreeMap::new(),
             durable_entries: BTreeMap::new(),
             capacity: usize::MAX,
-            fails_after: None,
+            succeed: 0,
+            fail: 0,
             random: fastrand::Rng::with_seed(0),
         }
     }
@@ -53,8 +55,12 @@ impl Default for Disk {
 impl Disk {
     /// EIO, if it is time for it.
     fn change(&mut self) -> io::Result<()> {
-        let fails = self.fails_after == Some(0);
-        self.fails_after = self.fails_after.and_then(|left| left.checked_sub(1));
+        if self.succeed > 0 {
+            self.succeed -= 1;
+            return Ok(());
+        }
+        let fails = self.fail > 0;
+        self.fail = self.fail.saturating_sub(1);
         if fails { Err(rustix::io::Errno::IO.into()) } else { Ok(()) }
     }
 
@@ -68,14 +74,15 @@ impl MemoryFolder {
         self.disk.lock().unwrap()
     }
 
-    /// One of the next changes fails: the one behind this many.
-    pub(crate) fn fail_after(&self, changes: u32) {
-        self.disk().fails_after = Some(changes);
+    /// Of the next changes so many succeed, and then so many fail.
+    pub(crate) fn fail_after(&self, succeed: u32, fail: u32) {
+        let mut disk = self.disk();
+        (disk.succeed, disk.fail) = (succeed, fail);
     }
 
     pub(crate) fn heal(&self) {
         let mut disk = self.disk();
-        disk.fails_after = None;
+        disk.fail = 0;
         disk.capacity = usize::MAX;
     }
 
