@@ -32,6 +32,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
     }
+    let began = Instant::now();
+    let (queue, recovered) = Queues::new(folder.path()).open("64-0", Limits::default())?;
+    let (took, bytes) = (began.elapsed().as_secs_f64(), queue.stats().bytes as f64 / 1e6);
+    println!("opened again: {} records, {bytes:.0} MB in {:.0} ms", recovered.records, took * 1e3);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl Default for Limits {
 impl Limits {
     /// How long a segment grows. Room is made by segments; each costs an open file and two more syncs.
     pub(crate) fn segment_size(&self) -> u64 {
-        (self.max_size() / 16).clamp(1 << 16, 64 << 20)
+        (self.max_size() / 16).clamp(1 << 16, 1 << 30)
     }
 
     /// What payloads may take; the rest is for positions, which have to be written most of all when the queue is full.

@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often records are looked through for those that are too old.
 const QUIET_TICK: Duration = Duration::from_secs(60);
 
+/// The same, where there are no files.
+const IDLE_TICK: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What tasks and thread share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -146,7 +149,11 @@ impl Writer {
             wants.extend(inbox.wants);
             wants.retain(|want: &Want| !want.reply.is_closed());
             self.lend(&mut wants, now);
-            tick = if saved && !self.log.stalled { QUIET_TICK } else { TICK };
+            tick = match (saved && !self.log.stalled, self.log.stats().bytes) {
+                (false, _) => TICK,
+                (true, 0) => IDLE_TICK,
+                (true, _) => QUIET_TICK,
+            };
             closed = inbox.closed;
         }
         drop(self.lock);

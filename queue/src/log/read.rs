@@ -22,7 +22,7 @@ impl<D: Folder> Log<D> {
     pub(crate) fn lend(&mut self, max_records: usize, max_bytes: usize, now: u64) -> Vec<Lent> {
         self.stalled = false;
         let (mut lent, mut bytes) = (Vec::new(), 0);
-        while lent.len() < max_records && (bytes < max_bytes || lent.is_empty()) {
+        while lent.len() < max_records && (lent.is_empty() || bytes + self.next_in_memory() <= max_bytes) {
             let next = match self.returned.pop_first() {
                 Some(sequence) => self.lend_again(sequence, now),
                 None if self.outstanding.len() < self.limits.max_lent => self.lend_new(now),
@@ -31,7 +31,7 @@ impl<D: Folder> Log<D> {
             match next {
                 Step::Lent(record) => {
                     bytes += record.payload.len();
-                    // Unlike the others of the batch it was not asked for, and is the first one of the next.
+                    // How long it is was not known before. It is the first one of the next batch.
                     if bytes > max_bytes && !lent.is_empty() {
                         self.returned.insert(record.sequence);
                         break;
@@ -43,6 +43,13 @@ impl<D: Folder> Log<D> {
             }
         }
         lent
+    }
+
+    /// Bytes of the next payload; 0 if it has to be read to know.
+    fn next_in_memory(&self) -> usize {
+        let next =
+            self.fresh.front().filter(|fresh| self.returned.is_empty() && fresh.sequence == self.cursor.sequence);
+        next.map_or(0, |fresh| fresh.payload.len())
     }
 
     fn lend_again(&mut self, sequence: u64, now: u64) -> Step {
