@@ -1,0 +1,183 @@
+//! All queues of a process: one folder each, beneath one root.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use crate::files::DiskFolder;
+use crate::limits::{Limits, Recovered};
+use crate::log::Log;
+use crate::queue::{Lease, Queue, lock};
+use crate::rejected::Rejected;
+use crate::writer::{Shared, Writer};
+
+const LOCK: &str = "lock";
+
+/// The queues of a process. Who opens one that is open gets the same one, so that a reload hands it over.
+#[derive(Debug)]
+pub struct Queues {
+    root: PathBuf,
+    open: Mutex<HashMap<String, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    lease: Weak<Lease>,
+    thread: JoinHandle<()>,
+}
+
+/// Why a queue cannot be opened. Damage is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The name would lead elsewhere.
+    #[error("{0:?} cannot be the name of a queue's folder: it has to be one part of a path")]
+    Name(String),
+    /// Another process has it.
+    #[error("the queue in {} is in use by another process; one queue cannot be shared", .0.display())]
+    Locked(PathBuf),
+    /// The folder cannot be used.
+    #[error("the queue in {} cannot be opened: {source}; the folder has to be readable and writable", .path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
+}
+
+/// A folder that no queue of this process uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Its name.
+    pub name: String,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// When one of its files was last written.
+    pub written: SystemTime,
+}
+
+impl Queues {
+    /// Those beneath this folder; nothing is touched yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), open: Mutex::default() }
+    }
+
+    /// The queue of that name. It blocks while it reads what is there. A queue that is open keeps its limits, see
+    /// [`Queue::set_limits`], and has nothing to recover.
+    ///
+    /// # Errors
+    /// The folder cannot be made, read or written, or another process has it.
+    pub fn open(&self, name: &str, limits: Limits) -> Result<(Queue, Recovered), OpenError> {
+        let path = self.path(name)?;
+        let mut open = lock(&self.open);
+        if let Some(lease) = open.get(name).and_then(|open| open.lease.upgrade()) {
+            return Ok((Queue::from_lease(lease), Recovered::default()));
+        }
+        if let Some(Open { thread, .. }) = open.remove(name) {
+            // It is about to end, and has the lock until then. If it panicked it has ended as well.
+            drop(thread.join());
+        }
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let folder = DiskFolder::open(&path).map_err(io)?;
+        let lock = lock_folder(&path).map_err(io)?.ok_or_else(|| OpenError::Locked(path.clone()))?;
+        let (log, recovered) = Log::open(folder, limits).map_err(io)?;
+        let shared = Arc::new(Shared::new(limits, log.stats()));
+        let writer = Writer { shared: Arc::clone(&shared), log, rejected: Rejected::new(&path), lock };
+        let thread = writer.spawn().map_err(io)?;
+        let queue = Queue::new(shared);
+        open.insert(name.to_owned(), Open { lease: Arc::downgrade(queue.lease()), thread });
+        Ok((queue, recovered))
+    }
+
+    /// Folders that no queue of this or another process uses.
+    ///
+    /// # Errors
+    /// The root cannot be listed.
+    pub fn orphans(&self) -> io::Result<Vec<Orphan>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let open = lock(&self.open);
+        let mut orphans = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_ours = open.get(&name).is_some_and(|open| open.lease.strong_count() > 0);
+            if is_ours || !entry.path().join(LOCK).is_file() || is_locked(&entry.path()) {
+                continue;
+            }
+            let (bytes, written) = measure(&entry.path())?;
+            orphans.push(Orphan { name, bytes, written });
+        }
+        orphans.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(orphans)
+    }
+
+    /// Removes a folder that no queue uses, and all that waits in it.
+    ///
+    /// # Errors
+    /// It is in use, or cannot be removed.
+    pub fn remove_orphan(&self, name: &str) -> Result<(), OpenError> {
+        let path = self.path(name)?;
+        let open = lock(&self.open);
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let is_ours = open.get(name).is_some_and(|open| open.lease.strong_count() > 0);
+        let lock = if is_ours { None } else { lock_folder(&path).map_err(io)? };
+        let _lock = lock.ok_or_else(|| OpenError::Locked(path.clone()))?;
+        fs::remove_dir_all(&path).map_err(io)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, OpenError> {
+        let mut parts = Path::new(name).components();
+        match (parts.next(), parts.next()) {
+            (Some(Component::Normal(part)), None) if part == name => Ok(self.root.join(name)),
+            _ => Err(OpenError::Name(name.to_owned())),
+        }
+    }
+}
+
+impl Drop for Queues {
+    /// Waits for those that nobody uses any more, so that their folders are free.
+    fn drop(&mut self) {
+        for (_, open) in lock(&self.open).drain().filter(|(_, open)| open.lease.strong_count() == 0) {
+            // If it panicked it has ended as well.
+            drop(open.thread.join());
+        }
+    }
+}
+
+/// None where another process has it.
+fn lock_folder(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = fs::File::options().write(true).create(true).truncate(false).open(path.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_locked(path: &Path) -> bool {
+    fs::File::open(path.join(LOCK))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+}
+
+fn measure(folder: &Path) -> io::Result<(u64, SystemTime)> {
+    let (mut bytes, mut written) = (0, SystemTime::UNIX_EPOCH);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_dir() {
+            let (inner, _) = measure(&entry.path())?;
+            bytes += inner;
+        } else {
+            bytes += about.len();
+            written = written.max(about.modified()?);
+        }
+    }
+    Ok((bytes, written))
+}
