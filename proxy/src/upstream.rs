@@ -2,6 +2,7 @@
 
 mod backoff;
 mod client;
+mod connector;
 mod endpoint;
 mod failure;
 pub mod http_client;
@@ -10,6 +11,7 @@ mod segments;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientError, ClientSettings};
+pub use connector::Versions;
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError};
 pub use failure::Failure;
 pub use segments::Segments;

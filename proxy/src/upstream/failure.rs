@@ -4,6 +4,7 @@ use http::{StatusCode, header};
 
 use super::client::{Answer, ClientError};
 use super::endpoint::Api;
+use super::http_client::HttpError;
 use crate::pipeline::{Code, Fault, PushError, Retry};
 use crate::wire::connect;
 
@@ -29,6 +30,12 @@ impl Failure {
         Self { error, retryable: true }
     }
 
+    /// A redirect that cannot be followed: another attempt would be led the same way.
+    pub fn redirect(failed: &HttpError) -> Self {
+        let error = backend(StatusCode::BAD_GATEWAY, Code::FailedPrecondition, false, failed.to_string());
+        Self { error, retryable: false }
+    }
+
     /// What an answer says; `None` where the backend took the profile.
     pub fn of(api: Api, answer: &Answer, retry_on_429: bool) -> Option<Self> {
         match api {
@@ -52,7 +59,7 @@ fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
         StatusCode::REQUEST_TIMEOUT => true,
         other => other.is_server_error(),
     };
-    let cause = format!("remote error: pyroscope write error: status={} msg={}", status.as_u16(), quote(&answer.body));
+    let cause = format!("remote error: pyroscope write error: status={} msg={}", status.as_u16(), said(answer));
     // A status that is no refusal (204, 301) cannot be handed on: the sender would take it for a success.
     let answered = if status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { status };
     let later = retryable || status == StatusCode::TOO_MANY_REQUESTS;
@@ -66,9 +73,8 @@ fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
         StatusCode::OK => {
             (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body)))
         }
-        status => connect::error_from_json(&answer.body).unwrap_or_else(|| {
-            (connect::code_from_status(status), format!("HTTP status {status}: {}", quote(&answer.body)))
-        }),
+        status => connect::error_from_json(&answer.body)
+            .unwrap_or_else(|| (connect::code_from_status(status), format!("HTTP status {status}: {}", said(answer)))),
     };
     let retryable = match code {
         Code::ResourceExhausted => retry_on_429,
@@ -93,6 +99,15 @@ fn backend(status: StatusCode, code: Code, later: bool, cause: String) -> PushEr
 fn has_type(answer: &Answer, expected: &str) -> bool {
     let content_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected))
+}
+
+/// The answer's text; where it leads elsewhere, where that is.
+fn said(answer: &Answer) -> String {
+    let text = quote(&answer.body);
+    match answer.headers.get(header::LOCATION).filter(|_| answer.status.is_redirection()) {
+        None => text,
+        Some(location) => format!("{text} (redirected to {location:?}, which is not followed: put it into url)"),
+    }
 }
 
 fn quote(body: &[u8]) -> String {
