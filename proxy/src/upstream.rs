@@ -7,6 +7,8 @@ mod endpoint;
 mod failure;
 pub mod http_client;
 pub mod otlp;
+mod retry_after;
+mod retry_budget;
 mod segments;
 
 pub use backoff::Backoff;

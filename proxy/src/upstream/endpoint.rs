@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::client::Answer;
 use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
+use super::retry_budget::RetryBudget;
 use super::{Backoff, Client, Failure, Segments};
-use crate::pipeline::PushError;
+use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
@@ -97,6 +98,8 @@ pub struct Endpoint {
     push_headers: HeaderMap,
     ingest_headers: HeaderMap,
     client: Client,
+    /// Of all calls together.
+    retries: RetryBudget,
 }
 
 #[derive(Debug)]
@@ -141,7 +144,7 @@ impl Endpoint {
         push_headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
         let millis = u64::try_from(settings.remote_timeout.as_millis()).unwrap_or(u64::MAX);
         push_headers.insert("connect-timeout-ms", HeaderValue::from(millis));
-        Ok(Self { name, base, settings, push_headers, ingest_headers, client })
+        Ok(Self { name, base, settings, push_headers, ingest_headers, client, retries: RetryBudget::new() })
     }
 
     /// Whether an endpoint can have this URL.
@@ -161,18 +164,27 @@ impl Endpoint {
 
     /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt, which is a
     /// span of this trace.
+    ///
+    /// A round in which the endpoint has no retry left passes without a request: the call waits on, and counts on.
     pub async fn call(&self, call: Call, trace: &Trace, observe: impl Fn(Attempt)) -> Settled {
-        let mut attempts = 0;
+        let (mut attempts, mut rounds): (u32, u32) = (0, 0);
         loop {
             attempts += 1;
+            rounds = rounds.saturating_add(1);
             let began = Instant::now();
             let result = self.attempt(&call, attempts, trace).await;
             observe(Attempt { number: attempts, took: began.elapsed() });
             let failure = match result {
-                Ok(()) => return Settled { attempts, result: Ok(()) },
+                Ok(()) => {
+                    self.retries.succeeded();
+                    return Settled { attempts, result: Ok(()) };
+                }
                 Err(failure) => failure,
             };
-            if !failure.retryable || !self.settings.backoff.allows_another(attempts) {
+            if attempts == 1 {
+                self.retries.failed();
+            }
+            if !self.wait_for_retry(&failure, &mut rounds).await {
                 let verb = match call.api {
                     Api::Push => "push",
                     Api::Ingest => "ingest",
@@ -182,8 +194,30 @@ impl Endpoint {
             }
             let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
             tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
-            tokio::time::sleep(self.settings.backoff.delay(attempts)).await;
         }
+    }
+
+    /// Waits until there may be another attempt after this failure; `false` where there may be none.
+    async fn wait_for_retry(&self, failure: &Failure, rounds: &mut u32) -> bool {
+        let backoff = &self.settings.backoff;
+        let mut asked = match failure.error.retry {
+            Retry::Later(pause) => pause,
+            Retry::Never => None,
+        };
+        // So long the profile is not kept waiting here: the sender hears when to come again.
+        if !failure.retryable || asked.is_some_and(|pause| pause > backoff.max) {
+            return false;
+        }
+        while backoff.allows_another(*rounds) {
+            // Not all of those who were asked at once to wait come back at once.
+            let pause = asked.take().map_or(Duration::ZERO, |pause| pause + backoff.min.mul_f64(fastrand::f64()));
+            tokio::time::sleep(backoff.delay(*rounds).max(pause)).await;
+            if self.retries.take() {
+                return true;
+            }
+            *rounds = rounds.saturating_add(1);
+        }
+        false
     }
 
     async fn attempt(&self, call: &Call, number: u32, trace: &Trace) -> Result<(), Failure> {

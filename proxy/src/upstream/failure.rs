@@ -1,10 +1,13 @@
 //! What a backend's answer means: taken, to be tried again, or refused.
 
+use std::time::SystemTime;
+
 use http::{StatusCode, header};
 
 use super::client::{Answer, ClientError};
 use super::endpoint::Api;
 use super::http_client::HttpError;
+use super::retry_after::retry_after;
 use crate::pipeline::{Code, Fault, PushError, Retry};
 use crate::wire::connect;
 
@@ -38,10 +41,14 @@ impl Failure {
 
     /// What an answer says; `None` where the backend took the profile.
     pub fn of(api: Api, answer: &Answer, retry_on_429: bool) -> Option<Self> {
-        match api {
+        let mut failure = match api {
             Api::Push => push(answer, retry_on_429),
             Api::Ingest => ingest(answer, retry_on_429),
+        }?;
+        if let Retry::Later(pause) = &mut failure.error.retry {
+            *pause = retry_after(&answer.headers, SystemTime::now());
         }
+        Some(failure)
     }
 }
 
@@ -66,18 +73,26 @@ fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
     Some(Failure { error: backend(answered, connect::code_from_status(status), later, cause), retryable })
 }
 
-/// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides.
+/// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides, and the status where
+/// there is none. The reference gives each status a code first, and so repeats what a proxy refused for good.
 fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
-    let (code, message) = match answer.status {
+    let (code, message, plain) = match answer.status {
         StatusCode::OK if has_type(answer, "application/proto") => return None,
         StatusCode::OK => {
-            (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body)))
+            let message = format!("answer of another type than application/proto: {}", quote(&answer.body));
+            (Code::Unknown, message, true)
         }
-        status => connect::error_from_json(&answer.body)
-            .unwrap_or_else(|| (connect::code_from_status(status), format!("HTTP status {status}: {}", said(answer)))),
+        status => match connect::error_from_json(&answer.body) {
+            Some((code, message)) => (code, message, false),
+            None => (connect::code_from_status(status), format!("HTTP status {status}: {}", said(answer)), true),
+        },
     };
+    let too_many = code == Code::ResourceExhausted || (plain && answer.status == StatusCode::TOO_MANY_REQUESTS);
     let retryable = match code {
-        Code::ResourceExhausted => retry_on_429,
+        _ if too_many => retry_on_429,
+        // It arrived too slowly, which may be otherwise the next time.
+        _ if plain && answer.status == StatusCode::REQUEST_TIMEOUT => true,
+        _ if plain && answer.status.is_client_error() => false,
         Code::DeadlineExceeded
         | Code::Unknown
         | Code::Internal
@@ -87,7 +102,7 @@ fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
         _ => false,
     };
     let status = if answer.status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { answer.status };
-    let later = retryable || code == Code::ResourceExhausted;
+    let later = retryable || too_many;
     Some(Failure { error: backend(status, code, later, format!("{}: {message}", code.name())), retryable })
 }
 

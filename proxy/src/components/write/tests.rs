@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use self::backend::{Answers, Backend};
 use super::*;
 use crate::component::Services;
 use crate::filters::FilterHost;
-use crate::pipeline::{Batch, Body, IngestBody, Origin, Profile, PushError, Share, Stage};
+use crate::pipeline::{Batch, Body, IngestBody, Origin, Profile, PushError, Retry, Share, Stage};
 use crate::telemetry::traces::Trace;
 use crate::tls::tests::certificates::{Authority, Identity};
 use crate::upstream::http_client::tests::server::Server;
@@ -25,7 +25,8 @@ mod backend;
 
 /// A component with one endpoint, or why there is none.
 fn build(url: &str, endpoint: &str, previous: Option<&Write>) -> Result<Write, String> {
-    let text = format!("write \"test\" {{\nendpoint {{\nurl = \"{url}\"\nmax_backoff_retries = 1\n{endpoint}\n}}\n}}");
+    let once = if endpoint.contains("max_backoff_retries") { "" } else { "max_backoff_retries = 1" };
+    let text = format!("write \"test\" {{\nendpoint {{\nurl = \"{url}\"\n{once}\n{endpoint}\n}}\n}}");
     let file = parse_file("test", &text).map_err(|error| error.to_string())?;
     let block = file.body.blocks().next().unwrap();
     let scope = Scope::stdlib(&StdlibOptions::default());
@@ -246,6 +247,37 @@ async fn redirects_keep_the_body_and_the_secrets_at_home() {
     assert!(found.contains("status=302") && found.contains("/taken"), "{found}");
     let stays = refusal(&write(&at("near"), "follow_redirects = false")).await;
     assert!(stays.contains("status=307"), "{stays}");
+}
+
+#[tokio::test]
+async fn a_pause_that_is_asked_for_is_made() {
+    let asks = |pause: &str| (503, vec![("retry-after", pause.to_owned())]);
+    let backend = Backend::start(Answers::from([("/short/ingest", asks("1")), ("/long/ingest", asks("301"))])).await;
+    let endpoint = "min_backoff_period = \"1ms\"\nmax_backoff_retries = 2";
+    let at = |path: &str| write(&format!("{}/{path}", backend.url()), endpoint);
+    let began = Instant::now();
+    let error = send(&at("short")).await.unwrap_err();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(error.retry, Retry::Later(Some(Duration::from_secs(1))));
+    assert_eq!(backend.asked().len(), 2);
+    // Longer than max_backoff_period: the sender has to wait.
+    let error = send(&at("long")).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Later(Some(Duration::from_secs(301))));
+    assert_eq!(backend.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_down_gets_few_retries() {
+    let backend = Backend::start(Answers::from([("/ingest", (503, Vec::new()))])).await;
+    let endpoint = "min_backoff_period = \"1ms\"\nmax_backoff_period = \"1ms\"\nmax_backoff_retries = 4";
+    let (write, calls, began) = (write(&backend.url(), endpoint), 300, Instant::now());
+    for _ in 0..calls {
+        assert!(send(&write).await.is_err());
+    }
+    let retries = backend.asked().len() - calls;
+    // A fifth, those in hand at first, and one a second.
+    let most = calls / 5 + 20 + 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
+    assert!((calls / 5..=most).contains(&retries), "{retries} of at most {most}");
 }
 
 #[tokio::test]
