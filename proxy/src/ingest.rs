@@ -24,7 +24,7 @@ mod session;
 mod tenure;
 
 pub use claim::Claim;
-pub use decompress::{DecompressError, gunzip};
+pub use decompress::{DecompressError, ENCODINGS, Encoding, decompress, gunzip};
 pub use listener::{BindError, Listener, ListenerAddress};
 pub(crate) use preface::is_http2;
 

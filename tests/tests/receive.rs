@@ -19,6 +19,8 @@ use prost::Message;
 
 #[path = "receive/conformance.rs"]
 mod conformance;
+#[path = "receive/extensions.rs"]
+mod extensions;
 
 const PROTOCOLS: [(Protocol, &[bool]); 4] = [
     (Protocol::Connect, &[false, true]),

@@ -9,7 +9,10 @@ use bytesize::ByteSize;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::app::ReceiveApp;
+use self::app::{Admission, ReceiveApp};
+use self::auth::{Auth, AuthArguments};
+use self::forward::ForwardHeaders;
+use self::rate_limit::{RateLimit, RateLimitArguments};
 use super::size::Size;
 use crate::component::{Component, Context};
 use crate::ingest::{App, Claim, Limits, ListenerAddress};
@@ -17,11 +20,15 @@ use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod app;
+mod auth;
+mod forward;
 mod ingest_route;
 mod push_route;
+mod rate_limit;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = ReceiveHttpArguments::validate)]
 #[alloy(unsupported("debug_info_upload_timeout", "grpc"))]
 pub struct ReceiveHttpArguments {
     /// Where profiles go.
@@ -33,6 +40,15 @@ pub struct ReceiveHttpArguments {
     /// Bytes of all bodies held at once.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     max_inflight_bytes: Size,
+    /// Names of headers that go on to the endpoints with the profiles.
+    #[alloy(attr, optional)]
+    forward_headers: Vec<String>,
+    /// Who may send; without it anyone may.
+    #[alloy(block, optional)]
+    auth: Option<AuthArguments>,
+    /// How much each may send.
+    #[alloy(block, optional)]
+    rate_limit: Option<RateLimitArguments>,
     /// How long requests in flight may take to finish when the component ends.
     #[alloy(attr, default = Duration::from_secs(30))]
     graceful_shutdown_timeout: Duration,
@@ -63,6 +79,12 @@ struct HttpArguments {
     /// Silence between two requests of a connection.
     #[alloy(attr, default = Duration::from_secs(120))]
     server_idle_timeout: Duration,
+}
+
+impl ReceiveHttpArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        ForwardHeaders::new(&self.forward_headers).map(drop)
+    }
 }
 
 impl HttpArguments {
@@ -98,6 +120,7 @@ pub struct ReceiveHttp {
     memory: Budget,
     inflight_bytes: usize,
     forward_to: Fanout,
+    rate_limit: Option<Arc<RateLimit>>,
     app: Arc<dyn App>,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
@@ -134,12 +157,26 @@ impl Component for ReceiveHttp {
         let metrics = services.metrics.clone();
         let forward_to = Fanout::new(arguments.forward_to.clone());
         let tracer = services.tracer.clone();
-        let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component), tracer);
+        let name: Arc<str> = component.to_string().into();
+        let rate_limit = match (&arguments.rate_limit, previous.and_then(|previous| previous.rate_limit.clone())) {
+            (None, _) => None,
+            // What was sent before the reload counts on.
+            (Some(block), Some(same)) if same.is_of(block) => Some(same),
+            (Some(block), _) => Some(Arc::new(RateLimit::new(block)?)),
+        };
+        let admission = Admission {
+            auth: arguments.auth.as_ref().map(|auth| Auth::new(auth, &name)).transpose()?,
+            rate_limit: rate_limit.clone(),
+            forward_headers: ForwardHeaders::new(&arguments.forward_headers)?,
+        };
+        let series = metrics.receive_http(component);
+        let app = ReceiveApp::new(component, forward_to.clone(), limits, admission, series, tracer);
         Ok(Self {
             claim,
             memory,
             inflight_bytes,
             forward_to,
+            rate_limit,
             app: Arc::new(app),
             component: component.clone(),
             metrics,

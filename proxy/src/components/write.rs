@@ -55,10 +55,11 @@ impl Component for Write {
         let mut clients = Clients::default();
         let mut targets = Vec::with_capacity(arguments.endpoints.len());
         for endpoint in &arguments.endpoints {
+            let tenant_label = endpoint.tenant_label.clone();
             let client = clients.client(endpoint.connections(), previous.map(|previous| &previous.clients))?;
             let endpoint = endpoint.build(client)?;
             let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, metrics, failures: LogLimit::default() });
+            targets.push(Target { endpoint, tenant_label, metrics, failures: LogLimit::default() });
         }
         let stage = WriteStage {
             component: component.to_string().into(),

@@ -66,6 +66,8 @@ pub struct Call {
     pub query: Option<String>,
     /// What the sender said of the body on `/ingest`; wins over the endpoint's headers.
     pub content_types: Vec<HeaderValue>,
+    /// What else the sender said, in the place of the endpoint's headers of the same names; its credentials stay.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Segments,
 }
@@ -312,6 +314,12 @@ impl Endpoint {
         };
         *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
         *request.headers_mut() = headers.clone();
+        for name in call.headers.keys() {
+            request.headers_mut().remove(name);
+        }
+        for (name, value) in &call.headers {
+            request.headers_mut().append(name, value.clone());
+        }
         if let Some((first, rest)) = call.content_types.split_first() {
             request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
             for further in rest {

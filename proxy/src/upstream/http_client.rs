@@ -16,6 +16,7 @@ use rustls::pki_types::ServerName;
 pub use arguments::{AuthorizationArguments, BasicAuthArguments, HttpClientArguments};
 pub use credentials::{AuthArguments, Credentials, CredentialsError};
 pub use oauth2::{OAuth2Arguments, TokenError};
+pub(crate) use secret_file::read as read_secret_file;
 pub use tls::{TlsConfigArguments, TlsError};
 
 pub(super) use self::proxy::{Proxies, Route};

@@ -31,6 +31,9 @@ pub(super) struct EndpointArguments {
     /// Shortest delay before the second attempt.
     #[alloy(attr, default = Duration::from_millis(500))]
     min_backoff_period: Duration,
+    /// The label whose value is the tenant (`X-Scope-OrgID`) of a profile that has it.
+    #[alloy(attr, optional)]
+    pub(super) tenant_label: String,
     /// Longest delay between attempts.
     #[alloy(attr, default = Duration::from_secs(300))]
     max_backoff_period: Duration,

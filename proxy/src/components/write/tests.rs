@@ -45,8 +45,12 @@ fn write(url: &str, endpoint: &str) -> Write {
 async fn send(write: &Write) -> Result<(), PushError> {
     let labels = Labels::from_pairs([("service_name", "shop")]).unwrap();
     let body = Arc::new(IngestBody { query: String::new(), content_types: Vec::new(), bytes: Bytes::from("main 1\n") });
-    let origin =
-        Arc::new(Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() });
+    let origin = Arc::new(Origin {
+        arrived: std::time::SystemTime::now(),
+        trace: Trace::default(),
+        forwarded: http::HeaderMap::new(),
+        memory: Share::unbounded(),
+    });
     let profile = Profile { labels, body: Body::Ingest(body), origin };
     let outcome = write.stage.push(Batch { profiles: vec![profile] }).await;
     outcome.worst().cloned().map_or(Ok(()), Err)
