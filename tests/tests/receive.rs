@@ -21,6 +21,8 @@ use prost::Message;
 mod conformance;
 #[path = "receive/extensions.rs"]
 mod extensions;
+#[path = "receive/unix_socket.rs"]
+mod unix_socket;
 
 const PROTOCOLS: [(Protocol, &[bool]); 4] = [
     (Protocol::Connect, &[false, true]),

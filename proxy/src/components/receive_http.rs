@@ -1,6 +1,5 @@
 //! `pyroscope.receive_http`: takes profiles from SDKs, on `/ingest` and on the push API.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use self::forward::ForwardHeaders;
 use self::rate_limit::{RateLimit, RateLimitArguments};
 use super::size::Size;
 use crate::component::{Component, Context};
-use crate::ingest::{App, Claim, Limits, ListenerAddress};
+use crate::ingest::{App, Claim, Limits, ListenerAddress, LocalAddress};
 use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
@@ -25,6 +24,11 @@ mod forward;
 mod ingest_route;
 mod push_route;
 mod rate_limit;
+
+/// The reference's.
+const USUAL_PORT: i64 = 8080;
+/// What Linux has room for in the address of a Unix socket, without the zero at its end.
+const LONGEST_PATH: usize = 107;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -61,11 +65,11 @@ pub struct ReceiveHttpArguments {
 #[alloy(validate = HttpArguments::validate)]
 #[alloy(unsupported("tls", "http2"))]
 struct HttpArguments {
-    /// Host name or address; empty for all.
+    /// Host name or address; empty for all. `unix:///run/flamegate.sock` is a Unix socket.
     #[alloy(attr, optional)]
     listen_address: String,
     /// Port; 0 for any free one, which the log names.
-    #[alloy(attr, default = 8080)]
+    #[alloy(attr, default = USUAL_PORT)]
     listen_port: i64,
     /// Connections at once; 0 for any number.
     #[alloy(attr, default = 16_384)]
@@ -88,6 +92,20 @@ impl ReceiveHttpArguments {
 }
 
 impl HttpArguments {
+    fn address(&self) -> Result<ListenerAddress, Invalid> {
+        let Some(path) = self.listen_address.strip_prefix("unix://") else {
+            return Ok(ListenerAddress::Tcp { host: self.listen_address.clone(), port: self.port()? });
+        };
+        if !path.starts_with('/') || path.len() > LONGEST_PATH {
+            let message = format!("a Unix socket is written unix:///path, of at most {LONGEST_PATH} bytes");
+            return Err(Invalid::attribute("listen_address", message));
+        }
+        if self.listen_port != USUAL_PORT {
+            return Err(Invalid::attribute("listen_port", "a Unix socket has no port: remove it"));
+        }
+        Ok(ListenerAddress::Unix(path.into()))
+    }
+
     fn port(&self) -> Result<u16, Invalid> {
         let message = "must be between 0 and 65535; 0 takes any free port";
         u16::try_from(self.listen_port).map_err(|_| Invalid::attribute("listen_port", message))
@@ -100,7 +118,7 @@ impl HttpArguments {
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        self.port()?;
+        self.address()?;
         self.connections()?;
         let timeouts = [
             ("server_read_timeout", self.server_read_timeout),
@@ -139,7 +157,7 @@ impl Component for ReceiveHttp {
     ) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let http = &arguments.http;
-        let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
+        let address = http.address()?;
         let claim = services.listeners.claim(&address, component);
         let claim = claim.map_err(|error| Invalid::block(error.to_string()))?;
 
@@ -188,8 +206,8 @@ impl Component for ReceiveHttp {
         Some(self.forward_to.flow())
     }
 
-    fn address(&self) -> Option<SocketAddr> {
-        Some(self.claim.local_address())
+    fn address(&self) -> Option<LocalAddress> {
+        Some(self.claim.local_address().clone())
     }
 
     fn activate(&self) {
