@@ -6,7 +6,6 @@
 //! again may take over what its predecessor holds: an address, a compiled filter, a pool of connections.
 
 use std::any::Any;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::filters::FilterHost;
+use crate::ingest::LocalAddress;
 use crate::pipeline::{Flow, Receiver};
 use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -81,7 +81,7 @@ pub trait Component: Sized + Send + Sync + 'static {
     }
 
     /// The address that it alone may listen on, where it listens.
-    fn address(&self) -> Option<SocketAddr> {
+    fn address(&self) -> Option<LocalAddress> {
         None
     }
 
@@ -169,7 +169,7 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
     fn health(&self) -> Option<Health>;
     fn debug_info(&self) -> Option<Value>;
     fn flow(&self) -> Option<Flow>;
-    fn address(&self) -> Option<SocketAddr>;
+    fn address(&self) -> Option<LocalAddress>;
     fn activate(&self);
     fn stop(&self) -> BoxFuture<'_, ()>;
     fn forget(&self);
@@ -192,7 +192,7 @@ impl<C: Component> AnyComponent for C {
         Component::flow(self)
     }
 
-    fn address(&self) -> Option<SocketAddr> {
+    fn address(&self) -> Option<LocalAddress> {
         Component::address(self)
     }
 

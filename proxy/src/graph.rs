@@ -6,7 +6,6 @@
 //! A module is a node with a graph inside; so is an import, and a `foreach` has one for each item.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alloy_syntax::{Diagnostic, Diagnostics, Value, ast};
@@ -17,6 +16,7 @@ use self::node::Node;
 use self::plan::Inside;
 use crate::component::{AnyComponent, HealthState, Services};
 use crate::config::{Source, Sources};
+use crate::ingest::LocalAddress;
 use crate::telemetry::metrics::ComponentLabels;
 use crate::telemetry::traces::SpanKind;
 
@@ -131,7 +131,7 @@ impl Graph {
         self.deep().into_iter().filter(unhealthy).map(|node| node.labels.to_string()).collect()
     }
 
-    fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
+    fn listening(&self) -> Vec<(ComponentLabels, LocalAddress)> {
         let components = self.components().into_iter();
         components.filter_map(|(labels, component)| Some((labels.clone(), component.address()?))).collect()
     }
@@ -213,7 +213,7 @@ fn addresses_of(graph: &Graph) -> HashSet<*const ()> {
 
 /// Refuses two components on one address.
 fn addresses_taken(graph: &Graph) -> Result<(), Diagnostics> {
-    let mut taken: HashMap<SocketAddr, &ComponentLabels> = HashMap::new();
+    let mut taken: HashMap<LocalAddress, &ComponentLabels> = HashMap::new();
     for node in graph.deep() {
         let Some(address) = node.running().and_then(|running| running.component.address()) else { continue };
         if let Some(first) = taken.insert(address, &node.labels) {

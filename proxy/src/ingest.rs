@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::pipeline::{Budget, Share};
 
+mod address;
 mod body;
 mod claim;
 mod connection;
@@ -23,9 +24,10 @@ mod preface;
 mod session;
 mod tenure;
 
+pub use address::{ListenerAddress, LocalAddress};
 pub use claim::Claim;
-pub use decompress::{DecompressError, gunzip};
-pub use listener::{BindError, Listener, ListenerAddress};
+pub use decompress::{DecompressError, ENCODINGS, Encoding, decompress, gunzip};
+pub use listener::{BindError, Listener};
 pub(crate) use preface::is_http2;
 
 /// What is behind a listener.

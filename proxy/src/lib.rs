@@ -12,6 +12,7 @@ pub mod graph;
 pub mod import;
 pub mod ingest;
 mod latest;
+mod login;
 pub mod pipeline;
 pub mod recent;
 pub mod telemetry;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use profiler_core::labels::Labels;
 
 use crate::telemetry::traces::Trace;
@@ -86,6 +86,8 @@ pub struct Origin {
     pub arrived: SystemTime,
     /// The span under which it is worked on.
     pub trace: Trace,
+    /// What its sender said in headers, for endpoints to say again; none where nothing is to be forwarded.
+    pub forwarded: HeaderMap,
     /// The memory that its bytes own; given back when the last clone is gone.
     pub memory: Share,
 }

@@ -2,14 +2,18 @@
 
 mod backoff;
 mod client;
+mod connector;
 mod endpoint;
 mod failure;
 pub mod http_client;
 pub mod otlp;
+mod retry_after;
+mod retry_budget;
 mod segments;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientError, ClientSettings};
+pub use connector::Versions;
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError};
 pub use failure::Failure;
 pub use segments::Segments;

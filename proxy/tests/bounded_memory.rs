@@ -11,6 +11,7 @@ use std::time::Duration;
 use flamegate::component::Services;
 use flamegate::filters::FilterHost;
 use flamegate::graph::Controller;
+use flamegate::ingest::LocalAddress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -128,7 +129,10 @@ async fn flamegate(backend: SocketAddr) -> SocketAddr {
     let services = Services::new(folder.path().to_owned(), FilterHost::default());
     let controller = Box::leak(Box::new(Controller::new(path, Arc::new(services))));
     controller.load().await.unwrap();
-    controller.listening().first().unwrap().1
+    match controller.listening().first() {
+        Some((_, LocalAddress::Tcp(address))) => *address,
+        other => panic!("it listens on {other:?}"),
+    }
 }
 
 /// Resident memory of this process, in bytes.

@@ -19,6 +19,10 @@ use prost::Message;
 
 #[path = "receive/conformance.rs"]
 mod conformance;
+#[path = "receive/extensions.rs"]
+mod extensions;
+#[path = "receive/unix_socket.rs"]
+mod unix_socket;
 
 const PROTOCOLS: [(Protocol, &[bool]); 4] = [
     (Protocol::Connect, &[false, true]),

@@ -25,7 +25,7 @@ pub struct ClaimError(#[from] BindError);
 impl Listeners {
     /// A claim on an address: on the listener that is there, whoever has it now, or on a new one.
     pub fn claim(&self, address: &ListenerAddress, component: &ComponentLabels) -> Result<Claim, ClaimError> {
-        let component = (address.port == 0).then(|| component.clone());
+        let component = address.is_any().then(|| component.clone());
         let key = Key { address: address.clone(), component };
         let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bound.retain(|_, listener| listener.strong_count() > 0);

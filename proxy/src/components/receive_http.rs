@@ -1,6 +1,5 @@
 //! `pyroscope.receive_http`: takes profiles from SDKs, on `/ingest` and on the push API.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,19 +8,31 @@ use bytesize::ByteSize;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::app::ReceiveApp;
+use self::app::{Admission, ReceiveApp};
+use self::auth::{Auth, AuthArguments};
+use self::forward::ForwardHeaders;
+use self::rate_limit::{RateLimit, RateLimitArguments};
 use super::size::Size;
 use crate::component::{Component, Context};
-use crate::ingest::{App, Claim, Limits, ListenerAddress};
+use crate::ingest::{App, Claim, Limits, ListenerAddress, LocalAddress};
 use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod app;
+mod auth;
+mod forward;
 mod ingest_route;
 mod push_route;
+mod rate_limit;
+
+/// The reference's.
+const USUAL_PORT: i64 = 8080;
+/// What Linux has room for in the address of a Unix socket, without the zero at its end.
+const LONGEST_PATH: usize = 107;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = ReceiveHttpArguments::validate)]
 #[alloy(unsupported("debug_info_upload_timeout", "grpc"))]
 pub struct ReceiveHttpArguments {
     /// Where profiles go.
@@ -33,6 +44,15 @@ pub struct ReceiveHttpArguments {
     /// Bytes of all bodies held at once.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     max_inflight_bytes: Size,
+    /// Names of headers that go on to the endpoints with the profiles.
+    #[alloy(attr, optional)]
+    forward_headers: Vec<String>,
+    /// Who may send; without it anyone may.
+    #[alloy(block, optional)]
+    auth: Option<AuthArguments>,
+    /// How much each may send.
+    #[alloy(block, optional)]
+    rate_limit: Option<RateLimitArguments>,
     /// How long requests in flight may take to finish when the component ends.
     #[alloy(attr, default = Duration::from_secs(30))]
     graceful_shutdown_timeout: Duration,
@@ -45,11 +65,11 @@ pub struct ReceiveHttpArguments {
 #[alloy(validate = HttpArguments::validate)]
 #[alloy(unsupported("tls", "http2"))]
 struct HttpArguments {
-    /// Host name or address; empty for all.
+    /// Host name or address; empty for all. `unix:///run/flamegate.sock` is a Unix socket.
     #[alloy(attr, optional)]
     listen_address: String,
     /// Port; 0 for any free one, which the log names.
-    #[alloy(attr, default = 8080)]
+    #[alloy(attr, default = USUAL_PORT)]
     listen_port: i64,
     /// Connections at once; 0 for any number.
     #[alloy(attr, default = 16_384)]
@@ -65,7 +85,27 @@ struct HttpArguments {
     server_idle_timeout: Duration,
 }
 
+impl ReceiveHttpArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        ForwardHeaders::new(&self.forward_headers).map(drop)
+    }
+}
+
 impl HttpArguments {
+    fn address(&self) -> Result<ListenerAddress, Invalid> {
+        let Some(path) = self.listen_address.strip_prefix("unix://") else {
+            return Ok(ListenerAddress::Tcp { host: self.listen_address.clone(), port: self.port()? });
+        };
+        if !path.starts_with('/') || path.len() > LONGEST_PATH {
+            let message = format!("a Unix socket is written unix:///path, of at most {LONGEST_PATH} bytes");
+            return Err(Invalid::attribute("listen_address", message));
+        }
+        if self.listen_port != USUAL_PORT {
+            return Err(Invalid::attribute("listen_port", "a Unix socket has no port: remove it"));
+        }
+        Ok(ListenerAddress::Unix(path.into()))
+    }
+
     fn port(&self) -> Result<u16, Invalid> {
         let message = "must be between 0 and 65535; 0 takes any free port";
         u16::try_from(self.listen_port).map_err(|_| Invalid::attribute("listen_port", message))
@@ -78,7 +118,7 @@ impl HttpArguments {
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        self.port()?;
+        self.address()?;
         self.connections()?;
         let timeouts = [
             ("server_read_timeout", self.server_read_timeout),
@@ -98,6 +138,7 @@ pub struct ReceiveHttp {
     memory: Budget,
     inflight_bytes: usize,
     forward_to: Fanout,
+    rate_limit: Option<Arc<RateLimit>>,
     app: Arc<dyn App>,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
@@ -116,7 +157,7 @@ impl Component for ReceiveHttp {
     ) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let http = &arguments.http;
-        let address = ListenerAddress { host: http.listen_address.clone(), port: http.port()? };
+        let address = http.address()?;
         let claim = services.listeners.claim(&address, component);
         let claim = claim.map_err(|error| Invalid::block(error.to_string()))?;
 
@@ -134,12 +175,26 @@ impl Component for ReceiveHttp {
         let metrics = services.metrics.clone();
         let forward_to = Fanout::new(arguments.forward_to.clone());
         let tracer = services.tracer.clone();
-        let app = ReceiveApp::new(component, forward_to.clone(), limits, metrics.receive_http(component), tracer);
+        let name: Arc<str> = component.to_string().into();
+        let rate_limit = match (&arguments.rate_limit, previous.and_then(|previous| previous.rate_limit.clone())) {
+            (None, _) => None,
+            // What was sent before the reload counts on.
+            (Some(block), Some(same)) if same.is_of(block) => Some(same),
+            (Some(block), _) => Some(Arc::new(RateLimit::new(block)?)),
+        };
+        let admission = Admission {
+            auth: arguments.auth.as_ref().map(|auth| Auth::new(auth, &name)).transpose()?,
+            rate_limit: rate_limit.clone(),
+            forward_headers: ForwardHeaders::new(&arguments.forward_headers)?,
+        };
+        let series = metrics.receive_http(component);
+        let app = ReceiveApp::new(component, forward_to.clone(), limits, admission, series, tracer);
         Ok(Self {
             claim,
             memory,
             inflight_bytes,
             forward_to,
+            rate_limit,
             app: Arc::new(app),
             component: component.clone(),
             metrics,
@@ -151,8 +206,8 @@ impl Component for ReceiveHttp {
         Some(self.forward_to.flow())
     }
 
-    fn address(&self) -> Option<SocketAddr> {
-        Some(self.claim.local_address())
+    fn address(&self) -> Option<LocalAddress> {
+        Some(self.claim.local_address().clone())
     }
 
     fn activate(&self) {

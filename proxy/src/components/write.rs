@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
+use self::clients::Clients;
 use self::endpoint::EndpointArguments;
 use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
@@ -13,12 +14,14 @@ use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
-use crate::upstream::Client;
 
+mod clients;
 mod endpoint;
 mod labels;
 mod sent_labels;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -35,7 +38,7 @@ pub struct WriteArguments {
 /// The running component.
 pub struct Write {
     stage: Arc<WriteStage>,
-    client: Client,
+    clients: Clients,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
 }
@@ -49,16 +52,14 @@ impl Component for Write {
     fn build(arguments: &WriteArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let metrics = &services.metrics;
-        let client = match previous {
-            // Connections that are open stay open.
-            Some(previous) => previous.client.clone(),
-            None => Client::new().map_err(|error| Invalid::block(error.to_string()))?,
-        };
+        let mut clients = Clients::default();
         let mut targets = Vec::with_capacity(arguments.endpoints.len());
         for endpoint in &arguments.endpoints {
-            let endpoint = endpoint.build(client.clone())?;
+            let tenant_label = endpoint.tenant_label.clone();
+            let client = clients.client(endpoint.connections(), previous.map(|previous| &previous.clients))?;
+            let endpoint = endpoint.build(client)?;
             let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, metrics, failures: LogLimit::default() });
+            targets.push(Target { endpoint, tenant_label, metrics, failures: LogLimit::default() });
         }
         let stage = WriteStage {
             component: component.to_string().into(),
@@ -67,7 +68,7 @@ impl Component for Write {
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
         };
-        Ok(Self { stage: Arc::new(stage), client, component: component.clone(), metrics: metrics.clone() })
+        Ok(Self { stage: Arc::new(stage), clients, component: component.clone(), metrics: metrics.clone() })
     }
 
     fn exports(&self) -> Value {

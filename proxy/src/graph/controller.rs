@@ -1,6 +1,5 @@
 //! The configuration of a process: loaded once, reloaded when asked to, evaluated again when exports change.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use super::{Diff, Graph, Prepared, Refused, Text};
 use crate::component::Services;
 use crate::components::KINDS;
 use crate::config::{ReadError, Source, Sources};
+use crate::ingest::LocalAddress;
 use crate::telemetry::metrics::ComponentLabels;
 
 /// Loads configurations, one after the other.
@@ -196,7 +196,7 @@ impl Controller {
     }
 
     /// The components that listen, and where they really do.
-    pub fn listening(&self) -> Vec<(ComponentLabels, SocketAddr)> {
+    pub fn listening(&self) -> Vec<(ComponentLabels, LocalAddress)> {
         self.running.load().listening()
     }
 

@@ -1,15 +1,14 @@
 //! What a component has of a listener.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
-use super::App;
 use super::listener::Listener;
 use super::tenure::Tenure;
+use super::{App, LocalAddress};
 
 /// The right to answer on an address. The address is listened on until the last claim on it is dropped or
 /// [retired](Self::retire), so that it passes from one component to the next without a gap.
@@ -31,8 +30,8 @@ impl Claim {
     }
 
     /// The address that was really bound.
-    pub fn local_address(&self) -> SocketAddr {
-        self.listener.local
+    pub fn local_address(&self) -> &LocalAddress {
+        &self.listener.local
     }
 
     /// Lets this app answer from now on. Connections stay where the app serves them under the same timeouts as its

@@ -1,21 +1,22 @@
 //! A connection, from its first byte to its end.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::apps::ServerApp;
 use pingora_core::protocols::l4::stream::Stream;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::address::Accepted;
 use super::lingering::Lingering;
 use super::listener::Listener;
 use super::preface;
 use super::session::Session;
 
 /// Serves what comes over it. It holds on to no app: one that was replaced ends with its last request.
-pub(super) async fn serve(listener: &Arc<Listener>, stream: TcpStream) {
+pub(super) async fn serve(listener: &Arc<Listener>, accepted: Accepted) {
     let Some(tenure) = listener.tenure.load_full() else { return };
     let _open = tenure.app.connected();
     let leave = tenure.leave();
@@ -27,14 +28,13 @@ pub(super) async fn serve(listener: &Arc<Listener>, stream: TcpStream) {
     let mut stop = listener.stop();
     // A connection on which nothing was said yet is as idle as one between two requests.
     let deadline = Instant::now() + idle_timeout;
-    let http2 = tokio::select! {
+    let begun = tokio::select! {
         biased;
-        http2 = preface::is_http2(&stream, deadline) => http2,
+        begun = begin(accepted, deadline) => begun,
         () = told(&mut stop) => return,
     };
-    let Ok(http2) = http2 else { return };
+    let Ok((mut stream, http2)) = begun else { return };
     let session = Arc::new(Session::new(listener.clone(), idle_timeout, http2));
-    let mut stream = Stream::from(stream);
     // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
     let _unset = stream.set_nodelay();
     // Pingora serves every request of the connection in this one call.
@@ -47,6 +47,21 @@ pub(super) async fn serve(listener: &Arc<Listener>, stream: TcpStream) {
     tokio::select! {
         _ = served => {}
         () = overdue(leave.clone(), last) => {}
+    }
+}
+
+/// The connection as Pingora has it, and whether it begins with HTTP/2's preface.
+async fn begin(accepted: Accepted, deadline: Instant) -> io::Result<(Stream, bool)> {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            let http2 = preface::is_http2(&stream, deadline).await?;
+            Ok((Stream::from(stream), http2))
+        }
+        Accepted::Unix(stream) => {
+            let mut stream = Stream::from(stream);
+            let http2 = preface::begins_http2(&mut stream, deadline).await?;
+            Ok((stream, http2))
+        }
     }
 }
 

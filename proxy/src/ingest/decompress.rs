@@ -7,6 +7,8 @@ use flate2::write::MultiGzDecoder;
 
 use crate::pipeline::Share;
 
+mod zstd;
+
 /// Why a body cannot be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecompressError {
@@ -17,23 +19,63 @@ pub enum DecompressError {
     #[error("the bodies held now own all of max_inflight_bytes; send again later")]
     Busy,
     /// Damaged, or cut short.
-    #[error("the gzip stream is damaged: {0}")]
-    Damaged(String),
+    #[error("the {0} stream is damaged: {1}")]
+    Damaged(&'static str, String),
 }
 
 /// Compressed bytes handled between two chances for other tasks to run. Deflate makes at most 1,032 bytes of one, so a
 /// step is four megabytes of output, some milliseconds.
 const STEP: usize = 4096;
 
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// The encodings that are understood, for the sender of another one.
+pub const ENCODINGS: &str = "gzip, zstd";
+
+impl Encoding {
+    /// The encoding that a header names; `None` for none at all.
+    ///
+    /// # Errors
+    /// One that is not understood.
+    pub fn named(name: &[u8]) -> Result<Option<Self>, String> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Ok(None),
+            b"gzip" | b"x-gzip" => Ok(Some(Self::Gzip)),
+            b"zstd" => Ok(Some(Self::Zstd)),
+            other => Err(String::from_utf8_lossy(other).into_owned()),
+        }
+    }
+}
+
+/// Decompresses a body; `memory` grows by what comes out, before it does.
+pub async fn decompress(
+    encoding: Encoding,
+    compressed: &[u8],
+    limit: usize,
+    memory: &mut Share,
+) -> Result<Bytes, DecompressError> {
+    match encoding {
+        Encoding::Gzip => gunzip(compressed, limit, memory).await,
+        Encoding::Zstd => zstd::unpack(compressed, limit, memory).await,
+    }
+}
+
 /// Decompresses a gzip stream; `memory` grows by what comes out, before it does.
 pub async fn gunzip(compressed: &[u8], limit: usize, memory: &mut Share) -> Result<Bytes, DecompressError> {
-    let mut decoder = MultiGzDecoder::new(Capped { bytes: BytesMut::new(), paid: 0, limit, memory, over: None });
+    let mut decoder = MultiGzDecoder::new(Capped::new(limit, memory));
     for step in compressed.chunks(STEP) {
         let written = decoder.write_all(step);
         if let Some(over) = decoder.get_mut().over.take() {
             return Err(over);
         }
-        written.map_err(|error| DecompressError::Damaged(error.to_string()))?;
+        written.map_err(|error| DecompressError::Damaged("gzip", error.to_string()))?;
         if compressed.len() > STEP {
             tokio::task::yield_now().await;
         }
@@ -43,7 +85,7 @@ pub async fn gunzip(compressed: &[u8], limit: usize, memory: &mut Share) -> Resu
     if let Some(over) = capped.over.take() {
         return Err(over);
     }
-    finished.map_err(|error| DecompressError::Damaged(error.to_string()))?;
+    finished.map_err(|error| DecompressError::Damaged("gzip", error.to_string()))?;
     Ok(std::mem::take(&mut capped.bytes).freeze())
 }
 
@@ -53,6 +95,12 @@ struct Capped<'a> {
     limit: usize,
     memory: &'a mut Share,
     over: Option<DecompressError>,
+}
+
+impl<'a> Capped<'a> {
+    fn new(limit: usize, memory: &'a mut Share) -> Self {
+        Self { bytes: BytesMut::new(), paid: 0, limit, memory, over: None }
+    }
 }
 
 impl Write for Capped<'_> {
@@ -115,9 +163,9 @@ mod tests {
         let whole = gzip(b"a profile");
         for cut in 0..whole.len() {
             let result = gunzip(&whole[..cut], 1000, &mut Share::unbounded()).await;
-            assert!(matches!(result, Err(DecompressError::Damaged(_))), "cut at {cut}: {result:?}");
+            assert!(matches!(result, Err(DecompressError::Damaged(..))), "cut at {cut}: {result:?}");
         }
         let text = gunzip(b"not gzip", 1000, &mut Share::unbounded()).await;
-        assert!(matches!(text, Err(DecompressError::Damaged(_))), "{text:?}");
+        assert!(matches!(text, Err(DecompressError::Damaged(..))), "{text:?}");
     }
 }

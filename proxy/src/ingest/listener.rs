@@ -2,47 +2,35 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::address::{Accepted, Bound, ListenerAddress, LocalAddress};
 use super::claim::Claim;
 use super::connection;
 use super::tenure::Tenure;
 use crate::telemetry::LogLimit;
 
-/// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ListenerAddress {
-    /// Host name or address; empty for all addresses.
-    pub host: String,
-    /// Port; 0 for any free one.
-    pub port: u16,
-}
-
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {error}")]
 pub struct BindError {
-    address: String,
+    address: ListenerAddress,
     error: io::Error,
 }
 
 /// After an error of accept, such as too many open files, wait for some to close.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
-/// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: u32 = 4096;
 
 /// A bound address, for as long as anyone has a [`Claim`] on it.
 pub struct Listener {
-    pub(super) local: SocketAddr,
+    pub(super) local: LocalAddress,
     socket: Mutex<Socket>,
     /// What answers the next request; a reload puts another one there.
     pub(super) tenure: ArcSwapOption<Tenure>,
@@ -57,7 +45,7 @@ pub struct Listener {
 
 struct Socket {
     /// `None` when it is closed.
-    bound: Option<TcpListener>,
+    bound: Option<Bound>,
     claims: usize,
     accepting: bool,
 }
@@ -65,11 +53,10 @@ struct Socket {
 impl Listener {
     /// Binds an address. Connections wait unanswered until [`Claim::serve`] is called. Must be called on a tokio runtime.
     pub fn bind(address: &ListenerAddress) -> Result<Claim, BindError> {
-        let host = if address.host.is_empty() { "[::]" } else { address.host.as_str() };
-        let error = |error| BindError { address: format!("{host}:{}", address.port), error };
-        let bound = bind(address).map_err(error)?;
+        let error = |error| BindError { address: address.clone(), error };
+        let bound = address.bind().map_err(error)?;
         let listener = Self {
-            local: bound.local_addr().map_err(error)?,
+            local: bound.local_address().map_err(error)?,
             socket: Mutex::new(Socket { bound: Some(bound), claims: 1, accepting: false }),
             tenure: ArcSwapOption::empty(),
             stop: watch::Sender::new(false),
@@ -150,7 +137,7 @@ impl Listener {
     }
 
     /// The next connection for which there is room; `None` when there will be none.
-    async fn next_connection(&self) -> Option<io::Result<TcpStream>> {
+    async fn next_connection(&self) -> Option<io::Result<Accepted>> {
         loop {
             let changed = self.changed.notified();
             tokio::select! {
@@ -161,14 +148,14 @@ impl Listener {
         }
     }
 
-    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Option<Accepted>>> {
         let socket = self.socket();
         let Some(bound) = &socket.bound else { return Poll::Ready(Ok(None)) };
         let limit = self.tenure.load().as_ref().and_then(|tenure| tenure.limits.connections);
         if limit.is_some_and(|limit| self.connections.len() >= limit) {
             return Poll::Pending;
         }
-        bound.poll_accept(context).map_ok(|(stream, _)| Some(stream))
+        bound.poll_accept(context).map_ok(Some)
     }
 
     fn socket(&self) -> MutexGuard<'_, Socket> {
@@ -183,7 +170,7 @@ struct Open {
 }
 
 impl Open {
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: Accepted) {
         connection::serve(&self.ends.0, stream).await;
     }
 }
@@ -195,27 +182,4 @@ impl Drop for Ends {
     fn drop(&mut self) {
         self.0.changed.notify_one();
     }
-}
-
-fn bind(address: &ListenerAddress) -> io::Result<TcpListener> {
-    if address.host.is_empty() {
-        // Both families on one socket, as Go does; where the kernel has no IPv6, the other one alone.
-        let any = |host: [u8; 4]| SocketAddr::from((host, address.port));
-        return listen(SocketAddr::from(([0u16; 8], address.port))).or_else(|_| listen(any([0; 4])));
-    }
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for candidate in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match listen(candidate) {
-            Ok(bound) => return Ok(bound),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

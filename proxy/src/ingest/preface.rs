@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+use pingora_core::protocols::l4::stream::Stream;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -34,4 +36,26 @@ pub(crate) async fn is_http2(stream: &TcpStream, deadline: Instant) -> io::Resul
         }
     };
     tokio::time::timeout_at(deadline, looking).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// The same of a connection at which one cannot look without reading: what was read is put back.
+pub(super) async fn begins_http2(stream: &mut Stream, deadline: Instant) -> io::Result<bool> {
+    let mut bytes = [0; PREFACE.len()];
+    let mut seen = 0;
+    let reading = async {
+        loop {
+            let read = stream.read(bytes.get_mut(seen..).unwrap_or_default()).await?;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            seen += read;
+            let begun = bytes.get(..seen).unwrap_or_default();
+            if !PREFACE.starts_with(begun) || seen == PREFACE.len() {
+                return Ok(PREFACE == begun);
+            }
+        }
+    };
+    let http2 = tokio::time::timeout_at(deadline, reading).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.rewind(bytes.get(..seen).unwrap_or_default());
+    Ok(http2)
 }

@@ -1,30 +1,49 @@
 //! A pooled HTTP/1.1 and HTTP/2 client on hyper-util: the only place that opens connections to backends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_syntax::Invalid;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use self::renewed::Renewed;
 use super::Segments;
+use super::connector::{Versions, connector};
+use super::http_client::{HttpClientArguments, Proxies, Route, TlsError};
+
+mod renewed;
 
 /// Most bytes of an answer that are read. Backends answer pushes with a few; an endless answer is cut here.
 const MAX_ANSWER: usize = 64 * 1024;
 /// As the reference: idle connections are kept for five minutes.
 const IDLE: Duration = Duration::from_secs(300);
-/// Time to open a connection, in which the reference gives TLS ten seconds.
-const CONNECT: Duration = Duration::from_secs(10);
+/// As the reference: a connection of HTTP/2 on which nothing came for a minute is asked whether it lives.
+const PING: Duration = Duration::from_secs(60);
+const PING_ANSWER: Duration = Duration::from_secs(15);
+
+type Pool = legacy::Client<HttpsConnector<Route>, Segments>;
 
 /// A client with a pool of its own. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Segments>);
+pub struct Client {
+    connections: Connections,
+    proxies: Option<Arc<Proxies>>,
+}
+
+#[derive(Debug, Clone)]
+enum Connections {
+    Fixed(Arc<Pool>),
+    /// Made again when the files change that they are made with.
+    Renewed(Arc<Renewed>),
+}
 
 /// How a client speaks.
 #[derive(Debug)]
@@ -33,8 +52,10 @@ pub struct ClientSettings {
     pub tls: ClientConfig,
     /// The name that the server must prove to have, where it is not the URL's.
     pub server_name: Option<ServerName<'static>>,
-    /// HTTP/2 even where no TLS handshake agrees upon it, as gRPC needs it.
-    pub http2_only: bool,
+    /// What it speaks.
+    pub versions: Versions,
+    /// The proxies that it goes through.
+    pub(super) proxies: Option<Arc<Proxies>>,
 }
 
 /// What a backend answered.
@@ -51,9 +72,6 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The system's certificates cannot be used.
-    #[error("the system's certificate verifier cannot be used: {0}")]
-    Verifier(rustls::Error),
     /// No connection, or the connection broke.
     #[error("{}", chain(.0))]
     Transport(#[from] legacy::Error),
@@ -63,44 +81,60 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client that verifies certificates as the system does.
-    pub fn new() -> Result<Self, ClientError> {
-        let tls =
-            ClientConfig::builder().try_with_platform_verifier().map_err(ClientError::Verifier)?.with_no_client_auth();
-        Ok(Self::with(ClientSettings { tls, server_name: None, http2_only: false }))
+    /// A client of these options; authentication, headers and redirects are its caller's. Reads files, which are looked
+    /// at again while it is in use.
+    ///
+    /// # Errors
+    /// Options that exclude each other, and files that cannot be used.
+    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
+        let proxies = Proxies::of(arguments)?.map(Arc::new);
+        let versions = Versions::of(arguments.enable_http2);
+        let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
+        if arguments.tls_config.has_files() {
+            let renewed = Renewed::new(arguments.tls_config.clone(), versions, proxies.clone()).map_err(refused)?;
+            return Ok(Self { connections: Connections::Renewed(Arc::new(renewed)), proxies });
+        }
+        let tls = &arguments.tls_config;
+        let settings =
+            tls.material().and_then(|material| tls.settings_of(&material, versions, proxies)).map_err(refused)?;
+        Ok(Self::with(settings))
     }
 
     /// A client that speaks so.
     pub fn with(settings: ClientSettings) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        let builder = HttpsConnectorBuilder::new().with_tls_config(settings.tls).https_or_http();
-        let builder = match settings.server_name {
-            Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
-            None => builder,
-        };
-        let connector = if settings.http2_only {
-            builder.enable_http2().wrap_connector(tcp)
-        } else {
-            builder.enable_http1().enable_http2().wrap_connector(tcp)
-        };
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(1000)
-            .http2_only(settings.http2_only)
-            .build(connector);
-        Self(client)
+        let proxies = settings.proxies.clone();
+        Self { connections: Connections::Fixed(Arc::new(pool(settings))), proxies }
+    }
+
+    /// What a request to this URL must tell the proxy that reads it.
+    pub(super) fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
+        self.proxies.as_ref()?.authorization(uri)
     }
 
     /// Sends a request and reads the answer, or as much of it as is ever looked at.
     pub(super) async fn send(&self, request: Request<Segments>) -> Result<Answer, ClientError> {
-        let (parts, body) = self.0.request(request).await.map(Response::into_parts)?;
+        let answering = match &self.connections {
+            Connections::Fixed(pool) => pool.request(request),
+            Connections::Renewed(renewed) => renewed.pool().await.request(request),
+        };
+        let (parts, body) = answering.await.map(Response::into_parts)?;
         let (body, trailers) = read_capped(body).await?;
         Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
     }
+}
+
+fn pool(settings: ClientSettings) -> Pool {
+    let ClientSettings { tls, server_name, versions, proxies } = settings;
+    legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1000)
+        .http2_only(versions == Versions::Http2Only)
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING_ANSWER)
+        .http2_keep_alive_while_idle(true)
+        .build(connector(tls, server_name, versions, proxies))
 }
 
 async fn read_capped(mut body: Incoming) -> Result<(Bytes, HeaderMap), hyper::Error> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::time::Instant;
 
-use super::http_client::Credentials;
+use super::client::Answer;
+use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
+use super::retry_budget::RetryBudget;
 use super::{Backoff, Client, Failure, Segments};
-use crate::pipeline::PushError;
+use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
@@ -41,6 +43,10 @@ pub struct EndpointSettings {
     pub alias: String,
     /// Sent with every request.
     pub headers: HeaderMap,
+    /// Sent with every request, but for those that a redirect leads to another server.
+    pub secret_headers: HeaderMap,
+    /// Whether a redirect that keeps method and body (307, 308) is followed.
+    pub follow_redirects: bool,
     /// Stand in the Authorization header of every request.
     pub credentials: Option<Credentials>,
     /// The longest that one attempt may take.
@@ -60,6 +66,8 @@ pub struct Call {
     pub query: Option<String>,
     /// What the sender said of the body on `/ingest`; wins over the endpoint's headers.
     pub content_types: Vec<HeaderValue>,
+    /// What else the sender said, in the place of the endpoint's headers of the same names; its credentials stay.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Segments,
 }
@@ -92,6 +100,8 @@ pub struct Endpoint {
     push_headers: HeaderMap,
     ingest_headers: HeaderMap,
     client: Client,
+    /// Of all calls together.
+    retries: RetryBudget,
 }
 
 #[derive(Debug)]
@@ -122,15 +132,21 @@ pub enum UrlError {
 impl Endpoint {
     /// An endpoint on this client.
     pub fn new(settings: EndpointSettings, client: Client) -> Result<Self, UrlError> {
+        let (name, base) = (settings.url.as_str().into(), Base::parse(&settings.url)?);
         let mut ingest_headers = settings.headers.clone();
+        for (name, value) in &settings.secret_headers {
+            ingest_headers.append(name, value.clone());
+        }
+        if let Some(authorization) = base.root().and_then(|root| client.proxy_authorization(&root)) {
+            ingest_headers.insert(header::PROXY_AUTHORIZATION, authorization);
+        }
         ingest_headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         let mut push_headers = ingest_headers.clone();
         push_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/proto"));
         push_headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
         let millis = u64::try_from(settings.remote_timeout.as_millis()).unwrap_or(u64::MAX);
         push_headers.insert("connect-timeout-ms", HeaderValue::from(millis));
-        let (name, base) = (settings.url.as_str().into(), Base::parse(&settings.url)?);
-        Ok(Self { name, base, settings, push_headers, ingest_headers, client })
+        Ok(Self { name, base, settings, push_headers, ingest_headers, client, retries: RetryBudget::new() })
     }
 
     /// Whether an endpoint can have this URL.
@@ -150,18 +166,27 @@ impl Endpoint {
 
     /// Makes the call until it succeeds, is refused, or may not be repeated; tells `observe` of each attempt, which is a
     /// span of this trace.
+    ///
+    /// A round in which the endpoint has no retry left passes without a request: the call waits on, and counts on.
     pub async fn call(&self, call: Call, trace: &Trace, observe: impl Fn(Attempt)) -> Settled {
-        let mut attempts = 0;
+        let (mut attempts, mut rounds): (u32, u32) = (0, 0);
         loop {
             attempts += 1;
+            rounds = rounds.saturating_add(1);
             let began = Instant::now();
             let result = self.attempt(&call, attempts, trace).await;
             observe(Attempt { number: attempts, took: began.elapsed() });
             let failure = match result {
-                Ok(()) => return Settled { attempts, result: Ok(()) },
+                Ok(()) => {
+                    self.retries.succeeded();
+                    return Settled { attempts, result: Ok(()) };
+                }
                 Err(failure) => failure,
             };
-            if !failure.retryable || !self.settings.backoff.allows_another(attempts) {
+            if attempts == 1 {
+                self.retries.failed();
+            }
+            if !self.wait_for_retry(&failure, &mut rounds).await {
                 let verb = match call.api {
                     Api::Push => "push",
                     Api::Ingest => "ingest",
@@ -171,8 +196,30 @@ impl Endpoint {
             }
             let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
             tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
-            tokio::time::sleep(self.settings.backoff.delay(attempts)).await;
         }
+    }
+
+    /// Waits until there may be another attempt after this failure; `false` where there may be none.
+    async fn wait_for_retry(&self, failure: &Failure, rounds: &mut u32) -> bool {
+        let backoff = &self.settings.backoff;
+        let mut asked = match failure.error.retry {
+            Retry::Later(pause) => pause,
+            Retry::Never => None,
+        };
+        // So long the profile is not kept waiting here: the sender hears when to come again.
+        if !failure.retryable || asked.is_some_and(|pause| pause > backoff.max) {
+            return false;
+        }
+        while backoff.allows_another(*rounds) {
+            // Not all of those who were asked at once to wait come back at once.
+            let pause = asked.take().map_or(Duration::ZERO, |pause| pause + backoff.min.mul_f64(fastrand::f64()));
+            tokio::time::sleep(backoff.delay(*rounds).max(pause)).await;
+            if self.retries.take() {
+                return true;
+            }
+            *rounds = rounds.saturating_add(1);
+        }
+        false
     }
 
     async fn attempt(&self, call: &Call, number: u32, trace: &Trace) -> Result<(), Failure> {
@@ -196,23 +243,15 @@ impl Endpoint {
 
     async fn exchange(&self, call: &Call, span: &mut Span) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
-        let mut request = self.request(call).map_err(|error| Failure {
-            error: PushError::internal(format!("the request cannot be built: {error}")),
-            retryable: false,
-        })?;
-        span.trace().inject(request.headers_mut());
-        // Without its query, where the labels are.
-        span.record(|span| span.set("url.full", &*self.base.without_query(request.uri().path())));
         let exchange = async {
-            if let Some(credentials) = &self.settings.credentials {
-                let value = credentials.header().await.map_err(|error| Failure {
-                    error: PushError::internal(error.to_string()),
-                    // A file may be just about to be replaced, and whoever gives tokens may come back.
-                    retryable: true,
-                })?;
-                request.headers_mut().insert(header::AUTHORIZATION, value);
+            let request = self.complete_request(call, span.trace()).await?;
+            // Without its query, where the labels are.
+            span.record(|span| span.set("url.full", &*self.base.without_query(request.uri().path())));
+            let answer = self.client.send(request).await.map_err(|error| Failure::transport(&error))?;
+            if self.settings.follow_redirects && leads_on(answer.status) {
+                return Box::pin(self.follow(call, span.trace(), answer)).await;
             }
-            self.client.send(request).await.map_err(|error| Failure::transport(&error))
+            Ok(answer)
         };
         let answer = match tokio::time::timeout(limit, exchange).await {
             Err(_) => return Err(Failure::timeout(limit)),
@@ -221,6 +260,49 @@ impl Endpoint {
         };
         span.record(|span| span.set("http.response.status_code", answer.status.as_u16()));
         Failure::of(call.api, &answer, self.settings.retry_on_http_429).map_or(Ok(()), Err)
+    }
+
+    /// Goes where an answer sends the call, and further. The others that there are (301, 302, 303) would make it a GET
+    /// without its body.
+    async fn follow(&self, call: &Call, trace: &Trace, mut answer: Answer) -> Result<Answer, Failure> {
+        let mut next = Next::first(self.complete_request(call, trace).await?);
+        for _ in 0..MOST_REDIRECTS {
+            let after = next.after(answer.status, &answer.headers).map_err(|error| Failure::redirect(&error))?;
+            // Without a Location the answer stands.
+            let Some(after) = after else { return Ok(answer) };
+            next = after;
+            let mut request = next.request();
+            let headers = request.headers_mut();
+            if !next.is_at_home() {
+                self.settings.secret_headers.keys().for_each(|name| drop(headers.remove(name)));
+            }
+            headers.remove(header::PROXY_AUTHORIZATION);
+            if let Some(authorization) = self.client.proxy_authorization(request.uri()) {
+                request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+            }
+            answer = self.client.send(request).await.map_err(|error| Failure::transport(&error))?;
+            if !leads_on(answer.status) {
+                return Ok(answer);
+            }
+        }
+        Err(Failure::redirect(&HttpError::TooManyRedirects))
+    }
+
+    async fn complete_request(&self, call: &Call, trace: &Trace) -> Result<Request<Segments>, Failure> {
+        let mut request = self.request(call).map_err(|error| Failure {
+            error: PushError::internal(format!("the request cannot be built: {error}")),
+            retryable: false,
+        })?;
+        trace.inject(request.headers_mut());
+        if let Some(credentials) = &self.settings.credentials {
+            let value = credentials.header().await.map_err(|error| Failure {
+                error: PushError::internal(error.to_string()),
+                // A file may be just about to be replaced, and whoever gives tokens may come back.
+                retryable: true,
+            })?;
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        Ok(request)
     }
 
     fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
@@ -232,6 +314,12 @@ impl Endpoint {
         };
         *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
         *request.headers_mut() = headers.clone();
+        for name in call.headers.keys() {
+            request.headers_mut().remove(name);
+        }
+        for (name, value) in &call.headers {
+            request.headers_mut().append(name, value.clone());
+        }
         if let Some((first, rest)) = call.content_types.split_first() {
             request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
             for further in rest {
@@ -240,6 +328,10 @@ impl Endpoint {
         }
         Ok(request)
     }
+}
+
+fn leads_on(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 pub(super) const USER_AGENT: &str = concat!("Flamegate/", env!("CARGO_PKG_VERSION"));
@@ -258,6 +350,11 @@ impl Base {
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
         Ok(Self { scheme, authority, path })
+    }
+
+    /// Its URL without a path.
+    fn root(&self) -> Option<Uri> {
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query("/").build().ok()
     }
 
     fn port(&self) -> u16 {

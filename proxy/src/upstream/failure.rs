@@ -1,9 +1,13 @@
 //! What a backend's answer means: taken, to be tried again, or refused.
 
+use std::time::SystemTime;
+
 use http::{StatusCode, header};
 
 use super::client::{Answer, ClientError};
 use super::endpoint::Api;
+use super::http_client::HttpError;
+use super::retry_after::retry_after;
 use crate::pipeline::{Code, Fault, PushError, Retry};
 use crate::wire::connect;
 
@@ -29,12 +33,22 @@ impl Failure {
         Self { error, retryable: true }
     }
 
+    /// A redirect that cannot be followed: another attempt would be led the same way.
+    pub fn redirect(failed: &HttpError) -> Self {
+        let error = backend(StatusCode::BAD_GATEWAY, Code::FailedPrecondition, false, failed.to_string());
+        Self { error, retryable: false }
+    }
+
     /// What an answer says; `None` where the backend took the profile.
     pub fn of(api: Api, answer: &Answer, retry_on_429: bool) -> Option<Self> {
-        match api {
+        let mut failure = match api {
             Api::Push => push(answer, retry_on_429),
             Api::Ingest => ingest(answer, retry_on_429),
+        }?;
+        if let Retry::Later(pause) = &mut failure.error.retry {
+            *pause = retry_after(&answer.headers, SystemTime::now());
         }
+        Some(failure)
     }
 }
 
@@ -52,26 +66,33 @@ fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
         StatusCode::REQUEST_TIMEOUT => true,
         other => other.is_server_error(),
     };
-    let cause = format!("remote error: pyroscope write error: status={} msg={}", status.as_u16(), quote(&answer.body));
+    let cause = format!("remote error: pyroscope write error: status={} msg={}", status.as_u16(), said(answer));
     // A status that is no refusal (204, 301) cannot be handed on: the sender would take it for a success.
     let answered = if status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { status };
     let later = retryable || status == StatusCode::TOO_MANY_REQUESTS;
     Some(Failure { error: backend(answered, connect::code_from_status(status), later, cause), retryable })
 }
 
-/// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides.
+/// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides, and the status where
+/// there is none. The reference gives each status a code first, and so repeats what a proxy refused for good.
 fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
-    let (code, message) = match answer.status {
+    let (code, message, plain) = match answer.status {
         StatusCode::OK if has_type(answer, "application/proto") => return None,
         StatusCode::OK => {
-            (Code::Unknown, format!("answer of another type than application/proto: {}", quote(&answer.body)))
+            let message = format!("answer of another type than application/proto: {}", quote(&answer.body));
+            (Code::Unknown, message, true)
         }
-        status => connect::error_from_json(&answer.body).unwrap_or_else(|| {
-            (connect::code_from_status(status), format!("HTTP status {status}: {}", quote(&answer.body)))
-        }),
+        status => match connect::error_from_json(&answer.body) {
+            Some((code, message)) => (code, message, false),
+            None => (connect::code_from_status(status), format!("HTTP status {status}: {}", said(answer)), true),
+        },
     };
+    let too_many = code == Code::ResourceExhausted || (plain && answer.status == StatusCode::TOO_MANY_REQUESTS);
     let retryable = match code {
-        Code::ResourceExhausted => retry_on_429,
+        _ if too_many => retry_on_429,
+        // It arrived too slowly, which may be otherwise the next time.
+        _ if plain && answer.status == StatusCode::REQUEST_TIMEOUT => true,
+        _ if plain && answer.status.is_client_error() => false,
         Code::DeadlineExceeded
         | Code::Unknown
         | Code::Internal
@@ -81,7 +102,7 @@ fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
         _ => false,
     };
     let status = if answer.status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { answer.status };
-    let later = retryable || code == Code::ResourceExhausted;
+    let later = retryable || too_many;
     Some(Failure { error: backend(status, code, later, format!("{}: {message}", code.name())), retryable })
 }
 
@@ -93,6 +114,15 @@ fn backend(status: StatusCode, code: Code, later: bool, cause: String) -> PushEr
 fn has_type(answer: &Answer, expected: &str) -> bool {
     let content_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected))
+}
+
+/// The answer's text; where it leads elsewhere, where that is.
+fn said(answer: &Answer) -> String {
+    let text = quote(&answer.body);
+    match answer.headers.get(header::LOCATION).filter(|_| answer.status.is_redirection()) {
+        None => text,
+        Some(location) => format!("{text} (redirected to {location:?}, which is not followed: put it into url)"),
+    }
 }
 
 fn quote(body: &[u8]) -> String {

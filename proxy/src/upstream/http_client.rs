@@ -8,7 +8,7 @@ use alloy_syntax::Invalid;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConnector};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -16,12 +16,14 @@ use rustls::pki_types::ServerName;
 pub use arguments::{AuthorizationArguments, BasicAuthArguments, HttpClientArguments};
 pub use credentials::{AuthArguments, Credentials, CredentialsError};
 pub use oauth2::{OAuth2Arguments, TokenError};
+pub(crate) use secret_file::read as read_secret_file;
 pub use tls::{TlsConfigArguments, TlsError};
 
-use self::proxy::{Proxies, Route};
-use self::redirect::Next;
-use self::tls::Material;
+pub(super) use self::proxy::{Proxies, Route};
+pub(super) use self::redirect::Next;
+pub(super) use self::tls::Material;
 use super::client::chain;
+use super::connector::{Versions, connector};
 
 mod arguments;
 mod credentials;
@@ -30,11 +32,11 @@ mod proxy;
 mod redirect;
 mod secret_file;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 /// As many redirects as Go's client follows.
-const MOST_REDIRECTS: usize = 10;
+pub(super) const MOST_REDIRECTS: usize = 10;
 /// Idle connections are kept as long as by the reference.
 const IDLE: Duration = Duration::from_secs(300);
 const MAX_IDLE: usize = 100;
@@ -133,8 +135,8 @@ impl HttpClient {
     }
 
     /// The request with what this client adds.
-    async fn complete(&self, next: &Next) -> Result<Request<Full<Bytes>>, HttpError> {
-        let mut request = next.request();
+    async fn complete(&self, next: &Next<Bytes>) -> Result<Request<Full<Bytes>>, HttpError> {
+        let mut request = next.request().map(Full::new);
         let uri = request.uri().clone();
         let headers = request.headers_mut();
         headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
@@ -171,13 +173,8 @@ impl HttpClient {
     }
 
     fn connect(&self, material: &Material) -> Result<Pool, TlsError> {
-        let mut config = self.tls.client_config(material)?;
-        config.alpn_protocols = if self.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { Vec::new() };
-        let resolver: Arc<dyn hyper_rustls::ResolveServerName + Send + Sync> = match self.tls.server_name()? {
-            Some(name) => Arc::new(FixedServerNameResolver::new(name)),
-            None => Arc::new(DefaultServerNameResolver::default()),
-        };
-        let connector = HttpsConnector::new(Route::new(self.proxies.clone()), config, false, resolver);
+        let config = self.tls.client_config(material)?;
+        let connector = connector(config, self.tls.server_name()?, Versions::of(self.http2), self.proxies.clone());
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(MAX_IDLE);
         Ok(builder.build(connector))

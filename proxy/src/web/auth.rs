@@ -7,12 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
 use percent_encoding::percent_decode_str;
-use ring::hmac;
 
 use super::settings::CurrentSettings;
 use crate::config_blocks::{AuthArguments, FilterArguments};
+use crate::login::{Login, basic_credentials};
 use crate::telemetry::LogLimit;
 
 /// Lets requests through to the app that the settings at their time let through.
@@ -65,46 +64,11 @@ impl Auth {
 
     fn lets_through(&self, path: &str, headers: &HeaderMap) -> bool {
         let Some(login) = &self.login else { return true };
-        !self.asks_on(path) || credentials(headers).is_some_and(|(user, password)| login.is(&user, &password))
+        !self.asks_on(path) || basic_credentials(headers).is_some_and(|(user, password)| login.is(&user, &password))
     }
 
     fn asks_on(&self, path: &str) -> bool {
         let path: Vec<u8> = percent_decode_str(path).collect();
         self.prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes())) == self.on_matching
     }
-}
-
-/// A user's name and password, as codes of a fixed length: how long a comparison takes says nothing of either.
-struct Login {
-    key: hmac::Key,
-    user: hmac::Tag,
-    password: hmac::Tag,
-}
-
-impl Login {
-    fn new(user: &str, password: &str) -> Self {
-        // Any key does: the codes never leave the process.
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"flamegate");
-        let (user, password) = (hmac::sign(&key, user.as_bytes()), hmac::sign(&key, password.as_bytes()));
-        Self { key, user, password }
-    }
-
-    fn is(&self, user: &[u8], password: &[u8]) -> bool {
-        let user = hmac::verify(&self.key, user, self.user.as_ref()).is_ok();
-        let password = hmac::verify(&self.key, password, self.password.as_ref()).is_ok();
-        user & password
-    }
-}
-
-/// The user's name and password that a request brings.
-fn credentials(headers: &HeaderMap) -> Option<(Vec<u8>, Vec<u8>)> {
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, encoded) = value.split_at_checked(b"Basic ".len())?;
-    if !scheme.eq_ignore_ascii_case(b"Basic ") {
-        return None;
-    }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
-    let (user, password) = decoded.split_at_checked(colon)?;
-    Some((user.to_vec(), password.get(1..)?.to_vec()))
 }

@@ -75,7 +75,12 @@ impl Sender {
 
     async fn push(&self, plan: &Plan, built: Built) {
         let Built { labels, bytes, memory, .. } = built;
-        let origin = Arc::new(Origin { arrived: SystemTime::now(), trace: Trace::default(), memory });
+        let origin = Arc::new(Origin {
+            arrived: SystemTime::now(),
+            trace: Trace::default(),
+            forwarded: http::HeaderMap::new(),
+            memory,
+        });
         let sample = RawSample { id: Bytes::new(), profile: bytes };
         let profile = Profile { labels: labels.clone(), body: Body::Pprof([sample].into()), origin };
         let began = Instant::now();

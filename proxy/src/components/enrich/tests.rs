@@ -62,7 +62,12 @@ fn targets(targets: &Json) -> String {
 
 async fn push(enrich: &Enrich, labels: &Json) {
     let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap();
-    let origin = Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() };
+    let origin = Origin {
+        arrived: std::time::SystemTime::now(),
+        trace: Trace::default(),
+        forwarded: http::HeaderMap::new(),
+        memory: Share::unbounded(),
+    };
     let labels = Labels::from_pairs(labels).unwrap();
     let profile = Profile { labels, body: Body::Pprof(Arc::new([])), origin: Arc::new(origin) };
     let outcome = enrich.stage.push(Batch { profiles: vec![profile] }).await;

@@ -7,7 +7,7 @@ use alloy_syntax::{Invalid, TextValue};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::tls::TlsArguments;
-use crate::upstream::Client;
+use crate::upstream::{Client, Versions};
 
 /// How requests are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub(super) fn check_timeout(timeout: Duration) -> Result<(), Invalid> {
 
 /// The HTTP client that a `tls` block asks for. Reads files.
 pub(super) fn http_client(tls: &TlsArguments, http2_only: bool) -> Result<Client, Invalid> {
-    let settings = tls.config().settings(http2_only);
+    let versions = if http2_only { Versions::Http2Only } else { Versions::Both };
+    let settings = tls.config().settings(versions);
     settings.map(Client::with).map_err(|error| Invalid::attribute("client", format!("tls: {error}")))
 }

@@ -7,10 +7,14 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, StatusCode, header};
+use profiler_core::labels::Labels;
 
+use super::auth::Auth;
+use super::forward::ForwardHeaders;
+use super::rate_limit::RateLimit;
 use super::{ingest_route, push_route};
 use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
-use crate::pipeline::{Fanout, Fault, Origin, PushError, Retry, Share};
+use crate::pipeline::{Code, Fanout, Fault, Origin, PushError, Retry, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
@@ -26,6 +30,7 @@ pub(super) struct ReceiveApp {
     pub(super) component_id: Arc<str>,
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
+    pub(super) admission: Admission,
     pub(super) metrics: ReceiveHttpMetrics,
     /// Of lines about names that cannot be read.
     pub(super) unreadable_names: LogLimit,
@@ -37,6 +42,13 @@ pub(super) struct ReceiveApp {
     /// The series of the usual case, so that it need not be looked up.
     ingest: RouteSeries,
     push: RouteSeries,
+}
+
+/// Who may send how much, and what of it is told further.
+pub(super) struct Admission {
+    pub auth: Option<Auth>,
+    pub rate_limit: Option<Arc<RateLimit>>,
+    pub forward_headers: ForwardHeaders,
 }
 
 /// A head that says enough to refuse the request.
@@ -83,6 +95,7 @@ impl ReceiveApp {
         component: &ComponentLabels,
         forward_to: Fanout,
         limits: Limits,
+        admission: Admission,
         metrics: ReceiveHttpMetrics,
         tracer: Arc<Tracer>,
     ) -> Self {
@@ -92,6 +105,7 @@ impl ReceiveApp {
             component_id: component.to_string().into(),
             forward_to,
             limits,
+            admission,
             metrics,
             unreadable_names: LogLimit::default(),
             pushed: KnownLabels::default(),
@@ -115,6 +129,12 @@ impl ReceiveApp {
 
 impl ReceiveApp {
     fn decide(&self, head: &Head) -> Result<Route, Box<Reply>> {
+        if let Some(auth) = self.admission.auth.as_ref().filter(|auth| !auth.lets_in(&head.headers)) {
+            let message = "the request must name someone who may send: a user and a password, or a token";
+            self.count_refusal("unauthenticated", &message);
+            let reply = refusal(head, Code::Unauthenticated, StatusCode::UNAUTHORIZED, message);
+            return Err(reply.with(header::WWW_AUTHENTICATE, auth.challenge()).into());
+        }
         let route = match head.path.as_str() {
             ingest::PATH => INGEST,
             push::PATH => PUSH,
@@ -131,11 +151,37 @@ impl ReceiveApp {
             return Err(Reply::text(StatusCode::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow).into());
         }
         let checked = if route == PUSH { push_route::check(head) } else { ingest_route::check(head) };
-        checked.map(|()| route).map_err(|unacceptable| {
+        checked.map_err(|unacceptable| {
             let Unacceptable { reason, reply } = *unacceptable;
             self.count_refusal(reason, &reply.status);
-            reply.into()
-        })
+            Box::new(reply)
+        })?;
+        let admitted = self.admission.rate_limit.as_ref().map_or(Ok(()), |limit| limit.admit_tenant(&head.headers));
+        admitted.map(|()| route).map_err(|wait| self.too_many(head, wait).into())
+    }
+
+    /// Whether series of these labels may come now; else what their sender is told.
+    pub(super) fn admit_series<'a>(
+        &self,
+        head: &Head,
+        labels: impl Iterator<Item = &'a Labels>,
+    ) -> Result<(), Box<Reply>> {
+        let admitted = self.admission.rate_limit.as_ref().map_or(Ok(()), |limit| limit.admit_series(labels));
+        admitted.map_err(|wait| self.too_many(head, wait).into())
+    }
+
+    fn too_many(&self, head: &Head, wait: Duration) -> Reply {
+        let message = "more requests than rate_limit allows; send again later";
+        self.count_refusal("rate_limit", &message);
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let reply = refusal(head, Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, message);
+        reply.with(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    /// The origin of everything in a request.
+    pub(super) fn origin(&self, head: &Head, span: &Span, memory: Share) -> Arc<Origin> {
+        let forwarded = self.admission.forward_headers.of(&head.headers);
+        Arc::new(Origin { arrived: SystemTime::now(), trace: span.trace().clone(), forwarded, memory })
     }
 
     /// The span of a request that is not handled.
@@ -244,9 +290,12 @@ impl App for ReceiveApp {
     }
 }
 
-/// The origin of everything in a request.
-pub(super) fn origin(span: &Span, memory: Share) -> Arc<Origin> {
-    Arc::new(Origin { arrived: SystemTime::now(), trace: span.trace().clone(), memory })
+/// A refusal in the words of the API that was asked.
+fn refusal(head: &Head, code: Code, status: StatusCode, message: &str) -> Reply {
+    if head.path == push::PATH {
+        return push_route::refuse_with(head, code, status, message);
+    }
+    Reply::text(status, format!("{message}\n"))
 }
 
 /// Notes what became of the profiles of a request. What is the sender's fault is no error of ours.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use profiler_core::labels::Labels;
 
-use super::app::{ReceiveApp, Unacceptable, come_again, origin, record_delivery, with_retry_after};
-use crate::ingest::{DecompressError, Head, Reply, Request, gunzip};
+use super::app::{ReceiveApp, Unacceptable, come_again, record_delivery, with_retry_after};
+use crate::ingest::{DecompressError, ENCODINGS, Encoding, Head, Reply, Request, decompress};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
 use crate::telemetry::traces::Span;
 use crate::wire::ingest::{self, UnreadableName};
@@ -17,9 +17,9 @@ pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
     match encoding(head) {
         Ok(_) => Ok(()),
         Err(other) => {
-            let text = format!("Content-Encoding {other:?} is not understood; gzip is\n");
+            let text = format!("Content-Encoding {other:?} is not understood; these are: {ENCODINGS}\n");
             let reply = Reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-            let reply = reply.with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+            let reply = reply.with(header::ACCEPT_ENCODING, HeaderValue::from_static(ENCODINGS));
             Err(Unacceptable { reason: "encoding", reply }.into())
         }
     }
@@ -35,16 +35,20 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
             return Reply::text(StatusCode::BAD_REQUEST, format!("{error}\n"));
         }
     };
-    let gzipped = encoding(&head).unwrap_or_default() && !goes_as_it_came(&head);
-    if gzipped {
-        body = match gunzip(&body, app.limits.max_body_size, &mut memory).await {
+    if let Err(reply) = app.admit_series(&head, std::iter::once(&labels)) {
+        return *reply;
+    }
+    let packed = encoding(&head).unwrap_or_default();
+    if let Some(encoding) = packed.filter(|encoding| *encoding != Encoding::Gzip || !goes_as_it_came(&head)) {
+        body = match decompress(encoding, &body, app.limits.max_body_size, &mut memory).await {
             Ok(decompressed) => decompressed,
             Err(error) => return undecodable(app, &error),
         };
     }
     let content_types = head.headers.get_all(header::CONTENT_TYPE).iter().cloned().collect();
     let body = Body::Ingest(Arc::new(IngestBody { query: head.query.clone(), content_types, bytes: body }));
-    let profile = Profile { labels, body, origin: origin(span, memory) };
+    let origin = app.origin(&head, span, memory);
+    let profile = Profile { labels, body, origin };
     answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await, span)
 }
 
@@ -63,27 +67,22 @@ fn labels(app: &ReceiveApp, query: &str) -> Result<Labels, UnreadableName> {
 }
 
 /// Servers ignore Content-Encoding on this route, and read a bare pprof or JFR gzipped or not: it is passed on as it
-/// came. In any other format they would read compressed bytes as text.
+/// came. In any other format they would read compressed bytes as text, and Zstandard they read nowhere.
 fn goes_as_it_came(head: &Head) -> bool {
     let content_type = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     !ingest::is_form(content_type) && matches!(ingest::format(&head.query).as_deref(), Some(b"pprof" | b"jfr"))
 }
 
-/// Whether the body is gzipped; the error is an encoding that is not understood.
-fn encoding(head: &Head) -> Result<bool, String> {
-    let named = head.headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes());
-    match named.to_ascii_lowercase().as_slice() {
-        b"" | b"identity" => Ok(false),
-        b"gzip" | b"x-gzip" => Ok(true),
-        other => Err(String::from_utf8_lossy(other).into_owned()),
-    }
+/// How the body is compressed; the error is an encoding that is not understood.
+fn encoding(head: &Head) -> Result<Option<Encoding>, String> {
+    Encoding::named(head.headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes()))
 }
 
 fn undecodable(app: &ReceiveApp, error: &DecompressError) -> Reply {
     let (reason, status) = match error {
         DecompressError::TooLarge(_) => ("too_large", StatusCode::PAYLOAD_TOO_LARGE),
         DecompressError::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE),
-        DecompressError::Damaged(_) => ("malformed", StatusCode::BAD_REQUEST),
+        DecompressError::Damaged(..) => ("malformed", StatusCode::BAD_REQUEST),
     };
     app.count_refusal(reason, error);
     let reply = Reply::text(status, format!("{error}\n"));

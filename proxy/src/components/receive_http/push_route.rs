@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 
-use super::app::{ReceiveApp, Unacceptable, come_again, origin, record_delivery, with_retry_after};
-use crate::ingest::{DecompressError, Head, Refusal, Reply, Request, gunzip};
+use super::app::{ReceiveApp, Unacceptable, come_again, record_delivery, with_retry_after};
+use crate::ingest::{DecompressError, ENCODINGS, Encoding, Head, Refusal, Reply, Request, decompress};
 use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
 use crate::telemetry::traces::Span;
 use crate::wire::connect::{self, Answer, Call, Codec, Protocol};
@@ -28,7 +28,7 @@ pub(super) fn check(head: &Head) -> Result<(), Box<Unacceptable>> {
     match compression(call, head) {
         Ok(_) => Ok(()),
         Err(other) => {
-            let message = format!("unknown compression {other:?}: supported encodings are gzip");
+            let message = format!("unknown compression {other:?}: supported encodings are {ENCODINGS}");
             Err(unacceptable("encoding", reply(call.failure(Code::Unimplemented, &message))))
         }
     }
@@ -50,6 +50,11 @@ pub(super) fn refuse(head: &Head, refusal: &Refusal) -> Reply {
     failure(call_or_connect(head), code, refusal.status(), &refusal.to_string())
 }
 
+/// The words for a refusal of another kind.
+pub(super) fn refuse_with(head: &Head, code: Code, status: StatusCode, message: &str) -> Reply {
+    failure(call_or_connect(head), code, status, message)
+}
+
 /// Takes a request that was received whole.
 pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) -> Reply {
     let call = call_or_connect(&request.head);
@@ -62,7 +67,10 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
             return if refused.code == Code::Unavailable { come_again(reply) } else { reply };
         }
     };
-    let origin = origin(span, memory);
+    if let Err(reply) = app.admit_series(&head, series.iter().map(|series| &series.labels)) {
+        return *reply;
+    }
+    let origin = app.origin(&head, span, memory);
     let profiles = series.into_iter().map(|series| series.into_profile(origin.clone())).collect();
     drop(origin);
     let batch = Batch { profiles };
@@ -98,13 +106,14 @@ async fn read(
         message,
     };
     let named = compression(call, head).unwrap_or_default();
-    let wrapped = call.unwrap_message(body, named).map_err(|error| malformed(error.to_string()))?;
+    let wrapped = call.unwrap_message(body, named.is_some()).map_err(|error| malformed(error.to_string()))?;
     let message = match (wrapped.compressed, named) {
         (false, _) => wrapped.message,
-        (true, false) => return Err(malformed("the message is compressed, and no header says how".to_owned())),
-        (true, true) if wrapped.message.is_empty() => wrapped.message,
-        (true, true) => {
-            gunzip(&wrapped.message, app.limits.max_body_size, memory).await.map_err(|error| match error {
+        (true, None) => return Err(malformed("the message is compressed, and no header says how".to_owned())),
+        (true, Some(_)) if wrapped.message.is_empty() => wrapped.message,
+        (true, Some(encoding)) => decompress(encoding, &wrapped.message, app.limits.max_body_size, memory)
+            .await
+            .map_err(|error| match error {
                 DecompressError::TooLarge(_) => Refused {
                     reason: "too_large",
                     code: Code::ResourceExhausted,
@@ -117,9 +126,8 @@ async fn read(
                     status: StatusCode::SERVICE_UNAVAILABLE,
                     message: error.to_string(),
                 },
-                DecompressError::Damaged(_) => malformed(error.to_string()),
-            })?
-        }
+                DecompressError::Damaged(..) => malformed(error.to_string()),
+            })?,
     };
     let series = match call.codec {
         Codec::Proto => push::decode(&message, &app.pushed),
@@ -137,14 +145,9 @@ fn call_or_connect(head: &Head) -> Call {
     call(head).unwrap_or(Call { protocol: Protocol::Connect, codec: Codec::Proto })
 }
 
-/// Whether the message may be gzipped; the error is a compression that is not understood.
-fn compression(call: Call, head: &Head) -> Result<bool, String> {
-    let named = head.headers.get(call.encoding_header()).map_or(&b""[..], |value| value.as_bytes());
-    match named {
-        b"" | b"identity" => Ok(false),
-        b"gzip" => Ok(true),
-        other => Err(String::from_utf8_lossy(other).into_owned()),
-    }
+/// How the message may be compressed; the error is a compression that is not understood.
+fn compression(call: Call, head: &Head) -> Result<Option<Encoding>, String> {
+    Encoding::named(head.headers.get(call.encoding_header()).map_or(&b""[..], |value| value.as_bytes()))
 }
 
 /// The error to answer, with the reference's words for where it happened.

@@ -107,7 +107,12 @@ async fn counters_after_a_sequence() {
 }
 
 fn profile(labels: Labels, body: Body, memory: Share) -> Profile {
-    let origin = Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory };
+    let origin = Origin {
+        arrived: std::time::SystemTime::now(),
+        trace: Trace::default(),
+        forwarded: http::HeaderMap::new(),
+        memory,
+    };
     Profile { labels, body, origin: Arc::new(origin) }
 }
 

@@ -88,8 +88,12 @@ impl Bench {
         body: Body,
     ) -> (Option<PushError>, Option<Profile>) {
         let labels = Labels::from_pairs(labels.iter().copied()).unwrap();
-        let origin =
-            Origin { arrived: std::time::SystemTime::now(), trace: Trace::default(), memory: Share::unbounded() };
+        let origin = Origin {
+            arrived: std::time::SystemTime::now(),
+            trace: Trace::default(),
+            forwarded: http::HeaderMap::new(),
+            memory: Share::unbounded(),
+        };
         let profile = Profile { labels, body, origin: Arc::new(origin) };
         let outcome = filter.stage.push(Batch { profiles: vec![profile] }).await;
         (outcome.worst().cloned(), self.sink.profiles().pop())

@@ -7,24 +7,14 @@ use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::upstream::http_client::{
-    AuthArguments, AuthorizationArguments, BasicAuthArguments, Credentials, OAuth2Arguments,
+    AuthorizationArguments, BasicAuthArguments, HttpClientArguments, OAuth2Arguments, TlsConfigArguments,
 };
 use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
 
 /// An endpoint as written.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = EndpointArguments::validate)]
-#[alloy(unsupported(
-    "debug_info_upload_timeout",
-    "enable_http2",
-    "follow_redirects",
-    "http_headers",
-    "no_proxy",
-    "proxy_connect_header",
-    "proxy_from_environment",
-    "proxy_url",
-    "tls_config"
-))]
+#[alloy(unsupported("debug_info_upload_timeout"))]
 pub(super) struct EndpointArguments {
     /// Where the backend is: scheme, host, port and perhaps a base path.
     #[alloy(attr)]
@@ -41,6 +31,9 @@ pub(super) struct EndpointArguments {
     /// Shortest delay before the second attempt.
     #[alloy(attr, default = Duration::from_millis(500))]
     min_backoff_period: Duration,
+    /// The label whose value is the tenant (`X-Scope-OrgID`) of a profile that has it.
+    #[alloy(attr, optional)]
+    pub(super) tenant_label: String,
     /// Longest delay between attempts.
     #[alloy(attr, default = Duration::from_secs(300))]
     max_backoff_period: Duration,
@@ -65,16 +58,48 @@ pub(super) struct EndpointArguments {
     /// The Authorization header as such.
     #[alloy(block, optional)]
     authorization: Option<AuthorizationArguments>,
+    /// How to speak TLS with the backend.
+    #[alloy(block, optional)]
+    tls_config: TlsConfigArguments,
+    /// Whether redirects that keep method and body (307, 308) are followed.
+    #[alloy(attr, default = true)]
+    follow_redirects: bool,
+    /// Whether HTTP/2 is spoken with a backend that offers it.
+    #[alloy(attr, default = true)]
+    enable_http2: bool,
+    /// Sent with every request, but never to another server that a redirect leads to.
+    #[alloy(attr, optional)]
+    http_headers: BTreeMap<String, Vec<Secret>>,
+    /// A proxy on the way to the backend.
+    #[alloy(attr, optional)]
+    proxy_url: String,
+    /// Who is reached without the proxy: names, addresses and networks, with commas between them.
+    #[alloy(attr, optional)]
+    no_proxy: String,
+    /// Whether the environment says which proxy to use.
+    #[alloy(attr, optional)]
+    proxy_from_environment: bool,
+    /// Sent to the proxy where it is asked for a tunnel.
+    #[alloy(attr, optional)]
+    proxy_connect_header: BTreeMap<String, Vec<Secret>>,
 }
 
 impl EndpointArguments {
+    /// How its connections are made.
+    pub(super) fn connections(&self) -> HttpClientArguments {
+        self.http().connections()
+    }
+
     /// The endpoint, on this client.
     pub(super) fn build(&self, client: Client) -> Result<Endpoint, Invalid> {
+        let http = self.http();
         let settings = EndpointSettings {
             url: self.url.clone(),
             alias: self.name.clone(),
             headers: self.request_headers()?,
-            credentials: self.credentials()?,
+            secret_headers: http.headers()?,
+            follow_redirects: self.follow_redirects,
+            credentials: http.credentials()?,
             remote_timeout: self.remote_timeout,
             backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },
             retry_on_http_429: self.retry_on_http_429,
@@ -83,7 +108,7 @@ impl EndpointArguments {
     }
 
     fn validate(&self) -> Result<(), Invalid> {
-        self.credentials()?;
+        self.http().validate()?;
         if self.remote_timeout.is_zero() {
             return Err(Invalid::attribute("remote_timeout", "must be longer than 0s: no attempt could succeed"));
         }
@@ -110,13 +135,22 @@ impl EndpointArguments {
         Ok(headers)
     }
 
-    fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
-        Credentials::of(AuthArguments {
-            basic_auth: self.basic_auth.as_ref(),
-            authorization: self.authorization.as_ref(),
-            oauth2: self.oauth2.as_ref(),
-            bearer_token: &self.bearer_token,
-            bearer_token_file: &self.bearer_token_file,
-        })
+    /// The options that all clients have.
+    fn http(&self) -> HttpClientArguments {
+        HttpClientArguments {
+            basic_auth: self.basic_auth.clone(),
+            authorization: self.authorization.clone(),
+            oauth2: self.oauth2.clone(),
+            bearer_token: self.bearer_token.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            tls_config: self.tls_config.clone(),
+            follow_redirects: self.follow_redirects,
+            enable_http2: self.enable_http2,
+            http_headers: self.http_headers.clone(),
+            proxy_url: self.proxy_url.clone(),
+            no_proxy: self.no_proxy.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            proxy_connect_header: self.proxy_connect_header.clone(),
+        }
     }
 }

@@ -44,6 +44,12 @@ impl SentLabels {
         Ok(name)
     }
 
+    /// The value of a label as it is sent; none where there is none.
+    pub(super) fn value<'a>(&'a self, labels: &'a Labels, name: &str) -> Option<&'a str> {
+        let value = self.external.get(name).map(String::as_str).or_else(|| labels.value(name));
+        value.filter(|value| !value.is_empty())
+    }
+
     fn checked(
         &self,
         labels: &Labels,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::sent_labels::SentLabels;
@@ -15,6 +16,8 @@ use crate::telemetry::traces::SpanKind;
 use crate::upstream::{Api, Call, Endpoint};
 use crate::wire::{ingest, push};
 
+/// Where backends look for the tenant.
+const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 /// Profiles of one batch that are sent side by side: enough to hide the way to the backend, not enough to flood it.
 const SIDE_BY_SIDE: usize = 8;
 
@@ -29,6 +32,8 @@ pub(super) struct WriteStage {
 
 pub(super) struct Target {
     pub endpoint: Endpoint,
+    /// Its value is the tenant; empty where no label says it.
+    pub tenant_label: String,
     pub metrics: EndpointMetrics,
     /// Of lines about profiles that this endpoint did not take.
     pub failures: LogLimit,
@@ -65,9 +70,9 @@ impl WriteStage {
         let api = call.api;
         let outcome = match self.targets.as_slice() {
             [] => ProfileOutcome::default(),
-            [only] => only.send(call, profile, &self.component).await,
+            [only] => only.send(call, profile, self).await,
             several => {
-                let sending = several.iter().map(|target| target.send(call.clone(), profile, &self.component));
+                let sending = several.iter().map(|target| target.send(call.clone(), profile, self));
                 join(join_all(sending).await)
             }
         };
@@ -76,24 +81,28 @@ impl WriteStage {
     }
 
     fn call(&self, profile: &Profile) -> Result<Call, PushError> {
+        let headers = profile.origin.forwarded.clone();
         Ok(match &profile.body {
             Body::Pprof(samples) => {
                 let labels = self.sent.for_push(&profile.labels)?;
                 let body = push::encode(&labels, samples).into();
-                Call { api: Api::Push, query: None, content_types: Vec::new(), body }
+                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body }
             }
             Body::Ingest(received) => {
                 let name = self.sent.for_ingest(&profile.labels)?;
                 let query = Some(ingest::query(&received.query, &name));
                 let (content_types, body) = (received.content_types.clone(), received.bytes.clone().into());
-                Call { api: Api::Ingest, query, content_types, body }
+                Call { api: Api::Ingest, query, content_types, headers, body }
             }
         })
     }
 }
 
 impl Target {
-    async fn send(&self, call: Call, profile: &Profile, component_id: &str) -> ProfileOutcome {
+    async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> ProfileOutcome {
+        if let Err(error) = self.name_tenant(&mut call, profile, &stage.sent) {
+            return ProfileOutcome { error: Some(error), taken: Vec::new() };
+        }
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();
         let mut span = profile.origin.trace.child(api.span_name(), SpanKind::Internal);
@@ -106,7 +115,7 @@ impl Target {
         let settled = settled.await;
         metrics.endpoint.of(api).observe(began.elapsed().as_secs_f64());
         span.record(|span| {
-            span.set("flamegate.component_id", component_id);
+            span.set("flamegate.component_id", &*stage.component);
             span.set("flamegate.endpoint", &**self.endpoint.name());
             span.set("flamegate.profiles", profile.body.profile_count());
             span.set("flamegate.retries", settled.attempts.saturating_sub(1));
@@ -131,6 +140,21 @@ impl Target {
                 ProfileOutcome { error: Some(error), taken: Vec::new() }
             }
         }
+    }
+}
+
+impl Target {
+    fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
+        if self.tenant_label.is_empty() {
+            return Ok(());
+        }
+        let Some(tenant) = sent.value(&profile.labels, &self.tenant_label) else { return Ok(()) };
+        let value = HeaderValue::try_from(tenant).map_err(|_| {
+            let label = &self.tenant_label;
+            PushError::sender(format!("the label {label} is to be the tenant, and {tenant:?} can stand in no header"))
+        })?;
+        call.headers.insert(TENANT, value);
+        Ok(())
     }
 }
 

@@ -202,7 +202,7 @@ pub const METHODS: [&str; 6] = ["POST", "GET", "HEAD", "PUT", "DELETE", OTHER];
 /// The routes that become a label.
 pub const ROUTES: [&str; 3] = [ingest::PATH, push::PATH, OTHER];
 /// Why requests are refused.
-pub const REASONS: [&str; 10] = [
+pub const REASONS: [&str; 12] = [
     "not_found",
     "method",
     "content_type",
@@ -213,6 +213,8 @@ pub const REASONS: [&str; 10] = [
     "broken",
     "malformed",
     "unanswered",
+    "unauthenticated",
+    "rate_limit",
 ];
 /// Every other method or route.
 pub const OTHER: &str = "other";

@@ -84,11 +84,25 @@ pub struct AuthorizationArguments {
 }
 
 impl HttpClientArguments {
+    /// Those of them that say how connections are made: clients of equal ones can share theirs.
+    pub(crate) fn connections(&self) -> Self {
+        Self {
+            basic_auth: None,
+            authorization: None,
+            oauth2: None,
+            bearer_token: Secret::default(),
+            bearer_token_file: String::new(),
+            follow_redirects: true,
+            http_headers: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// What the Authorization header is made of.
     ///
     /// # Errors
     /// When there is more than one, or it cannot stand in a header.
-    pub(super) fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
+    pub(crate) fn credentials(&self) -> Result<Option<Credentials>, Invalid> {
         Credentials::of(AuthArguments {
             basic_auth: self.basic_auth.as_ref(),
             authorization: self.authorization.as_ref(),
@@ -98,7 +112,11 @@ impl HttpClientArguments {
         })
     }
 
-    pub(super) fn headers(&self) -> Result<HeaderMap, Invalid> {
+    /// Headers of every request whose values are not shown.
+    ///
+    /// # Errors
+    /// Those that no request can carry, or that are not the user's.
+    pub(crate) fn headers(&self) -> Result<HeaderMap, Invalid> {
         let reserved =
             self.http_headers.keys().find(|name| RESERVED.iter().any(|other| name.eq_ignore_ascii_case(other)));
         if let Some(name) = reserved {
@@ -108,7 +126,7 @@ impl HttpClientArguments {
         secret_headers("http_headers", &self.http_headers)
     }
 
-    fn validate(&self) -> Result<(), Invalid> {
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
         self.credentials()?;
         self.headers()?;
         Proxies::of(self).map(drop)

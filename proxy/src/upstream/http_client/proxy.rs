@@ -1,4 +1,4 @@
-//! The way through a proxy: whole URLs for http, a tunnel for https.
+//! The way through a proxy: whole URLs for http, a tunnel for https; through SOCKS for both.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -27,8 +27,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who is asked through which proxy.
-pub(super) struct Proxies {
+pub(in crate::upstream) struct Proxies {
     matcher: Matcher,
+    /// Exceptions for one port alone, which the library does not have.
+    by_port: Vec<ExceptPort>,
     /// As Go: where there are exceptions, this host itself is one.
     spare_loopback: bool,
     connect_headers: HeaderMap,
@@ -39,7 +41,7 @@ impl Proxies {
     ///
     /// # Errors
     /// Options that exclude each other, and proxies that cannot be used.
-    pub(super) fn of(arguments: &HttpClientArguments) -> Result<Option<Self>, Invalid> {
+    pub(in crate::upstream) fn of(arguments: &HttpClientArguments) -> Result<Option<Self>, Invalid> {
         let HttpClientArguments { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, .. } = arguments;
         let refused = |message: &str| Err(Invalid::block(message));
         match (*proxy_from_environment, !proxy_url.is_empty(), !no_proxy.is_empty()) {
@@ -59,41 +61,83 @@ impl Proxies {
             _ => {}
         }
         let connect_headers = secret_headers("proxy_connect_header", proxy_connect_header)?;
+        let exceptions: Exceptions;
         let matcher = if *proxy_from_environment {
             let at = "proxy_from_environment";
             let [http, https, no] =
                 [["HTTP_PROXY", "http_proxy"], ["HTTPS_PROXY", "https_proxy"], ["NO_PROXY", "no_proxy"]]
                     .map(|names| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default());
-            check_exceptions(at, &no)?;
             for proxy in [&http, &https] {
                 if !proxy.is_empty() {
                     check_proxy(at, proxy)?;
                 }
             }
-            Matcher::builder().http(http).https(https).no(no).build()
+            exceptions = Exceptions::read(at, &no)?;
+            Matcher::builder().http(http).https(https).no(exceptions.hosts).build()
         } else {
             check_proxy("proxy_url", proxy_url)?;
-            check_exceptions("no_proxy", no_proxy)?;
-            Matcher::builder().all(proxy_url.clone()).no(no_proxy.clone()).build()
+            exceptions = Exceptions::read("no_proxy", no_proxy)?;
+            Matcher::builder().all(proxy_url.clone()).no(exceptions.hosts).build()
         };
         let spare_loopback = *proxy_from_environment || !no_proxy.is_empty();
-        Ok(Some(Self { matcher, spare_loopback, connect_headers }))
+        Ok(Some(Self { matcher, by_port: exceptions.by_port, spare_loopback, connect_headers }))
     }
 
     /// What a request itself must tell the proxy: in a tunnel it passes the proxy unread.
-    pub(super) fn authorization(&self, target: &Uri) -> Option<HeaderValue> {
+    pub(in crate::upstream) fn authorization(&self, target: &Uri) -> Option<HeaderValue> {
         if target.scheme() == Some(&Scheme::HTTPS) {
             return None;
         }
-        self.proxy_of(target)?.1
+        self.proxy_of(target)?.basic_auth().cloned()
     }
 
-    fn proxy_of(&self, target: &Uri) -> Option<(Uri, Option<HeaderValue>)> {
-        if self.spare_loopback && target.host().is_some_and(is_loopback) {
+    fn proxy_of(&self, target: &Uri) -> Option<Intercept> {
+        let spared = self.spare_loopback && target.host().is_some_and(is_loopback);
+        if spared || self.by_port.iter().any(|exception| exception.spares(target)) {
             return None;
         }
-        let proxy = self.matcher.intercept(target)?;
-        Some((proxy.uri().clone(), proxy.basic_auth().cloned()))
+        self.matcher.intercept(target)
+    }
+}
+
+/// Who is not asked through the proxy.
+struct Exceptions {
+    /// As the library reads them.
+    hosts: String,
+    by_port: Vec<ExceptPort>,
+}
+
+struct ExceptPort {
+    port: u16,
+    /// Sends everyone through a proxy but the host.
+    others: Matcher,
+}
+
+impl Exceptions {
+    fn read(attribute: &'static str, written: &str) -> Result<Self, Invalid> {
+        let (mut hosts, mut by_port) = (Vec::new(), Vec::new());
+        for entry in written.split(',').map(str::trim) {
+            let network = entry.split('/').next().unwrap_or_default();
+            if !entry.contains(':') || network.parse::<std::net::IpAddr>().is_ok() {
+                hosts.push(entry);
+                continue;
+            }
+            let read = entry.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+            let Some((host, port)) = read.filter(|(host, _)| !host.is_empty()) else {
+                let message = format!("{entry:?}: the port of an exception must be a number from 0 to 65535");
+                return Err(Invalid::attribute(attribute, message));
+            };
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            by_port.push(ExceptPort { port, others: Matcher::builder().all("http://proxy").no(host).build() });
+        }
+        Ok(Self { hosts: hosts.join(","), by_port })
+    }
+}
+
+impl ExceptPort {
+    fn spares(&self, target: &Uri) -> bool {
+        let usual = if target.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        target.port_u16().unwrap_or(usual) == self.port && self.others.intercept(target).is_none()
     }
 }
 
@@ -118,35 +162,27 @@ fn check_proxy(attribute: &'static str, url: &str) -> Result<(), Invalid> {
         _ if uri.host().is_none_or(str::is_empty) => refused("the proxy's URL has no host".to_owned()),
         // As Go: without a scheme it is http.
         Some("http") | None => Ok(()),
-        Some(other) => refused(format!("{other} proxies are not supported by this version of Flamegate: only http")),
-    }
-}
-
-fn check_exceptions(attribute: &'static str, exceptions: &str) -> Result<(), Invalid> {
-    let with_port = |entry: &&str| {
-        let network = entry.split('/').next().unwrap_or_default();
-        entry.contains(':') && network.parse::<std::net::IpAddr>().is_err()
-    };
-    match exceptions.split(',').map(str::trim).find(with_port) {
-        None => Ok(()),
-        Some(entry) => {
-            let message = format!(
-                "{entry:?}: exceptions with a port are not supported by this version of Flamegate; name the host alone"
-            );
-            Err(Invalid::attribute(attribute, message))
+        Some("socks5" | "socks5h") if uri.port().is_none() => {
+            refused("the proxy's URL has no port: write socks5://host:1080".to_owned())
+        }
+        Some("socks5" | "socks5h") => Ok(()),
+        Some(other) => {
+            let message =
+                format!("{other} proxies are not supported by this version of Flamegate: only http and socks5");
+            refused(message)
         }
     }
 }
 
 /// Opens connections: to the server, or to the proxy in front of it.
 #[derive(Debug, Clone)]
-pub(super) struct Route {
+pub(in crate::upstream) struct Route {
     tcp: HttpConnector,
     proxies: Option<Arc<Proxies>>,
 }
 
 impl Route {
-    pub(super) fn new(proxies: Option<Arc<Proxies>>) -> Self {
+    pub(in crate::upstream) fn new(proxies: Option<Arc<Proxies>>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -167,22 +203,31 @@ impl Service<Uri> for Route {
     fn call(&mut self, target: Uri) -> Self::Future {
         let mut tcp = self.tcp.clone();
         let proxy = self.proxies.as_ref().and_then(|proxies| Some((proxies.proxy_of(&target)?, proxies.clone())));
-        let Some(((proxy, authorization), proxies)) = proxy else {
+        let Some((intercept, proxies)) = proxy else {
             return async move { Ok(Opened { stream: tcp.call(target).await?, asks_proxy: false }) }.boxed();
         };
+        let proxy = intercept.uri().clone();
+        if matches!(proxy.scheme_str(), Some("socks5" | "socks5h")) {
+            // As Go: the proxy looks names up, also where the scheme is socks5.
+            let mut socks = SocksV5::new(proxy, tcp).local_dns(false);
+            if let Some((user, password)) = intercept.raw_auth() {
+                socks = socks.with_auth(user.to_owned(), password.to_owned());
+            }
+            return async move { Ok(Opened { stream: socks.call(target).await?, asks_proxy: false }) }.boxed();
+        }
         if target.scheme() != Some(&Scheme::HTTPS) {
             return async move { Ok(Opened { stream: tcp.call(proxy).await?, asks_proxy: true }) }.boxed();
         }
         let mut tunnel = Tunnel::new(proxy, tcp).with_headers(proxies.connect_headers.clone());
-        if let Some(authorization) = authorization {
-            tunnel = tunnel.with_auth(authorization);
+        if let Some(authorization) = intercept.basic_auth() {
+            tunnel = tunnel.with_auth(authorization.clone());
         }
         async move { Ok(Opened { stream: tunnel.call(target).await?, asks_proxy: false }) }.boxed()
     }
 }
 
 /// A connection that knows whether the proxy reads the requests on it.
-pub(super) struct Opened {
+pub(in crate::upstream) struct Opened {
     stream: TokioIo<TcpStream>,
     asks_proxy: bool,
 }

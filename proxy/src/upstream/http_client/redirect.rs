@@ -1,30 +1,28 @@
 //! Where an answer sends its asker.
 
-use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
-use http_body_util::Full;
 
 use super::HttpError;
 
 /// A request of a chain of redirects.
-pub(super) struct Next {
+pub(in crate::upstream) struct Next<B> {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: B,
     /// Whether it goes to the server that was asked first, and no other was asked in between.
     at_home: bool,
 }
 
-impl Next {
-    pub(super) fn first(request: Request<Bytes>) -> Self {
+impl<B: Clone + Default> Next<B> {
+    pub(in crate::upstream) fn first(request: Request<B>) -> Self {
         let (head, body) = request.into_parts();
         Self { method: head.method, uri: head.uri, headers: head.headers, body, at_home: true }
     }
 
-    pub(super) fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
+    pub(in crate::upstream) fn request(&self) -> Request<B> {
+        let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -32,7 +30,7 @@ impl Next {
     }
 
     /// Whether it may carry what is meant for the server that was asked first.
-    pub(super) fn is_at_home(&self) -> bool {
+    pub(in crate::upstream) fn is_at_home(&self) -> bool {
         self.at_home
     }
 
@@ -40,7 +38,7 @@ impl Next {
     ///
     /// # Errors
     /// When it leads to nothing that can be asked.
-    pub(super) fn after(&self, status: StatusCode, answer: &HeaderMap) -> Result<Option<Self>, HttpError> {
+    pub(in crate::upstream) fn after(&self, status: StatusCode, answer: &HeaderMap) -> Result<Option<Self>, HttpError> {
         let same_request = match status.as_u16() {
             301..=303 => matches!(self.method, Method::GET | Method::HEAD),
             307 | 308 => true,
@@ -60,7 +58,7 @@ impl Next {
             (self.method.clone(), self.body.clone())
         } else {
             headers.remove(header::CONTENT_TYPE);
-            (Method::GET, Bytes::new())
+            (Method::GET, B::default())
         };
         Ok(Some(Self { method, uri, headers, body, at_home }))
     }
@@ -133,6 +131,8 @@ fn without_dots(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         *request.uri_mut() = "https://host/a".parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, "x".parse().unwrap());
         let first = Next::first(request);
-        let go = |next: &Next, status: u16, to: &str| {
+        let go = |next: &Next<Bytes>, status: u16, to: &str| {
             let answer = HeaderMap::from_iter([(header::LOCATION, to.parse().unwrap())]);
             next.after(StatusCode::from_u16(status).unwrap(), &answer).unwrap()
         };

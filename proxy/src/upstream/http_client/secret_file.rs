@@ -7,7 +7,7 @@ use std::path::Path;
 const MAX_FILE: u64 = 1 << 20;
 
 /// Reads a file whole. Blocks.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {

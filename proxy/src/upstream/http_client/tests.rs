@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use self::server::{Answers, Identity, Server};
 use super::*;
 
-mod server;
+pub(crate) mod server;
 
 fn arguments(config: &str) -> Result<HttpClientArguments, String> {
     let file = parse_file("test", &format!("client {{\n{config}\n}}")).map_err(|error| error.to_string())?;
@@ -282,10 +282,11 @@ fn options_that_cannot_be_are_refused() {
         ("proxy_connect_header = { \"a\" = [\"b\"] }", "proxy_url or proxy_from_environment must also be configured"),
         ("proxy_from_environment = true\nproxy_url = \"http://a\"", "proxy_url must not be configured"),
         ("proxy_from_environment = true\nno_proxy = \"a\"", "no_proxy must not be configured"),
-        ("proxy_url = \"socks5://a\"", "socks5 proxies are not supported"),
+        ("proxy_url = \"socks5://a\"", "has no port"),
+        ("proxy_url = \"socks4://a:1\"", "socks4 proxies are not supported"),
         ("proxy_url = \"https://a\"", "https proxies are not supported"),
         ("proxy_url = \"http://a b\"", "cannot be read"),
-        ("proxy_url = \"http://a\"\nno_proxy = \"b:80\"", "exceptions with a port are not supported"),
+        ("proxy_url = \"http://a\"\nno_proxy = \"b:http\"", "the port of an exception must be a number"),
         ("tls_config {\nca_pem = \"a\"\nca_file = \"b\"\n}", "at most one of ca_pem and ca_file must be configured"),
         ("tls_config { ca_pem = \"a\" }", "no certificate in it"),
         ("tls_config { cert_file = \"a\" }", "exactly one of key_pem or key_file must be configured"),
@@ -298,7 +299,7 @@ fn options_that_cannot_be_are_refused() {
     }
     let shown = arguments("proxy_url = \"ftp://me:secret@host\"").unwrap_err();
     assert!(!shown.split_once(' ').unwrap().1.contains("secret") || shown.contains("(secret)"), "{shown}");
-    arguments("proxy_url = \"http://a\"\nno_proxy = \"::1, fe80::/10, 10.0.0.0/8, a.b\"").unwrap();
+    arguments("proxy_url = \"http://a\"\nno_proxy = \"::1, fe80::/10, 10.0.0.0/8, a.b, c:80, [::1]:80\"").unwrap();
 }
 
 /// What the environment says is not this test's to change: only that it may say nothing.

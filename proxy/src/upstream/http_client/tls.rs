@@ -12,9 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 
 use self::unverified::Unverified;
-use super::{parse_server_name, secret_file};
+use super::{Proxies, parse_server_name, secret_file};
 use crate::tls::Version;
 use crate::upstream::ClientSettings;
+use crate::upstream::connector::Versions;
 
 mod unverified;
 
@@ -90,7 +91,7 @@ pub enum TlsError {
 
 /// What connections are made with.
 #[derive(Clone, PartialEq)]
-pub(super) struct Material {
+pub(in crate::upstream) struct Material {
     authorities: Vec<u8>,
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -104,12 +105,12 @@ impl std::fmt::Debug for Material {
 
 impl TlsConfigArguments {
     /// Whether there are files to read.
-    pub(super) fn has_files(&self) -> bool {
+    pub(in crate::upstream) fn has_files(&self) -> bool {
         [&self.ca_file, &self.cert_file, &self.key_file].into_iter().any(|file| !file.is_empty())
     }
 
     /// Reads the files. Blocks where there are some.
-    pub(super) fn material(&self) -> Result<Material, TlsError> {
+    pub(in crate::upstream) fn material(&self) -> Result<Material, TlsError> {
         Ok(Material {
             authorities: given_or_read(&self.ca_pem, "ca_file", &self.ca_file)?,
             certificate: given_or_read(&self.cert_pem, "cert_file", &self.cert_file)?,
@@ -118,7 +119,7 @@ impl TlsConfigArguments {
     }
 
     /// The settings of rustls.
-    pub(super) fn client_config(&self, material: &Material) -> Result<ClientConfig, TlsError> {
+    pub(in crate::upstream) fn client_config(&self, material: &Material) -> Result<ClientConfig, TlsError> {
         let refused = |what| move |error| TlsError::Refused { what, error };
         let provider = Arc::new(ring::default_provider());
         let versions: &[&SupportedProtocolVersion] = match self.min_version {
@@ -147,14 +148,24 @@ impl TlsConfigArguments {
         builder.with_client_auth_cert(chain, key).map_err(refused("the client's certificate or key"))
     }
 
-    /// The settings of rustls, from files that are read once, for a client of another kind.
-    pub(crate) fn settings(&self, http2_only: bool) -> Result<ClientSettings, TlsError> {
-        let tls = self.client_config(&self.material()?)?;
-        Ok(ClientSettings { tls, server_name: self.server_name()?, http2_only })
+    /// What a client of another kind is made with, from files that are read once. Blocks where there are some.
+    pub(crate) fn settings(&self, versions: Versions) -> Result<ClientSettings, TlsError> {
+        self.settings_of(&self.material()?, versions, None)
+    }
+
+    /// The same of files that were read, behind proxies.
+    pub(in crate::upstream) fn settings_of(
+        &self,
+        material: &Material,
+        versions: Versions,
+        proxies: Option<Arc<Proxies>>,
+    ) -> Result<ClientSettings, TlsError> {
+        let tls = self.client_config(material)?;
+        Ok(ClientSettings { tls, server_name: self.server_name()?, versions, proxies })
     }
 
     /// The name that the server must prove to have, where it is not the URL's.
-    pub(super) fn server_name(&self) -> Result<Option<ServerName<'static>>, TlsError> {
+    pub(in crate::upstream) fn server_name(&self) -> Result<Option<ServerName<'static>>, TlsError> {
         Some(&self.server_name).filter(|name| !name.is_empty()).map(|name| parse_server_name(name)).transpose()
     }
 

@@ -1,12 +1,13 @@
 //! One attempt to export, and what its answer means: the rules of the OTLP specification.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 use super::super::Client;
 use super::super::client::Answer;
+use super::super::retry_after::retry_after;
 use super::request::Body;
 use super::{OtlpServer, Protocol};
 use crate::wire::connect::{Call, Codec, Protocol as Rpc};
@@ -53,7 +54,7 @@ fn http(answer: &Answer) -> Result<Taken, Failed> {
     let says = if protobuf { otlp::decode_error(&answer.body) } else { quote(&answer.body) };
     let cause = format!("HTTP status {}: {says}", answer.status);
     Err(if passes(answer.status) {
-        Failed { cause, again: Again::Later(retry_after(&answer.headers)) }
+        Failed { cause, again: Again::Later(retry_after(&answer.headers, SystemTime::now())) }
     } else {
         never(cause)
     })
@@ -86,11 +87,6 @@ fn grpc(answer: Answer) -> Result<Taken, Failed> {
 
 fn passes(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
-}
-
-/// In seconds; as a date it is left to the exporter.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn never(cause: String) -> Failed {

@@ -98,7 +98,7 @@ impl SampleRules {
             Err(error) => {
                 let kind = match &error {
                     DecompressError::TooLarge(_) => SkippedKind::TooLarge,
-                    DecompressError::Damaged(_) | DecompressError::Busy => SkippedKind::Damaged,
+                    DecompressError::Damaged(..) | DecompressError::Busy => SkippedKind::Damaged,
                 };
                 self.count_skipped(kind, &error);
                 Ok(None)

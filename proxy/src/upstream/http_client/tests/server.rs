@@ -14,16 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-pub(super) type Answers = HashMap<String, String>;
+pub(crate) type Answers = HashMap<String, String>;
 
 /// Of a client or a server: signed by itself.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) certificate: String,
     pub(super) key: String,
 }
 
 impl Identity {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
         Self { certificate: certificate.pem(), key: key.serialize_pem() }
@@ -34,7 +34,7 @@ impl Identity {
     }
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
@@ -48,12 +48,12 @@ enum Role {
 }
 
 impl Server {
-    pub(super) async fn start(answers: Answers) -> Self {
+    pub(crate) async fn start(answers: Answers) -> Self {
         Self::start_as(Role::Answering(answers)).await
     }
 
     /// Speaks TLS, and hangs up on those that want HTTP/2; asks for the certificate of a client where one is given.
-    pub(super) async fn start_tls(answers: Answers, identity: &Identity, client: Option<&Identity>) -> Self {
+    pub(crate) async fn start_tls(answers: Answers, identity: &Identity, client: Option<&Identity>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// A proxy for tunnels.
-    pub(super) async fn start_proxy() -> Self {
+    pub(crate) async fn start_proxy() -> Self {
         Self::start_as(Role::Proxy).await
     }
 
@@ -107,21 +107,21 @@ impl Server {
         Self { address, asked, _serving: serving }
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// Requests so far.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 
     /// The last request, its body behind it.
-    pub(super) fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.asked.lock().unwrap().last().cloned().unwrap_or_default()
     }
 }
