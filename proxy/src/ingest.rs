@@ -94,7 +94,6 @@ pub struct Request {
 }
 
 /// An answer.
-#[derive(Debug)]
 pub struct Reply {
     /// Status.
     pub status: StatusCode,
@@ -104,6 +103,14 @@ pub struct Reply {
     pub body: Bytes,
     /// Trailers; only over HTTP/2.
     pub trailers: Option<HeaderMap>,
+    /// Told when the answer was written.
+    pub receipt: Option<Box<dyn Receipt>>,
+}
+
+/// Waits for an answer to be written. Dropped without a word, the sender did not get it.
+pub trait Receipt: Send {
+    /// The whole answer was written.
+    fn heard(self: Box<Self>);
 }
 
 impl Reply {
@@ -114,7 +121,7 @@ impl Reply {
         if !text.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         }
-        Self { status, headers, body: text.into(), trailers: None }
+        Self { status, headers, body: text.into(), trailers: None, receipt: None }
     }
 
     /// The same with another header.

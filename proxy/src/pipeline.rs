@@ -19,7 +19,7 @@ mod outcome;
 
 pub use fanout::{Fanout, Flow, Receiver};
 pub use memory::{Budget, Share};
-pub use outcome::{Code, Fault, Outcome, ProfileOutcome, PushError, Retry};
+pub use outcome::{Code, Fault, Outcome, ProfileOutcome, PushError, Retry, Taken};
 
 /// One profile of one series. Clones share everything.
 #[derive(Debug, Clone)]
@@ -30,6 +30,15 @@ pub struct Profile {
     pub body: Body,
     /// Where it came from.
     pub origin: Arc<Origin>,
+    /// Who took it when its sender sent it before; none where it is new.
+    pub taken: Option<Arc<[Taken]>>,
+}
+
+impl Profile {
+    /// A profile that nobody has taken yet.
+    pub fn new(labels: Labels, body: Body, origin: Arc<Origin>) -> Self {
+        Self { labels, body, origin, taken: None }
+    }
 }
 
 /// The bytes of a profile, never decoded unless a stage asks.

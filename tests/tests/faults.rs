@@ -10,5 +10,7 @@ mod connections;
 mod memory;
 #[path = "faults/refusals.rs"]
 mod refusals;
+#[path = "faults/resends.rs"]
+mod resends;
 #[path = "faults/senders.rs"]
 mod senders;

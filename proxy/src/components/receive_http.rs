@@ -12,6 +12,7 @@ use self::app::{Admission, ReceiveApp};
 use self::auth::{Auth, AuthArguments};
 use self::forward::ForwardHeaders;
 use self::rate_limit::{RateLimit, RateLimitArguments};
+use self::resends::Resends;
 use super::size::Size;
 use crate::component::{Component, Context};
 use crate::ingest::{App, Claim, Limits, ListenerAddress, LocalAddress};
@@ -24,6 +25,7 @@ mod forward;
 mod ingest_route;
 mod push_route;
 mod rate_limit;
+mod resends;
 
 /// The reference's.
 const USUAL_PORT: i64 = 8080;
@@ -139,6 +141,7 @@ pub struct ReceiveHttp {
     inflight_bytes: usize,
     forward_to: Fanout,
     rate_limit: Option<Arc<RateLimit>>,
+    resends: Arc<Resends>,
     app: Arc<dyn App>,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
@@ -187,14 +190,16 @@ impl Component for ReceiveHttp {
             rate_limit: rate_limit.clone(),
             forward_headers: ForwardHeaders::new(&arguments.forward_headers)?,
         };
+        let resends = previous.map_or_else(|| Arc::new(Resends::new()), |previous| previous.resends.clone());
         let series = metrics.receive_http(component);
-        let app = ReceiveApp::new(component, forward_to.clone(), limits, admission, series, tracer);
+        let app = ReceiveApp::new(component, forward_to.clone(), limits, admission, resends.clone(), series, tracer);
         Ok(Self {
             claim,
             memory,
             inflight_bytes,
             forward_to,
             rate_limit,
+            resends,
             app: Arc::new(app),
             component: component.clone(),
             metrics,

@@ -53,13 +53,21 @@ impl Component for Write {
         let Context { component, services } = context;
         let metrics = &services.metrics;
         let mut clients = Clients::default();
-        let mut targets = Vec::with_capacity(arguments.endpoints.len());
-        for endpoint in &arguments.endpoints {
-            let tenant_label = endpoint.tenant_label.clone();
-            let client = clients.client(endpoint.connections(), previous.map(|previous| &previous.clients))?;
-            let endpoint = endpoint.build(client)?;
-            let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, tenant_label, metrics, failures: LogLimit::default() });
+        let mut targets: Vec<Target> = Vec::with_capacity(arguments.endpoints.len());
+        for block in &arguments.endpoints {
+            let client = clients.client(block.connections(), previous.map(|previous| &previous.clients))?;
+            let endpoint = block.build(client)?;
+            let (url, name) = (endpoint.name(), endpoint.alias());
+            let twins = targets.iter().map(|target| &target.endpoint);
+            let twins = twins.filter(|twin| twin.name() == url && twin.alias() == name).count();
+            targets.push(Target {
+                identity: format!("{component} {url} {name} {twins}").into(),
+                required: block.required,
+                tenant_label: block.tenant_label.clone(),
+                metrics: metrics.endpoint(component, url),
+                failures: LogLimit::default(),
+                endpoint,
+            });
         }
         let stage = WriteStage {
             component: component.to_string().into(),

@@ -173,7 +173,8 @@ impl HttpServerApp for Session {
             }
         };
 
-        let Served { reply, request_bytes, body_read } = served;
+        let Served { mut reply, request_bytes, body_read } = served;
+        let receipt = reply.receipt.take();
         let keep_alive = body_read && delimited && !*leave.borrow();
         session.set_keepalive(keep_alive.then_some(limits.idle_timeout.as_secs().max(1)));
         let (status, response_bytes) = (reply.status, reply.body.len());
@@ -182,6 +183,9 @@ impl HttpServerApp for Session {
         if !matches!(written, Ok(Ok(()))) {
             session.shutdown().await;
             return None;
+        }
+        if let Some(receipt) = receipt {
+            receipt.heard();
         }
         if !body_read {
             linger(&mut session).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use profiler_core::labels::Labels;
 
 /// What became of a batch: one entry for each of its profiles, in order.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,16 @@ pub struct ProfileOutcome {
     /// Why it was not taken everywhere, where it was not.
     pub error: Option<PushError>,
     /// The endpoints that took it.
-    pub taken: Vec<Arc<str>>,
+    pub taken: Vec<Taken>,
+}
+
+/// An endpoint has a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Which of all endpoints it is, the same after a reload.
+    pub endpoint: Arc<str>,
+    /// The series under which it came there: several ways through the configuration may lead to one endpoint.
+    pub series: Labels,
 }
 
 impl Outcome {

@@ -61,7 +61,7 @@ pub struct Series {
 impl Series {
     /// As a profile of the pipeline.
     pub fn into_profile(self, origin: Arc<Origin>) -> Profile {
-        Profile { labels: self.labels, body: Body::Pprof(self.samples), origin }
+        Profile::new(self.labels, Body::Pprof(self.samples), origin)
     }
 }
 

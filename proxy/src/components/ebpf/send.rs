@@ -82,7 +82,7 @@ impl Sender {
             memory,
         });
         let sample = RawSample { id: Bytes::new(), profile: bytes };
-        let profile = Profile { labels: labels.clone(), body: Body::Pprof([sample].into()), origin };
+        let profile = Profile::new(labels.clone(), Body::Pprof([sample].into()), origin);
         let began = Instant::now();
         let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
         self.fanout.latency.observe(began.elapsed().as_secs_f64());

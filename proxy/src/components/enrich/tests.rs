@@ -69,7 +69,7 @@ async fn push(enrich: &Enrich, labels: &Json) {
         memory: Share::unbounded(),
     };
     let labels = Labels::from_pairs(labels).unwrap();
-    let profile = Profile { labels, body: Body::Pprof(Arc::new([])), origin: Arc::new(origin) };
+    let profile = Profile::new(labels, Body::Pprof(Arc::new([])), Arc::new(origin));
     let outcome = enrich.stage.push(Batch { profiles: vec![profile] }).await;
     assert_eq!(outcome.worst(), None);
 }

@@ -12,9 +12,10 @@ use profiler_core::labels::Labels;
 use super::auth::Auth;
 use super::forward::ForwardHeaders;
 use super::rate_limit::RateLimit;
+use super::resends::{Delivery, Resends};
 use super::{ingest_route, push_route};
 use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
-use crate::pipeline::{Code, Fanout, Fault, Origin, PushError, Retry, Share};
+use crate::pipeline::{Batch, Code, Fanout, Fault, Origin, PushError, Retry, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
@@ -31,6 +32,7 @@ pub(super) struct ReceiveApp {
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
     pub(super) admission: Admission,
+    resends: Arc<Resends>,
     pub(super) metrics: ReceiveHttpMetrics,
     /// Of lines about names that cannot be read.
     pub(super) unreadable_names: LogLimit,
@@ -96,6 +98,7 @@ impl ReceiveApp {
         forward_to: Fanout,
         limits: Limits,
         admission: Admission,
+        resends: Arc<Resends>,
         metrics: ReceiveHttpMetrics,
         tracer: Arc<Tracer>,
     ) -> Self {
@@ -106,6 +109,7 @@ impl ReceiveApp {
             forward_to,
             limits,
             admission,
+            resends,
             metrics,
             unreadable_names: LogLimit::default(),
             pushed: KnownLabels::default(),
@@ -176,6 +180,11 @@ impl ReceiveApp {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let reply = refusal(head, Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, message);
         reply.with(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    /// Sends what came in a request to every receiver.
+    pub(super) async fn deliver(&self, batch: Batch) -> Delivery {
+        self.resends.deliver(batch, &self.forward_to, &self.metrics).await
     }
 
     /// The origin of everything in a request.

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use profiler_core::labels::Labels;
 
 use super::app::{ReceiveApp, Unacceptable, come_again, record_delivery, with_retry_after};
+use super::resends::Delivery;
 use crate::ingest::{DecompressError, ENCODINGS, Encoding, Head, Reply, Request, decompress};
 use crate::pipeline::{Batch, Body, IngestBody, Outcome, Profile, PushError};
 use crate::telemetry::traces::Span;
@@ -48,8 +49,8 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
     let content_types = head.headers.get_all(header::CONTENT_TYPE).iter().cloned().collect();
     let body = Body::Ingest(Arc::new(IngestBody { query: head.query.clone(), content_types, bytes: body }));
     let origin = app.origin(&head, span, memory);
-    let profile = Profile { labels, body, origin };
-    answer(&app.forward_to.push_each(Batch { profiles: vec![profile] }).await, span)
+    let profile = Profile::new(labels, body, origin);
+    answer(app.deliver(Batch { profiles: vec![profile] }).await, span)
 }
 
 /// The labels that `name` says. As in the reference a name that cannot be read is told to the log and leaves none.
@@ -89,11 +90,12 @@ fn undecodable(app: &ReceiveApp, error: &DecompressError) -> Reply {
     if *error == DecompressError::Busy { come_again(reply) } else { reply }
 }
 
-fn answer(outcomes: &[Outcome], span: &mut Span) -> Reply {
+fn answer(delivery: Delivery, span: &mut Span) -> Reply {
+    let Delivery { outcomes, receipt } = delivery;
     let worst = PushError::worst(outcomes.iter().filter_map(Outcome::worst));
     record_delivery(span, 1, worst);
     match worst {
-        None => Reply::text(StatusCode::OK, ""),
+        None => Reply { receipt, ..Reply::text(StatusCode::OK, "") },
         Some(error) => with_retry_after(Reply::text(error.status, format!("{error}\n")), error),
     }
 }

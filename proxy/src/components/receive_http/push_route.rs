@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode, header};
 
 use super::app::{ReceiveApp, Unacceptable, come_again, record_delivery, with_retry_after};
+use super::resends::Delivery;
 use crate::ingest::{DecompressError, ENCODINGS, Encoding, Head, Refusal, Reply, Request, decompress};
 use crate::pipeline::{Batch, Code, Outcome, PushError, Share};
 use crate::telemetry::traces::Span;
@@ -76,11 +77,11 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
     let batch = Batch { profiles };
     let count = batch.profiles.iter().map(|profile| profile.body.profile_count()).sum();
     let labels: Vec<_> = batch.profiles.iter().map(|profile| profile.labels.clone()).collect();
-    let outcomes = app.forward_to.push_each(batch).await;
+    let Delivery { outcomes, receipt } = app.deliver(batch).await;
     let worst = worst(&outcomes, &labels);
     record_delivery(span, count, worst.as_ref());
     match worst {
-        None => reply(call.success()),
+        None => Reply { receipt, ..reply(call.success()) },
         Some(error) => with_retry_after(failure(call, error.code, error.status, &error.cause), &error),
     }
 }
@@ -173,5 +174,5 @@ fn failure(call: Call, code: Code, status: StatusCode, message: &str) -> Reply {
 
 fn reply(answer: Answer) -> Reply {
     let Answer { status, headers, body, trailers } = answer;
-    Reply { status, headers, body, trailers }
+    Reply { status, headers, body, trailers, receipt: None }
 }

@@ -113,7 +113,7 @@ fn profile(labels: Labels, body: Body, memory: Share) -> Profile {
         forwarded: http::HeaderMap::new(),
         memory,
     };
-    Profile { labels, body, origin: Arc::new(origin) }
+    Profile::new(labels, body, Arc::new(origin))
 }
 
 /// What we count otherwise, from `deviations.toml`: `name=count`, separated by spaces.

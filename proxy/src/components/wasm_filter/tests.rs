@@ -94,7 +94,7 @@ impl Bench {
             forwarded: http::HeaderMap::new(),
             memory: Share::unbounded(),
         };
-        let profile = Profile { labels, body, origin: Arc::new(origin) };
+        let profile = Profile::new(labels, body, Arc::new(origin));
         let outcome = filter.stage.push(Batch { profiles: vec![profile] }).await;
         (outcome.worst().cloned(), self.sink.profiles().pop())
     }

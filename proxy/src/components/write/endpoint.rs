@@ -31,6 +31,9 @@ pub(super) struct EndpointArguments {
     /// Shortest delay before the second attempt.
     #[alloy(attr, default = Duration::from_millis(500))]
     min_backoff_period: Duration,
+    /// Whether a profile that it does not take is answered with its error.
+    #[alloy(attr, default = true)]
+    pub(super) required: bool,
     /// The label whose value is the tenant (`X-Scope-OrgID`) of a profile that has it.
     #[alloy(attr, optional)]
     pub(super) tenant_label: String,

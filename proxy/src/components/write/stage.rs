@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::sent_labels::SentLabels;
-use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage};
+use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage, Taken};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::telemetry::traces::SpanKind;
@@ -32,6 +32,10 @@ pub(super) struct WriteStage {
 
 pub(super) struct Target {
     pub endpoint: Endpoint,
+    /// Which of all endpoints it is, the same after a reload.
+    pub identity: Arc<str>,
+    /// Whether what it does not take is the sender's concern.
+    pub required: bool,
     /// Its value is the tenant; empty where no label says it.
     pub tenant_label: String,
     pub metrics: EndpointMetrics,
@@ -70,9 +74,9 @@ impl WriteStage {
         let api = call.api;
         let outcome = match self.targets.as_slice() {
             [] => ProfileOutcome::default(),
-            [only] => only.send(call, profile, self).await,
+            [only] => only.deliver(call, profile, self).await,
             several => {
-                let sending = several.iter().map(|target| target.send(call.clone(), profile, self));
+                let sending = several.iter().map(|target| target.deliver(call.clone(), profile, self));
                 join(join_all(sending).await)
             }
         };
@@ -99,10 +103,20 @@ impl WriteStage {
 }
 
 impl Target {
-    async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> ProfileOutcome {
-        if let Err(error) = self.name_tenant(&mut call, profile, &stage.sent) {
-            return ProfileOutcome { error: Some(error), taken: Vec::new() };
+    /// Sends it, unless the endpoint has it already.
+    async fn deliver(&self, call: Call, profile: &Profile, stage: &WriteStage) -> ProfileOutcome {
+        let taken = Taken { endpoint: self.identity.clone(), series: profile.labels.clone() };
+        if profile.taken.as_ref().is_some_and(|before| before.contains(&taken)) {
+            return ProfileOutcome { error: None, taken: vec![taken] };
         }
+        match self.send(call, profile, stage).await {
+            Ok(()) => ProfileOutcome { error: None, taken: vec![taken] },
+            Err(error) => ProfileOutcome { error: self.required.then_some(error), taken: Vec::new() },
+        }
+    }
+
+    async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> Result<(), PushError> {
+        self.name_tenant(&mut call, profile, &stage.sent)?;
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();
         let mut span = profile.origin.trace.child(api.span_name(), SpanKind::Internal);
@@ -130,16 +144,12 @@ impl Target {
         let (counted_bytes, counted_profiles) = if settled.result.is_ok() { sent } else { dropped };
         counted_bytes.add(bytes);
         counted_profiles.add(profiles);
-        match settled.result {
-            Ok(()) => ProfileOutcome { error: None, taken: vec![self.endpoint.name().clone()] },
-            Err(error) => {
-                if let Some(line) = self.failures.admit() {
-                    let (endpoint, name, series) = (self.endpoint.name(), self.endpoint.alias(), &profile.labels);
-                    tracing::warn!(%endpoint, name, %series, err = %error, left_out = line.left_out, "profile not delivered");
-                }
-                ProfileOutcome { error: Some(error), taken: Vec::new() }
+        settled.result.inspect_err(|error| {
+            if let Some(line) = self.failures.admit() {
+                let (endpoint, name, series) = (self.endpoint.name(), self.endpoint.alias(), &profile.labels);
+                tracing::warn!(%endpoint, name, %series, err = %error, left_out = line.left_out, "profile not delivered");
             }
-        }
+        })
     }
 }
 

@@ -51,7 +51,7 @@ async fn send(write: &Write) -> Result<(), PushError> {
         forwarded: http::HeaderMap::new(),
         memory: Share::unbounded(),
     });
-    let profile = Profile { labels, body: Body::Ingest(body), origin };
+    let profile = Profile::new(labels, Body::Ingest(body), origin);
     let outcome = write.stage.push(Batch { profiles: vec![profile] }).await;
     outcome.worst().cloned().map_or(Ok(()), Err)
 }

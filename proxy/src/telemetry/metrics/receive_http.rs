@@ -57,6 +57,13 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    component_id: Arc<str>,
+    component_path: Arc<str>,
+    kind: &'static str,
+}
+
 #[derive(Clone)]
 pub(super) struct Families {
     connections: Family<ProtocolLabels, IntGauge>,
@@ -66,6 +73,7 @@ pub(super) struct Families {
     response_bytes: HistogramFamily<RouteLabels>,
     inflight: Family<RouteLabels, IntGauge>,
     refused: Family<ReasonLabels, Counter>,
+    resent: Family<KindLabels, Counter>,
     inflight_bytes: Family<ComponentLabels, IntGauge>,
 }
 
@@ -89,6 +97,17 @@ pub struct RequestLabels {
     pub method: &'static str,
     /// The route, `other` where there is none.
     pub route: &'static str,
+}
+
+/// What had become of a request when it was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resent {
+    /// It was still on its way.
+    Joined,
+    /// Some endpoints had taken it, and others had not.
+    Completed,
+    /// All had taken it, and its sender had not heard so.
+    Delivered,
 }
 
 impl Families {
@@ -121,6 +140,7 @@ impl Families {
             ),
             inflight: gauges(r, "pyroscope_receive_http_inflight_requests", "Requests being handled now"),
             refused: counters(r, "flamegate_receive_http_refused_total", "Requests refused, by reason"),
+            resent: counters(r, "flamegate_receive_http_resent_total", "Requests that had been sent before, by kind"),
             inflight_bytes: gauges(r, "flamegate_receive_http_inflight_bytes", "Bytes of bodies held now"),
         }
     }
@@ -155,6 +175,9 @@ impl Families {
         for reason in REASONS {
             self.refused.remove(&of.reason_labels(reason));
         }
+        for kind in [Resent::Joined, Resent::Completed, Resent::Delivered] {
+            self.resent.remove(&of.kind_labels(kind));
+        }
     }
 }
 
@@ -179,6 +202,21 @@ impl ReceiveHttpMetrics {
     /// Counts a refusal; the reason is one of [`REASONS`].
     pub fn refused(&self, reason: &'static str) {
         self.families.refused.get_or_create_owned(&self.reason_labels(reason)).inc();
+    }
+
+    /// Counts a request that its sender had sent before.
+    pub fn resent(&self, kind: Resent) {
+        self.families.resent.get_or_create_owned(&self.kind_labels(kind)).inc();
+    }
+
+    fn kind_labels(&self, kind: Resent) -> KindLabels {
+        let ComponentLabels { component_id, component_path } = self.component.clone();
+        let kind = match kind {
+            Resent::Joined => "joined",
+            Resent::Completed => "completed",
+            Resent::Delivered => "delivered",
+        };
+        KindLabels { component_id, component_path, kind }
     }
 
     fn route_labels(&self, request: RequestLabels) -> RouteLabels {
