@@ -42,6 +42,13 @@ impl Traced {
         self.flamegate.reload(&(pipeline(&self.backend) + more)).await.unwrap();
     }
 
+    /// Puts lines into the block of `pyroscope.write`.
+    async fn change_write(&self, lines: &str, more: &str) {
+        let begin = "pyroscope.write \"default\" {\n";
+        let pipeline = pipeline(&self.backend).replace(begin, &format!("{begin}{lines}"));
+        self.flamegate.reload(&(pipeline + more)).await.unwrap();
+    }
+
     /// Pushes a profile, which must be taken.
     async fn push(&self, headers: &[(&str, &str)]) {
         let reply = PushClient::CONNECT.send(&self.url, &good_push().encode_to_vec(), headers).await.unwrap();

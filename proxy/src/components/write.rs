@@ -14,6 +14,7 @@ use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::telemetry::traces::Propagation;
 
 mod clients;
 mod endpoint;
@@ -25,7 +26,6 @@ mod tests;
 
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
-#[alloy(unsupported("tracing"))]
 pub struct WriteArguments {
     /// Set on every series that is sent; an empty value deletes the label.
     #[alloy(attr, optional)]
@@ -33,6 +33,25 @@ pub struct WriteArguments {
     /// Where profiles are sent; with none they are accepted and discarded.
     #[alloy(block, optional, name = "endpoint")]
     endpoints: Vec<EndpointArguments>,
+    /// How backends are told of the traces that requests to them belong to.
+    #[alloy(block, optional)]
+    tracing: TracingArguments,
+}
+
+#[derive(Debug, Clone, PartialEq, Arguments)]
+struct TracingArguments {
+    /// As Jaeger's clients do, in `uber-trace-id`.
+    #[alloy(attr, default = true)]
+    jaeger_propagator: bool,
+    /// In `traceparent`.
+    #[alloy(attr, default = true)]
+    trace_context_propagator: bool,
+}
+
+impl TracingArguments {
+    fn propagation(&self) -> Propagation {
+        Propagation { trace_context: self.trace_context_propagator, jaeger: self.jaeger_propagator }
+    }
 }
 
 /// The running component.
@@ -56,7 +75,7 @@ impl Component for Write {
         let mut targets: Vec<Target> = Vec::with_capacity(arguments.endpoints.len());
         for block in &arguments.endpoints {
             let client = clients.client(block.connections(), previous.map(|previous| &previous.clients))?;
-            let endpoint = block.build(client)?;
+            let endpoint = block.build(client, arguments.tracing.propagation())?;
             let (url, name) = (endpoint.name(), endpoint.alias());
             let twins = targets.iter().map(|target| &target.endpoint);
             let twins = twins.filter(|twin| twin.name() == url && twin.alias() == name).count();

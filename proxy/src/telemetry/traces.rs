@@ -17,5 +17,5 @@ pub use consumer::{ConsumeSpans, Consumer, SpanBatch};
 pub use context::SpanContext;
 pub use recorder::Recorder;
 pub use sampler::Sampler;
-pub use span::{AttributeValue, FinishedSpan, Span, SpanKind, SpanStatus, Trace};
+pub use span::{AttributeValue, FinishedSpan, Propagation, Span, SpanKind, SpanStatus, Trace};
 pub use tracer::{Tracer, TracerSettings};

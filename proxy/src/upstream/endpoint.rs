@@ -12,7 +12,7 @@ use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
 use super::retry_budget::RetryBudget;
 use super::{Backoff, Client, Failure, Segments};
 use crate::pipeline::{PushError, Retry};
-use crate::telemetry::traces::{Span, SpanKind, Trace};
+use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
 /// Which API of a backend a call is for.
@@ -53,6 +53,8 @@ pub struct EndpointSettings {
     pub remote_timeout: Duration,
     /// How failed attempts are repeated.
     pub backoff: Backoff,
+    /// How the spans of attempts are named to the endpoint.
+    pub propagation: Propagation,
     /// Whether "too many requests" is tried again.
     pub retry_on_http_429: bool,
 }
@@ -293,7 +295,7 @@ impl Endpoint {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
-        trace.inject(request.headers_mut());
+        trace.inject(self.settings.propagation, request.headers_mut());
         if let Some(credentials) = &self.settings.credentials {
             let value = credentials.header().await.map_err(|error| Failure {
                 error: PushError::internal(error.to_string()),

@@ -55,6 +55,29 @@ async fn a_senders_trace_goes_on_as_the_sender_decided() {
     join_all(cases).await;
 }
 
+/// `tracing` of `pyroscope.write` says in which forms; `send_traceparent` asks for one of them everywhere.
+#[tokio::test]
+async fn backends_are_told_in_the_forms_that_are_asked_for() {
+    let neither = "tracing {\n jaeger_propagator = false\n trace_context_propagator = false\n}\n";
+    for (of_write, everywhere, expected) in [
+        ("", "", [true, true]),
+        ("tracing {\n jaeger_propagator = false\n}\n", "", [true, false]),
+        ("tracing {\n trace_context_propagator = false\n}\n", "", [false, true]),
+        (neither, "", [false, false]),
+        (neither, "send_traceparent = true", [true, false]),
+    ] {
+        let traced = Traced::start(Script::judging(), &format!("tracing {{\n{everywhere}\n}}\n")).await;
+        traced.change_write(of_write, &format!("tracing {{\n{everywhere}\n}}\n")).await;
+        traced.push(&[("traceparent", &traceparent("01"))]).await;
+        let attempts = traced.backend.attempts();
+        let header = |name| attempts[0].request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (trace_context, jaeger) = (header("traceparent"), header("uber-trace-id"));
+        assert_eq!([trace_context.is_some(), jaeger.is_some()], expected, "{of_write:?}, {everywhere:?}");
+        let is_of_trace = |value: &Option<String>| value.as_ref().is_none_or(|value| value.contains(TRACE));
+        assert!(is_of_trace(&trace_context) && is_of_trace(&jaeger), "{trace_context:?}, {jaeger:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_reload_changes_the_fraction_and_its_end_is_the_end() {
     let receiver = OtlpReceiver::start().await.unwrap();
@@ -94,7 +117,9 @@ async fn a_reload_changes_the_fraction_and_its_end_is_the_end() {
     assert_eq!(count().await, before);
     assert_eq!(traced.metric("flamegate_tracing_dropped_spans_total", "").await, 0.0);
     assert_eq!(receiver.spans().len(), spans.len());
-    assert!(told(&traced).iter().all(Option::is_none), "nobody asked for it");
+    let told = told(&traced);
+    let (before, without) = told.split_at(105);
+    assert!(before.iter().all(Option::is_some) && without[..3].iter().all(Option::is_none), "{told:?}");
     no_violations(&receiver);
 
     traced.reload(&of("1")).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::telemetry::traces::Propagation;
 use crate::upstream::http_client::{
     AuthorizationArguments, BasicAuthArguments, HttpClientArguments, OAuth2Arguments, TlsConfigArguments,
 };
@@ -94,7 +95,7 @@ impl EndpointArguments {
     }
 
     /// The endpoint, on this client.
-    pub(super) fn build(&self, client: Client) -> Result<Endpoint, Invalid> {
+    pub(super) fn build(&self, client: Client, propagation: Propagation) -> Result<Endpoint, Invalid> {
         let http = self.http();
         let settings = EndpointSettings {
             url: self.url.clone(),
@@ -106,6 +107,7 @@ impl EndpointArguments {
             remote_timeout: self.remote_timeout,
             backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },
             retry_on_http_429: self.retry_on_http_429,
+            propagation,
         };
         Endpoint::new(settings, client).map_err(|error| Invalid::attribute("url", error.to_string()))
     }

@@ -7,6 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header that carries it.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+/// The header that Jaeger's clients carry it in
+/// ([Jaeger, Propagation Format](https://www.jaegertracing.io/sdk-migration/#propagation-format)).
+pub(super) const UBER_TRACE_ID: HeaderName = HeaderName::from_static("uber-trace-id");
+
 /// A span among all spans of all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanContext {
@@ -41,6 +45,12 @@ impl SpanContext {
     pub fn traceparent(self) -> Option<HeaderValue> {
         let Self { trace_id, span_id, sampled } = self;
         HeaderValue::try_from(format!("00-{trace_id:032x}-{span_id:016x}-{:02x}", u8::from(sampled))).ok()
+    }
+
+    /// The value of `uber-trace-id`. The parent is not said any more: a zero stands there.
+    pub(super) fn uber_trace_id(self) -> Option<HeaderValue> {
+        let Self { trace_id, span_id, sampled } = self;
+        HeaderValue::try_from(format!("{trace_id:032x}:{span_id:016x}:0:{}", u8::from(sampled))).ok()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -80,6 +90,8 @@ mod tests {
             let read = SpanContext::parse(&text).unwrap();
             assert_eq!((read.sampled, read.traceparent().unwrap()), (sampled, text.as_str().try_into().unwrap()));
         }
+        let uber = SpanContext::parse(GOOD).unwrap().uber_trace_id().unwrap();
+        assert_eq!(uber, "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1");
         // Flags that are not known yet are not passed on.
         let flags = SpanContext::parse(&GOOD.replace("-01", "-ff")).unwrap();
         assert_eq!(flags.traceparent().unwrap(), GOOD);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue};
 
-use super::context::TRACEPARENT;
+use super::context::{TRACEPARENT, UBER_TRACE_ID};
 use super::{Recorder, SpanContext};
 
 /// Bytes of a text in a span; longer ones are cut.
@@ -22,6 +22,15 @@ struct Under {
     /// Only where the trace is recorded.
     recorder: Option<Arc<Recorder>>,
     send_traceparent: bool,
+}
+
+/// In which forms a span is named to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Propagation {
+    /// W3C Trace Context.
+    pub trace_context: bool,
+    /// Jaeger's own.
+    pub jaeger: bool,
 }
 
 /// A step of the work. It ends when it is dropped.
@@ -127,11 +136,16 @@ impl Trace {
         }
     }
 
-    /// Names the span to whom a request with these headers is sent, where that is asked for.
-    pub fn inject(&self, headers: &mut HeaderMap<HeaderValue>) {
-        let Some(Under { context, send_traceparent: true, .. }) = &self.0 else { return };
-        if let Some(value) = context.traceparent() {
-            headers.insert(TRACEPARENT, value);
+    /// Names the span to whom a request with these headers is sent, in these forms, or where all are to be sent the
+    /// traceparent.
+    pub fn inject(&self, forms: Propagation, headers: &mut HeaderMap<HeaderValue>) {
+        let Some(Under { context, send_traceparent, .. }) = &self.0 else { return };
+        let trace_context = (forms.trace_context || *send_traceparent).then(|| context.traceparent()).flatten();
+        let jaeger = forms.jaeger.then(|| context.uber_trace_id()).flatten();
+        for (name, value) in [(TRACEPARENT, trace_context), (UBER_TRACE_ID, jaeger)] {
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
         }
     }
 }
