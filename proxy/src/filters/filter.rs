@@ -140,8 +140,9 @@ impl Filter {
 
     /// Another generation takes its place; calls that run end where they began.
     pub fn swap(&self, generation: Arc<Generation>) {
-        self.current.store(generation);
+        // Whoever sees the new one sees it counted.
         self.metrics.swaps.inc();
+        self.current.store(generation);
         self.show();
     }
 
