@@ -179,13 +179,15 @@ impl HttpServerApp for Session {
         session.set_keepalive(keep_alive.then_some(limits.idle_timeout.as_secs().max(1)));
         let (status, response_bytes) = (reply.status, reply.body.len());
         let written = tokio::time::timeout(limits.write_timeout, respond(&mut session, reply)).await;
+        let heard = matches!(written, Ok(Ok(())));
+        // Before the count of what is held: the receipt holds what was received.
+        if let Some(receipt) = receipt.filter(|_| heard) {
+            receipt.heard();
+        }
         app.answered(&Answered { route, method, status, took: began.elapsed(), request_bytes, response_bytes });
-        if !matches!(written, Ok(Ok(()))) {
+        if !heard {
             session.shutdown().await;
             return None;
-        }
-        if let Some(receipt) = receipt {
-            receipt.heard();
         }
         if !body_read {
             linger(&mut session).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy_syntax::Invalid;
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,11 +15,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
+use self::http1::{Http1, Http1Error};
 use self::renewed::Renewed;
 use super::Segments;
 use super::connector::{Versions, connector};
 use super::http_client::{HttpClientArguments, Proxies, Route, TlsError};
 
+mod http1;
 mod renewed;
 
 /// Most bytes of an answer that are read. Backends answer pushes with a few; an endless answer is cut here.
@@ -35,6 +38,8 @@ type Pool = legacy::Client<HttpsConnector<Route>, Segments>;
 #[derive(Debug, Clone)]
 pub struct Client {
     connections: Connections,
+    /// Of plain HTTP/1.1 without a proxy.
+    plain: Option<Http1>,
     proxies: Option<Arc<Proxies>>,
 }
 
@@ -78,6 +83,9 @@ pub enum ClientError {
     /// The answer ended too early or was no HTTP.
     #[error("reading the answer: {}", chain(.0))]
     Answer(#[from] hyper::Error),
+    /// Either of them, on a plain connection.
+    #[error(transparent)]
+    Http1(#[from] Http1Error),
 }
 
 impl Client {
@@ -92,7 +100,8 @@ impl Client {
         let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
         if arguments.tls_config.has_files() {
             let renewed = Renewed::new(arguments.tls_config.clone(), versions, proxies.clone()).map_err(refused)?;
-            return Ok(Self { connections: Connections::Renewed(Arc::new(renewed)), proxies });
+            let plain = plain(versions, proxies.as_ref());
+            return Ok(Self { connections: Connections::Renewed(Arc::new(renewed)), plain, proxies });
         }
         let tls = &arguments.tls_config;
         let settings =
@@ -103,7 +112,8 @@ impl Client {
     /// A client that speaks so.
     pub fn with(settings: ClientSettings) -> Self {
         let proxies = settings.proxies.clone();
-        Self { connections: Connections::Fixed(Arc::new(pool(settings))), proxies }
+        let plain = plain(settings.versions, proxies.as_ref());
+        Self { plain, connections: Connections::Fixed(Arc::new(pool(settings))), proxies }
     }
 
     /// What a request to this URL must tell the proxy that reads it.
@@ -113,6 +123,9 @@ impl Client {
 
     /// Sends a request and reads the answer, or as much of it as is ever looked at.
     pub(super) async fn send(&self, request: Request<Segments>) -> Result<Answer, ClientError> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
+            return Ok(plain.send(request).await?);
+        }
         let answering = match &self.connections {
             Connections::Fixed(pool) => pool.request(request),
             Connections::Renewed(renewed) => renewed.pool().await.request(request),
@@ -121,6 +134,10 @@ impl Client {
         let (body, trailers) = read_capped(body).await?;
         Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
     }
+}
+
+fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>) -> Option<Http1> {
+    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None)))
 }
 
 fn pool(settings: ClientSettings) -> Pool {

@@ -19,7 +19,7 @@ pub use oauth2::{OAuth2Arguments, TokenError};
 pub(crate) use secret_file::read as read_secret_file;
 pub use tls::{TlsConfigArguments, TlsError};
 
-pub(super) use self::proxy::{Proxies, Route};
+pub(super) use self::proxy::{BoxError, Proxies, Route};
 pub(super) use self::redirect::Next;
 pub(super) use self::tls::Material;
 use super::client::chain;

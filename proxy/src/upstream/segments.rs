@@ -15,6 +15,18 @@ pub struct Segments {
     remaining: u64,
 }
 
+impl Segments {
+    /// Bytes of all pieces.
+    pub(super) fn len(&self) -> u64 {
+        self.remaining
+    }
+
+    /// The pieces, last first.
+    pub(super) fn into_reversed_pieces(self) -> Vec<Bytes> {
+        self.reversed
+    }
+}
+
 impl From<Vec<Bytes>> for Segments {
     fn from(mut pieces: Vec<Bytes>) -> Self {
         pieces.retain(|piece| !piece.is_empty());

@@ -72,7 +72,9 @@ async fn what_passes_is_survived() {
         backend.follow(Script::first([answer.clone(), answer]));
         let ingested = post(&format!("{url}/ingest?name=shop"), &[], "main 1\n").await.unwrap();
         assert_eq!(ingested.status, 200, "{name}: {}", backend.summary());
-        assert_eq!(pipelines.count("pyroscope_write_retries_total", name).await, 4.0, "{name}");
+        // A connection that was open before and closes without a word costs no attempt: it may have been closed before.
+        let retries = if name == "closes" { 3.0 } else { 4.0 };
+        assert_eq!(pipelines.count("pyroscope_write_retries_total", name).await, retries, "{name}");
         assert_eq!(pipelines.count("pyroscope_write_sent_profiles_total", name).await, 2.0, "{name}");
         assert_eq!(pipelines.count("pyroscope_write_dropped_profiles_total", name).await, 0.0, "{name}");
     }

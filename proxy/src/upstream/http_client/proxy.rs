@@ -24,7 +24,7 @@ use super::arguments::secret_headers;
 /// Time to open a connection, in which the reference gives TLS ten seconds.
 const CONNECT: Duration = Duration::from_secs(10);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(in crate::upstream) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who is asked through which proxy.
 pub(in crate::upstream) struct Proxies {
@@ -230,6 +230,13 @@ impl Service<Uri> for Route {
 pub(in crate::upstream) struct Opened {
     stream: TokioIo<TcpStream>,
     asks_proxy: bool,
+}
+
+impl Opened {
+    /// The socket beneath.
+    pub(in crate::upstream) fn into_tcp(self) -> TcpStream {
+        self.stream.into_inner()
+    }
 }
 
 impl Connection for Opened {
