@@ -8,6 +8,8 @@ mod backends;
 mod connections;
 #[path = "faults/memory.rs"]
 mod memory;
+#[path = "faults/network.rs"]
+mod network;
 #[path = "faults/refusals.rs"]
 mod refusals;
 #[path = "faults/resends.rs"]

@@ -1,0 +1,276 @@
+//! A network that fails between write and a backend: what the sender hears, and that all is well once it is mended.
+
+use std::time::Duration;
+
+use flamegate_tests::backend::{Answer, Backend, Script};
+use flamegate_tests::blocks::{self, ReceiveHttp};
+use flamegate_tests::destination::{Destination, Expected, Kind};
+use flamegate_tests::fault_proxy::{Cut, Fault, FaultProxy};
+use flamegate_tests::flamegate::Flamegate;
+use flamegate_tests::http_client::post;
+use flamegate_tests::polling::{DEADLINE, eventually};
+use flamegate_tests::push_api::PushRequest;
+use flamegate_tests::push_client::{PushClient, PushReply};
+use flamegate_tests::spine::{RECEIVE, WRITE, good_profile, good_push};
+use futures_util::future::join_all;
+
+/// One retry, soon.
+const TWO_ATTEMPTS: &str = "remote_timeout = \"500ms\"\nmin_backoff_period = \"1ms\"\nmax_backoff_retries = 2";
+/// The server answers when it has stored what came, which may take it half a second.
+const PATIENT: &str = "remote_timeout = \"2s\"\nmin_backoff_period = \"1ms\"\nmax_backoff_retries = 2";
+const ONE_ATTEMPT: &str = "max_backoff_retries = 1";
+const SLOW: Fault = Fault::Dribble(Duration::from_millis(50));
+
+/// A process that writes through a proxy.
+struct Network {
+    flamegate: Flamegate,
+    proxy: FaultProxy,
+    url: String,
+}
+
+impl Network {
+    async fn before(backend: std::net::SocketAddr, endpoint: &str) -> Self {
+        let proxy = FaultProxy::before(backend).await.unwrap();
+        let receive = ReceiveHttp { label: "default", writes: &["default"], ..ReceiveHttp::default() };
+        let configuration = receive.block() + &blocks::write("default", &[proxy.url()], endpoint);
+        let flamegate = Flamegate::start(&configuration, &[]).await.unwrap();
+        let url = format!("http://{}", flamegate.listener(RECEIVE).await.unwrap());
+        Self { flamegate, proxy, url }
+    }
+
+    async fn start(endpoint: &str) -> (Backend, Self) {
+        let backend = Backend::start().await.unwrap();
+        let network = Self::before(backend.address(), endpoint).await;
+        (backend, network)
+    }
+
+    async fn push(&self) -> PushReply {
+        PushClient::CONNECT.push(&self.url, &good_push()).await.unwrap()
+    }
+
+    async fn ingest(&self) -> u16 {
+        let reply = post(&format!("{}/ingest?name=shop", self.url), &[], "main 1\n").await.unwrap();
+        reply.status.as_u16()
+    }
+
+    /// What a counter of write shows.
+    async fn count(&self, metric: &str) -> f64 {
+        let metrics = self.flamegate.metrics().await.unwrap();
+        metrics.sum(metric, &[("component_id", WRITE)]).unwrap_or_default()
+    }
+
+    /// As a listing of what happened: requests sent again, profiles delivered, profiles not delivered.
+    async fn counts(&self) -> [f64; 3] {
+        let all = ["retries", "sent_profiles", "dropped_profiles"].map(|name| format!("pyroscope_write_{name}_total"));
+        let [retries, sent, dropped] = &all;
+        [self.count(retries).await, self.count(sent).await, self.count(dropped).await]
+    }
+
+    /// Keeps so many connections to the backend open, all of them idle.
+    async fn pool(&self, backend: &Backend, connections: usize) {
+        backend.follow(Script::always(Answer::Judge.after(Duration::from_millis(300))));
+        for pushed in join_all((0..connections).map(|_| self.push())).await {
+            assert_eq!(pushed.error, None);
+        }
+        backend.follow(Script::judging());
+        assert!(self.proxy.open() >= connections, "{} connections", self.proxy.open());
+    }
+
+    /// Waits until write has closed what was cut.
+    async fn forgets(&self) {
+        eventually("write has closed its connections", async || (self.proxy.open() == 0).then_some(())).await.unwrap();
+    }
+}
+
+fn added(before: [f64; 3], after: [f64; 3]) -> [f64; 3] {
+    let [a, b, c] = before;
+    let [x, y, z] = after;
+    [x - a, y - b, z - c]
+}
+
+#[tokio::test]
+async fn what_happens_once_costs_the_sender_nothing() {
+    // With how many of the two requests the backend takes although their answers do not come through.
+    let cases = [
+        (Fault::ResetAtOnce, 0),
+        (Fault::ResetRequest(0), 0),
+        (Fault::ResetRequest(100), 0),
+        (Fault::ResetAnswer(0), 0),
+        (Fault::ResetAnswer(20), 2),
+        (Fault::CloseAnswer(20), 2),
+        (SLOW, 2),
+        (Fault::Blackhole, 0),
+        (Fault::Deaf, 0),
+    ];
+    let (backend, network) = Network::start(TWO_ATTEMPTS).await;
+    for (fault, taken) in cases {
+        let (before, received) = (network.counts().await, backend.received().len());
+        network.proxy.first([fault]);
+        let pushed = network.push().await;
+        assert_eq!(pushed.error, None, "{fault:?}: {}", backend.summary());
+        network.proxy.cut(Cut::Reset);
+        network.forgets().await;
+        network.proxy.first([fault]);
+        assert_eq!(network.ingest().await, 200, "{fault:?}: {}", backend.summary());
+        assert_eq!(added(before, network.counts().await), [2.0, 2.0, 0.0], "{fault:?}");
+        assert_eq!(backend.received().len(), received + 2 + taken, "{fault:?}: {}", backend.summary());
+        network.proxy.cut(Cut::Reset);
+        network.forgets().await;
+    }
+}
+
+#[tokio::test]
+async fn what_lasts_is_told_and_what_is_sent_again_arrives() {
+    // Without a fault the port is closed.
+    let cases = [
+        (None, 503, "unavailable"),
+        (Some(Fault::ResetAtOnce), 503, "unavailable"),
+        (Some(Fault::ResetRequest(100)), 503, "unavailable"),
+        (Some(Fault::ResetAnswer(20)), 503, "unavailable"),
+        (Some(Fault::CloseAnswer(20)), 503, "unavailable"),
+        (Some(SLOW), 504, "deadline_exceeded"),
+        (Some(Fault::Blackhole), 504, "deadline_exceeded"),
+        (Some(Fault::Deaf), 504, "deadline_exceeded"),
+    ];
+    let (backend, mut network) = Network::start(TWO_ATTEMPTS).await;
+    for (fault, status, code) in cases {
+        let (before, accepted) = (network.counts().await, network.proxy.accepted());
+        match fault {
+            None => network.proxy.refuse().await,
+            Some(fault) => network.proxy.always(fault),
+        }
+        let pushed = network.push().await;
+        let error = pushed.error.unwrap_or_else(|| panic!("{fault:?} is not told"));
+        assert_eq!((pushed.status.as_u16(), error.code.as_str()), (status, code), "{fault:?}: {}", error.message);
+        assert!(error.message.contains(&network.proxy.url()), "{fault:?}: which endpoint? {}", error.message);
+        assert_eq!(network.ingest().await, status, "{fault:?}");
+        assert_eq!(added(before, network.counts().await), [2.0, 0.0, 2.0], "{fault:?}");
+        let attempts = if fault.is_some() { 4 } else { 0 };
+        assert_eq!(network.proxy.accepted() - accepted, attempts, "{fault:?}: each attempt has its connection");
+
+        network.proxy.always(Fault::None);
+        network.proxy.listen().unwrap();
+        let received = backend.received().len();
+        assert_eq!(network.push().await.error, None, "{fault:?}: once it is over");
+        assert_eq!(network.ingest().await, 200, "{fault:?}: once it is over");
+        assert_eq!(backend.received().len(), received + 2, "{fault:?}: {}", backend.summary());
+        network.proxy.cut(Cut::Reset);
+        network.forgets().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_the_backend_closed_meanwhile_cost_nothing() {
+    for cut in [Cut::Close, Cut::Reset] {
+        let (backend, network) = Network::start(ONE_ATTEMPT).await;
+        network.pool(&backend, 8).await;
+        network.proxy.cut(cut);
+        network.forgets().await;
+        for _ in 0..8 {
+            assert_eq!(network.push().await.error, None, "{cut:?}");
+        }
+        assert_eq!(network.counts().await, [0.0, 16.0, 0.0], "{cut:?}");
+    }
+}
+
+/// The close may cross the next request on its way: that one is sent again, and the sender hears nothing of it.
+#[tokio::test]
+async fn a_backend_that_closes_after_each_answer_without_a_word() {
+    let (backend, network) = Network::start(TWO_ATTEMPTS).await;
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/proto\r\ncontent-length: 0\r\n\r\n";
+    backend.follow(Script::always(Answer::Garbage(answer.as_slice().into())));
+    for _ in 0..50 {
+        assert_eq!(network.push().await.error, None);
+    }
+    let [_, sent, dropped] = network.counts().await;
+    assert_eq!((sent, dropped), (50.0, 0.0));
+}
+
+/// However many connections are dead without anyone knowing, a retry is not another one's victim.
+#[tokio::test]
+async fn a_retry_goes_on_a_connection_of_its_own() {
+    for cut in [Cut::HalfOpen, Cut::Forget] {
+        let (backend, network) = Network::start(TWO_ATTEMPTS).await;
+        network.pool(&backend, 8).await;
+        network.proxy.cut(cut);
+        let pushed = network.push().await;
+        assert_eq!(pushed.error, None, "{cut:?}");
+        assert_eq!(network.counts().await, [1.0, 9.0, 0.0], "{cut:?}");
+        // All the others find their way as well.
+        for pushed in join_all((0..8).map(|_| network.push())).await {
+            assert_eq!(pushed.error, None, "{cut:?}");
+        }
+        assert_eq!(backend.received().len(), 17, "{cut:?}: each once");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_restarts_under_load() {
+    let endpoint = "min_backoff_period = \"1ms\"\nmax_backoff_period = \"50ms\"\nmax_backoff_retries = 0";
+    let (backend, mut network) = Network::start(endpoint).await;
+    let url = network.url.clone();
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                for number in 0..50 {
+                    let name = format!("shop-{sender}-{number}");
+                    let labels = [("__name__", "process_cpu"), ("service_name", name.as_str())];
+                    let push = PushRequest::one(&labels, good_profile());
+                    assert_eq!(PushClient::CONNECT.push(&url, &push).await.unwrap().error, None, "{name}");
+                }
+            })
+        })
+        .collect();
+    for restart in 1..=3 {
+        backend.wait_for_attempts(30 * restart, DEADLINE).await.unwrap();
+        network.proxy.refuse().await;
+        network.proxy.cut(Cut::Reset);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        network.proxy.listen().unwrap();
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let [retries, sent, dropped] = network.counts().await;
+    assert!(retries > 0.0, "no restart was noticed");
+    assert_eq!((sent, dropped), (200.0, 0.0));
+    let names: std::collections::BTreeSet<String> =
+        backend.received().iter().map(|series| series.service_name().to_owned()).collect();
+    assert_eq!(names.len(), 200);
+}
+
+/// Our own backend, and the real server where one is named.
+#[tokio::test]
+async fn every_fault_before_a_real_server() {
+    for destination in Destination::start_all(Duration::ZERO).await.unwrap() {
+        let backend = destination.url().strip_prefix("http://").unwrap().parse().unwrap();
+        let mut network = Network::before(backend, PATIENT).await;
+        let faults = [
+            None,
+            Some(Fault::ResetAtOnce),
+            Some(Fault::ResetRequest(100)),
+            Some(Fault::ResetAnswer(20)),
+            Some(SLOW),
+            Some(Fault::Blackhole),
+        ];
+        for (number, fault) in faults.into_iter().enumerate() {
+            let service = format!("shop-{number}");
+            let labels = [("__name__", "process_cpu"), ("service_name", service.as_str())];
+            let push = PushRequest::one(&labels, good_profile());
+            match fault {
+                None => network.proxy.refuse().await,
+                Some(fault) => network.proxy.always(fault),
+            }
+            network.proxy.cut(Cut::HalfOpen);
+            let refused = PushClient::CONNECT.push(&network.url, &push).await.unwrap();
+            assert!([503, 504].contains(&refused.status.as_u16()), "{fault:?}: {refused:?}");
+            network.proxy.always(Fault::None);
+            network.proxy.listen().unwrap();
+            assert_eq!(PushClient::CONNECT.push(&network.url, &push).await.unwrap().error, None, "{fault:?}");
+            let (kind, function) = (Kind::Cpu, "leaf");
+            let expected = Expected { service: &service, labels: &[], absent: &[], sample_labels: &[], kind, function };
+            destination.wait_for(&expected, DEADLINE).await.unwrap();
+        }
+    }
+}
