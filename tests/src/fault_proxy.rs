@@ -36,7 +36,7 @@ pub enum Fault {
     Dribble(Duration),
     /// What is sent is read, nothing passes, nothing is answered.
     Blackhole,
-    /// Not even what is sent is read.
+    /// Not even what is sent is read, nor that the sender closes: it stays open until it is cut.
     Deaf,
 }
 

@@ -10,6 +10,8 @@ mod connections;
 mod memory;
 #[path = "faults/network.rs"]
 mod network;
+#[path = "faults/outage.rs"]
+mod outage;
 #[path = "faults/refusals.rs"]
 mod refusals;
 #[path = "faults/resends.rs"]
