@@ -1,6 +1,7 @@
 //! A TCP proxy before a backend that breaks connections as networks and hosts do: on real sockets, without a word to
 //! either side that they would not hear from the kernel.
 
+mod unanswered;
 mod way;
 
 use std::collections::VecDeque;
@@ -15,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::reserved_port::ReservedPort;
+
+pub use unanswered::UnansweredPort;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

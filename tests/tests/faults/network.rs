@@ -1,18 +1,20 @@
 //! A network that fails between write and a backend: what the sender hears, and that all is well once it is mended.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use flamegate_tests::backend::{Answer, Backend, Script};
 use flamegate_tests::blocks::{self, ReceiveHttp};
 use flamegate_tests::destination::{Destination, Expected, Kind};
-use flamegate_tests::fault_proxy::{Cut, Fault, FaultProxy};
+use flamegate_tests::fault_proxy::{Cut, Fault, FaultProxy, UnansweredPort};
 use flamegate_tests::flamegate::Flamegate;
-use flamegate_tests::http_client::post;
+use flamegate_tests::http_client::{get, post};
 use flamegate_tests::polling::{DEADLINE, eventually};
 use flamegate_tests::push_api::PushRequest;
 use flamegate_tests::push_client::{PushClient, PushReply};
 use flamegate_tests::spine::{RECEIVE, WRITE, good_profile, good_push};
 use futures_util::future::join_all;
+use tokio::time::{sleep, timeout};
 
 /// One retry, soon.
 const TWO_ATTEMPTS: &str = "remote_timeout = \"500ms\"\nmin_backoff_period = \"1ms\"\nmax_backoff_retries = 2";
@@ -29,12 +31,9 @@ struct Network {
 }
 
 impl Network {
-    async fn before(backend: std::net::SocketAddr, endpoint: &str) -> Self {
+    async fn before(backend: SocketAddr, endpoint: &str) -> Self {
         let proxy = FaultProxy::before(backend).await.unwrap();
-        let receive = ReceiveHttp { label: "default", writes: &["default"], ..ReceiveHttp::default() };
-        let configuration = receive.block() + &blocks::write("default", &[proxy.url()], endpoint);
-        let flamegate = Flamegate::start(&configuration, &[]).await.unwrap();
-        let url = format!("http://{}", flamegate.listener(RECEIVE).await.unwrap());
+        let (flamegate, url) = writing_to(proxy.url(), endpoint).await;
         Self { flamegate, proxy, url }
     }
 
@@ -66,6 +65,14 @@ impl Network {
         [self.count(retries).await, self.count(sent).await, self.count(dropped).await]
     }
 
+    /// Bytes of bodies that count as held.
+    async fn held(&self) -> f64 {
+        // The gauge is set with each answer.
+        assert_eq!(get(&format!("{}/ingest", self.url)).await.unwrap().status, 405);
+        let metrics = self.flamegate.metrics().await.unwrap();
+        metrics.sum("flamegate_receive_http_inflight_bytes", &[]).unwrap()
+    }
+
     /// Keeps so many connections to the backend open, all of them idle.
     async fn pool(&self, backend: &Backend, connections: usize) {
         backend.follow(Script::always(Answer::Judge.after(Duration::from_millis(300))));
@@ -80,6 +87,15 @@ impl Network {
     async fn forgets(&self) {
         eventually("write has closed its connections", async || (self.proxy.open() == 0).then_some(())).await.unwrap();
     }
+}
+
+/// A process, and the URL where it receives.
+async fn writing_to(url: String, endpoint: &str) -> (Flamegate, String) {
+    let receive = ReceiveHttp { label: "default", writes: &["default"], ..ReceiveHttp::default() };
+    let configuration = receive.block() + &blocks::write("default", &[url], endpoint);
+    let flamegate = Flamegate::start(&configuration, &[]).await.unwrap();
+    let url = format!("http://{}", flamegate.listener(RECEIVE).await.unwrap());
+    (flamegate, url)
 }
 
 fn added(before: [f64; 3], after: [f64; 3]) -> [f64; 3] {
@@ -160,6 +176,64 @@ async fn what_lasts_is_told_and_what_is_sent_again_arrives() {
 }
 
 #[tokio::test]
+async fn a_port_that_does_not_answer() {
+    let port = UnansweredPort::start().await.unwrap();
+    let (_flamegate, url) = writing_to(format!("http://{}", port.address()), TWO_ATTEMPTS).await;
+    let pushed = PushClient::CONNECT.push(&url, &good_push()).await.unwrap();
+    assert_eq!((pushed.status.as_u16(), pushed.error.unwrap().code.as_str()), (504, "deadline_exceeded"));
+    assert_eq!(post(&format!("{url}/ingest?name=shop"), &[], "main 1\n").await.unwrap().status, 504);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_slowly_but_in_time() {
+    let endpoint = "remote_timeout = \"15s\"\nmax_backoff_retries = 1";
+    let (backend, network) = Network::start(endpoint).await;
+    network.proxy.always(Fault::Dribble(Duration::from_millis(2)));
+    assert_eq!(network.push().await.error, None);
+    assert_eq!(network.ingest().await, 200);
+    assert_eq!(backend.received().len(), 2);
+}
+
+/// Large bodies wait in a process whose backend is silent: what they held is free when they have been answered.
+#[tokio::test]
+async fn memory_returns_when_the_senders_were_told() {
+    const BODY: usize = 4 << 20;
+    const BODIES: usize = 32;
+    const GIVEN_UP: Duration = Duration::from_secs(60);
+    let (backend, network) = Network::start(TWO_ATTEMPTS).await;
+    assert_eq!(network.push().await.error, None);
+    let before = network.flamegate.rss_bytes().unwrap();
+    let body = bytes::Bytes::from(b"main;leaf 12345\n".repeat(BODY / 16));
+    let url = format!("{}/ingest?name=shop", network.url);
+    for fault in [Fault::Blackhole, Fault::Deaf] {
+        network.proxy.always(fault);
+        network.proxy.cut(Cut::HalfOpen);
+        let sending = (0..BODIES).map(|_| post(&url, &[], body.clone()));
+        for reply in join_all(sending).await {
+            assert_eq!(reply.unwrap().status, 504, "{fault:?}");
+        }
+        // What a connection was writing is held, and counts, until the kernel gives the connection up.
+        let counted = async {
+            while network.held().await > 0.0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(GIVEN_UP, counted).await.unwrap_or_else(|_| panic!("{fault:?}: the bodies are held for ever"));
+        eventually("what is not counted is not there", async || {
+            let grown = network.flamegate.rss_bytes().unwrap().saturating_sub(before);
+            (grown < (BODIES * BODY / 3) as u64).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+    let peak = network.flamegate.peak_rss_bytes().unwrap() - before;
+    assert!(peak > (BODIES * BODY / 2) as u64, "the bodies were never there: it grew by {peak} bytes");
+    network.proxy.always(Fault::None);
+    assert_eq!(network.ingest().await, 200);
+    assert_eq!(backend.received().len(), 2);
+}
+
+#[tokio::test]
 async fn connections_that_the_backend_closed_meanwhile_cost_nothing() {
     for cut in [Cut::Close, Cut::Reset] {
         let (backend, network) = Network::start(ONE_ATTEMPT).await;
@@ -226,7 +300,7 @@ async fn a_backend_that_restarts_under_load() {
         backend.wait_for_attempts(30 * restart, DEADLINE).await.unwrap();
         network.proxy.refuse().await;
         network.proxy.cut(Cut::Reset);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        sleep(Duration::from_millis(300)).await;
         network.proxy.listen().unwrap();
     }
     for sender in senders {
