@@ -88,7 +88,9 @@ fn refused() -> Vec<Refused> {
             .headers([("content-type", "text/plain")]),
         new("gRPC over HTTP/1.1", PUSH_PATH, 505, "content_type", "HTTP/2")
             .headers([("content-type", "application/grpc")]),
-        new("ingest in brotli", INGEST, 415, "encoding", "\"br\"").headers([BROTLI]).with("accept-encoding", "gzip"),
+        new("ingest in brotli", INGEST, 415, "encoding", "\"br\"")
+            .headers([BROTLI])
+            .with("accept-encoding", "gzip, zstd"),
         // The protocol's own answer to a compression that is not known.
         new("push in brotli", PUSH_PATH, 501, "encoding", "unimplemented").headers([PROTO, BROTLI]),
         new("push of garbage", PUSH_PATH, 400, "malformed", "invalid_argument").headers([PROTO]).body("garbage"),
