@@ -1,12 +1,13 @@
 //! Ten minutes without a backend at a sixtieth of the scale, with senders that send again what was not taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flamegate_tests::backend::Backend;
 use flamegate_tests::blocks::{self, ReceiveHttp};
 use flamegate_tests::fault_proxy::{Cut, Fault, FaultProxy};
 use flamegate_tests::flamegate::Flamegate;
+use flamegate_tests::http_client::get;
 use flamegate_tests::polling::eventually;
 use flamegate_tests::push_api::PushRequest;
 use flamegate_tests::push_client::PushClient;
@@ -36,6 +37,49 @@ const FAULTS: [(Option<Fault>, Cut); 4] = [
     (Some(Fault::Deaf), Cut::HalfOpen),
 ];
 
+/// One of the two backends is back when so many of them are over.
+const SOONER: usize = 2;
+
+/// A backend, and the way to it.
+struct Way {
+    backend: Backend,
+    proxy: FaultProxy,
+}
+
+impl Way {
+    async fn open() -> Self {
+        let backend = Backend::start().await.unwrap();
+        let proxy = FaultProxy::before(backend.address()).await.unwrap();
+        Self { backend, proxy }
+    }
+
+    async fn fail(&mut self, fault: Option<Fault>, cut: Cut) {
+        match fault {
+            None => self.proxy.refuse().await,
+            Some(fault) => {
+                self.proxy.always(fault);
+                self.proxy.listen().unwrap();
+            }
+        }
+        self.proxy.cut(cut);
+    }
+
+    /// New connections are well again.
+    fn mend(&mut self) {
+        self.proxy.always(Fault::None);
+        self.proxy.listen().unwrap();
+    }
+
+    /// What arrived, by service, and how often.
+    fn arrivals(&self) -> BTreeMap<String, usize> {
+        let mut arrivals = BTreeMap::new();
+        for series in self.backend.received() {
+            *arrivals.entry(series.service_name().to_owned()).or_default() += 1;
+        }
+        arrivals
+    }
+}
+
 struct Sent {
     /// Answers that were no success.
     refusals: usize,
@@ -57,13 +101,14 @@ async fn deliver(url: String, name: String) -> Sent {
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_comes_twice() {
-    let backend = Backend::start().await.unwrap();
-    let mut proxy = FaultProxy::before(backend.address()).await.unwrap();
+    let mut ways = [Way::open().await, Way::open().await];
+    let urls = ways.each_ref().map(|way| way.proxy.url());
     let receive = ReceiveHttp { label: "default", writes: &["default"], ..ReceiveHttp::default() };
-    let configuration = receive.block() + &blocks::write("default", &[proxy.url()], ENDPOINT);
+    let configuration = receive.block() + &blocks::write("default", &urls, ENDPOINT);
     let flamegate = Flamegate::start(&configuration, &[]).await.unwrap();
     let url = format!("http://{}", flamegate.listener(RECEIVE).await.unwrap());
 
+    let ingest = format!("{url}/ingest");
     let mut deliveries = JoinSet::new();
     // Before the outage, so that connections are open and all that is made once is there.
     for number in 0..20 {
@@ -85,36 +130,37 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
         }
         deliveries.join_all().await
     });
-    for (fault, cut) in FAULTS {
-        match fault {
-            None => proxy.refuse().await,
-            Some(fault) => {
-                proxy.always(fault);
-                proxy.listen().unwrap();
-            }
+    for (number, (fault, cut)) in FAULTS.into_iter().enumerate() {
+        let [sooner, later] = &mut ways;
+        later.fail(fault, cut).await;
+        if number < SOONER {
+            sooner.fail(fault, cut).await;
+        } else {
+            sooner.mend();
         }
-        proxy.cut(cut);
         sleep(OUTAGE / u32::try_from(FAULTS.len()).unwrap()).await;
-        assert_eq!(backend.received().len(), 20, "something passed {fault:?}");
+        assert_eq!(ways[1].backend.received().len(), 20, "something passed {fault:?}");
     }
-    proxy.always(Fault::None);
+    ways[1].mend();
     let sent = sending.await.unwrap();
 
-    let mut arrivals: BTreeMap<String, usize> = BTreeMap::new();
-    for series in backend.received() {
-        *arrivals.entry(series.service_name().to_owned()).or_default() += 1;
+    for way in &ways {
+        let arrivals = way.arrivals();
+        assert_eq!(arrivals.len(), 20 + sent.len(), "{} profiles arrived", arrivals.len());
+        let twice: Vec<_> = arrivals.into_iter().filter(|(_, times)| *times != 1).collect();
+        assert_eq!(twice, [], "came more than once");
     }
-    assert_eq!(arrivals.len(), 20 + sent.len(), "{} profiles arrived", arrivals.len());
-    let twice: BTreeSet<&String> = arrivals.iter().filter(|(_, times)| **times != 1).map(|(name, _)| name).collect();
-    assert_eq!(twice, BTreeSet::new(), "came more than once");
-
     let refusals: usize = sent.iter().map(|sent| sent.refusals).sum();
     assert!(refusals > sent.len() / 2, "{refusals} refusals: where was the outage?");
     let metrics = flamegate.metrics().await.unwrap();
     let count = |name: &str| metrics.sum(name, &[]).unwrap_or_default();
-    assert_eq!(count("pyroscope_write_sent_profiles_total"), arrivals.len() as f64);
-    assert_eq!(count("pyroscope_write_dropped_profiles_total"), refusals as f64);
+    assert_eq!(count("pyroscope_write_sent_profiles_total"), 2.0 * (20 + sent.len()) as f64);
+    // Each refusal is that of one endpoint, or of both.
+    let dropped = count("pyroscope_write_dropped_profiles_total");
+    assert!((refusals as f64..=2.0 * refusals as f64).contains(&dropped), "{dropped} of {refusals} refusals");
     eventually("nothing is held any more", async || {
+        // The gauge is set with each answer.
+        assert_eq!(get(&ingest).await.unwrap().status, 405);
         let metrics = flamegate.metrics().await.unwrap();
         let inflight = metrics.sum("flamegate_receive_http_inflight_bytes", &[]).unwrap();
         let grown = flamegate.rss_bytes().unwrap().saturating_sub(memory);
