@@ -1,29 +1,35 @@
 //! The load benchmark: the same requests through each program in turn, in rounds, one program at a time.
 
+pub(crate) mod certificate;
 pub(crate) mod configuration;
 mod connection;
 mod generator;
+mod goal;
+mod idle;
 pub(crate) mod neighbours;
 mod payload;
 pub(crate) mod pprof;
 pub(crate) mod process_group;
 pub(crate) mod program;
 mod report;
+mod setup;
+mod variant;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::value_parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use self::connection::Connection;
 use self::generator::Fleet;
 use self::payload::{Mode, Payload};
-use self::program::{Against, Program, Running, binary};
+use self::program::{Against, Program, binary};
 use self::report::{Report, Sample};
-use crate::sink::COUNT_PATH;
+use self::setup::Setup;
+use self::variant::Variant;
 
 /// Caches fill and allocators grow before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -46,7 +52,7 @@ pub(crate) struct Arguments {
     /// Forms in which profiles are sent
     #[arg(long, value_delimiter = ',', default_value = "push,ingest")]
     modes: Vec<Mode>,
-    /// Measures these programs alone: bare, flamegate, nginx or the name of an --against
+    /// Measures these programs alone: bare, flamegate, nginx, as flamegate-tls those of --with, or the name of an --against
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     only: Vec<String>,
     /// Another program: a shell runs COMMAND with LISTEN_PORT, SINK_URL and CONFIG_DIR (there is config.alloy) set
@@ -58,6 +64,12 @@ pub(crate) struct Arguments {
     /// Measures, in place of all others, Flamegate with so many filters in a row; the first number is the yardstick
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = value_parser!(u8).range(0..=100))]
     filters: Vec<u8>,
+    /// Measures Flamegate set up otherwise too, and nginx so where it can
+    #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = variant::names())]
+    with: Vec<&'static Variant>,
+    /// Opens so many connections to each program as well, and tells what an idle one takes
+    #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = value_parser!(u32).range(0..=100_000))]
+    idle: u32,
     /// Flamegate's binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
     flamegate: Option<PathBuf>,
@@ -92,7 +104,8 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
         Some(fewest) => fewest.name(),
         None => program::BARE,
     };
-    let mut report = Report::new(names, yardstick, loads.clone());
+    let goals = goal::GOALS.into_iter().chain(arguments.with.iter().flat_map(|variant| variant.goals).copied());
+    let mut report = Report::new(names, yardstick, loads.clone(), goals.collect());
     for round in 1..=arguments.rounds {
         for (load, (mode, connections)) in loads.iter().enumerate() {
             for (position, program) in programs.iter().enumerate() {
@@ -100,7 +113,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
                     .await
                     .with_context(|| format!("{}, {mode}, {connections} connections, round {round}", program.name()))?;
                 eprintln!(
-                    "round {round}/{}  {mode:<7}{connections:>4}  {:<12}{:>9.0} requests/s",
+                    "round {round}/{}  {mode:<7}{connections:>4}  {:<24}{:>9.0} requests/s",
                     arguments.rounds,
                     program.name(),
                     sample.requests_per_second
@@ -109,13 +122,26 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
             }
         }
     }
+    if let Some(count) = NonZeroU32::new(arguments.idle) {
+        idle::allow_files(count)?;
+        for program in programs.iter().filter(|program| !matches!(program, Program::Direct)) {
+            let name = program.name();
+            let idle = idle::measure(program, count).await;
+            report.add_idle(name, idle.with_context(|| format!("{name}, {count} idle connections"))?);
+        }
+    }
     Ok(report)
 }
 
 fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
     let binary = binary(arguments.flamegate.as_deref())?;
     let mut programs = if arguments.filters.is_empty() {
-        vec![Program::Bare, Program::Flamegate { binary }, Program::Nginx]
+        let mut programs = vec![Program::Bare, Program::Flamegate { binary: binary.clone() }, Program::Nginx];
+        for &variant in &arguments.with {
+            programs.push(Program::Variant { binary: binary.clone(), variant });
+            programs.extend(variant.nginx.as_ref().map(|nginx| Program::NginxVariant { nginx, variant }));
+        }
+        programs
     } else {
         let rows = arguments.filters.iter().map(|count| usize::from(*count));
         rows.map(|count| Program::Filters { binary: binary.clone(), count, name: format!("{count}-filters") }).collect()
@@ -135,7 +161,11 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
         programs.insert(0, Program::Direct);
     }
     if let Some(binary) = programs.iter().find_map(|program| match program {
-        Program::Flamegate { binary } | Program::Filters { binary, .. } if !binary.is_file() => Some(binary),
+        Program::Flamegate { binary } | Program::Filters { binary, .. } | Program::Variant { binary, .. }
+            if !binary.is_file() =>
+        {
+            Some(binary)
+        }
         _ => None,
     }) {
         bail!(
@@ -146,25 +176,21 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// Every measurement has a program and a sink of its own: peaks and caches do not pass from one to the next.
+/// Every measurement has a program and sinks of its own: peaks and caches do not pass from one to the next.
 async fn measure_one(program: &Program, mode: Mode, connections: usize, duration: Duration) -> anyhow::Result<Sample> {
-    let folder = tempfile::tempdir().context("cannot make a folder for the program's files")?;
-    let mut sink = program::start_sink(folder.path()).await.context("the sink")?;
-    let mut started = program.start(sink.address, connections, folder.path()).await?;
-    let sink_address = sink.address;
-    let subject = started.as_mut().unwrap_or(&mut sink);
+    let setup = Setup::start(program, connections).await?;
     sleep(SETTLE).await;
-    let idle = subject.group.memory()?.resident;
+    let idle = setup.group()?.memory()?.resident;
 
-    let payload = Payload::new(mode, subject.address)?;
+    let payload = Payload::new(mode, setup.door.address)?;
     let profile_len = payload.profile_len as u64;
-    let mut fleet = Fleet::open(subject.address, connections, payload).await?;
-    let warm = drive(&mut fleet, subject, WARM_UP).await?;
-    let cpu = subject.group.cpu_seconds()?;
-    let driven = drive(&mut fleet, subject, duration).await?;
-    let cpu = subject.group.cpu_seconds()? - cpu;
-    let peak = subject.group.memory()?.peak;
-    check_taken(sink_address, warm.requests + driven.requests, profile_len).await?;
+    let mut fleet = Fleet::open(setup.door.clone(), connections, payload).await?;
+    let warm = setup.drive(&mut fleet, WARM_UP).await?;
+    let cpu = setup.group()?.cpu_seconds()?;
+    let driven = setup.drive(&mut fleet, duration).await?;
+    let cpu = setup.group()?.cpu_seconds()? - cpu;
+    let peak = setup.group()?.memory()?.peak;
+    setup.check_taken(warm.requests + driven.requests, profile_len).await?;
 
     let requests = driven.requests as f64;
     Ok(Sample {
@@ -175,23 +201,4 @@ async fn measure_one(program: &Program, mode: Mode, connections: usize, duration
         peak_mb: peak as f64 / 1e6,
         idle_mb: idle as f64 / 1e6,
     })
-}
-
-async fn drive(fleet: &mut Fleet, subject: &mut Running, duration: Duration) -> anyhow::Result<generator::Driven> {
-    let driven = fleet.drive(duration).await;
-    driven.with_context(|| format!("the load was not answered as it should be; {}", subject.group.log_end()))
-}
-
-/// A program that answers without having handed on what it took is not faster, it is wrong.
-async fn check_taken(sink: std::net::SocketAddr, answered: u64, profile_len: u64) -> anyhow::Result<()> {
-    let answer = Connection::open(sink).await?.fetch(COUNT_PATH).await?;
-    let text = String::from_utf8(answer.body)?;
-    let (requests, bytes) = text.split_once(' ').context("the sink's count is not two numbers")?;
-    let (requests, bytes): (u64, u64) = (requests.parse()?, bytes.parse()?);
-    ensure!(requests >= answered, "{answered} requests were answered with 200 but only {requests} reached the sink");
-    ensure!(
-        bytes >= answered * profile_len,
-        "{answered} profiles of {profile_len} bytes were answered with 200 but only {bytes} bytes reached the sink"
-    );
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The backend of every program under load: reads the whole body, answers at once, counts.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+
+use crate::load::certificate::acceptor;
 
 /// The method of `push.v1` that takes profiles.
 pub(crate) const PUSH_PATH: &str = "/push.v1.PusherService/Push";
@@ -27,11 +31,17 @@ pub(crate) struct Arguments {
     /// Address to listen on
     #[arg(long)]
     listen: SocketAddr,
+    /// Takes TLS alone, with the certificate in this file
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// The certificate's key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
 }
 
 /// Serves until the process is ended.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(arguments.listen))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(arguments))
 }
 
 #[derive(Default)]
@@ -40,21 +50,37 @@ struct Taken {
     bytes: AtomicU64,
 }
 
-async fn serve(address: SocketAddr) -> anyhow::Result<()> {
+async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+    let address = arguments.listen;
+    let tls = match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
+        _ => None,
+    };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let taken = Arc::new(Taken::default());
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept a connection")?;
         stream.set_nodelay(true)?;
-        let taken = taken.clone();
+        let (taken, tls) = (taken.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, &taken));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
+            let served = match tls {
+                None => serve_connection(stream, &taken).await,
+                Some(acceptor) => match acceptor.accept(stream).await {
+                    Ok(stream) => serve_connection(stream, &taken).await,
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if let Err(error) = served {
                 eprintln!("sink: {error}");
             }
         });
     }
+}
+
+async fn serve_connection(stream: impl AsyncRead + AsyncWrite + Unpin, taken: &Taken) -> anyhow::Result<()> {
+    let service = service_fn(|request| answer(request, taken));
+    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
+    Ok(())
 }
 
 async fn answer(request: Request<Incoming>, taken: &Taken) -> Result<Response<Full<Bytes>>, hyper::Error> {

@@ -6,6 +6,7 @@ pub mod blocks;
 mod child_output;
 pub mod conformance;
 pub mod destination;
+pub mod fault_proxy;
 pub mod flamegate;
 pub mod gzip;
 pub mod http_client;

@@ -8,6 +8,10 @@ mod backends;
 mod connections;
 #[path = "faults/memory.rs"]
 mod memory;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/outage.rs"]
+mod outage;
 #[path = "faults/refusals.rs"]
 mod refusals;
 #[path = "faults/resends.rs"]

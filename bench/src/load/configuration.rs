@@ -5,7 +5,30 @@ use std::path::Path;
 
 /// The pipeline of the load in Alloy's syntax: receive on `listen`, relabel with five rules, write to `sink`.
 pub(crate) fn pipeline(listen: SocketAddr, sink: SocketAddr) -> String {
-    let rules = r#"pyroscope.relabel "default" {
+    Pipeline { listen, http: String::new(), sink: format!("http://{sink}"), endpoint: String::new() }.with_rules()
+}
+
+/// A pipeline with settings of its own.
+pub(crate) struct Pipeline {
+    pub(crate) listen: SocketAddr,
+    /// Further lines of the receiver's `http` block.
+    pub(crate) http: String,
+    /// URL of the sink.
+    pub(crate) sink: String,
+    /// Further lines of the endpoint.
+    pub(crate) endpoint: String,
+}
+
+impl Pipeline {
+    /// Receive, relabel with five rules, write.
+    pub(crate) fn with_rules(&self) -> String {
+        receive_with("default", self.listen, &self.http, "pyroscope.relabel.default")
+            + RULES
+            + &write_with(&self.sink, &self.endpoint)
+    }
+}
+
+const RULES: &str = r#"pyroscope.relabel "default" {
   rule {
     source_labels = ["namespace", "pod"]
     regex         = "(.+);(.+)-[0-9a-z]+-[0-9a-z]+"
@@ -33,8 +56,6 @@ pub(crate) fn pipeline(listen: SocketAddr, sink: SocketAddr) -> String {
 }
 
 "#;
-    receive("default", listen, "pyroscope.relabel.default") + rules + &write(sink)
-}
 
 /// Sample all processes at this rate, write to `sink`. Symbols are kept in `symbols`.
 pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
@@ -85,13 +106,18 @@ fn filter_or_write(place: usize, count: usize) -> String {
 }
 
 fn receive(label: &str, listen: SocketAddr, next: &str) -> String {
+    receive_with(label, listen, "", next)
+}
+
+/// With these lines in its `http` block.
+fn receive_with(label: &str, listen: SocketAddr, http: &str, next: &str) -> String {
     let (address, port) = (listen.ip(), listen.port());
     format!(
         r#"pyroscope.receive_http "{label}" {{
   http {{
     listen_address = "{address}"
     listen_port    = {port}
-  }}
+{http}  }}
   forward_to = [{next}.receiver]
 }}
 
@@ -114,20 +140,42 @@ fn passing(label: &str, module: &Path, attributes: &str, next: &str) -> String {
 }
 
 fn write(sink: SocketAddr) -> String {
+    write_with(&format!("http://{sink}"), "")
+}
+
+/// With these lines in its endpoint.
+fn write_with(url: &str, endpoint: &str) -> String {
     format!(
         r#"pyroscope.write "default" {{
   endpoint {{
-    url = "http://{sink}"
-  }}
+    url = "{url}"
+{endpoint}  }}
 }}
 "#
     )
 }
 
-/// nginx as a pass-through that never writes a body to disk and never gives up a connection. Its files stay in `folder`.
-pub(crate) fn nginx(listen: SocketAddr, sink: SocketAddr, connections: usize, folder: &Path) -> String {
+/// What nginx passes through.
+pub(crate) struct NginxServer<'n> {
+    pub(crate) listen: SocketAddr,
+    /// `ssl`, or nothing.
+    pub(crate) listen_as: &'static str,
+    /// Further lines of its server.
+    pub(crate) server: String,
+    pub(crate) sink: SocketAddr,
+    /// How the sink is spoken to.
+    pub(crate) scheme: &'static str,
+    /// Senders at once.
+    pub(crate) connections: usize,
+    /// For its files.
+    pub(crate) folder: &'n Path,
+}
+
+/// nginx as a pass-through that never writes a body to disk and never gives up a connection.
+pub(crate) fn nginx(server: &NginxServer<'_>) -> String {
+    let NginxServer { listen, listen_as, server, sink, scheme, connections, folder } = server;
     // A client and an upstream for each connection, and some for nginx itself.
-    let worker_connections = 2 * connections + 128;
+    let worker_connections = 2 * *connections + 128;
     let folder = folder.display();
     format!(
         r#"daemon off;
@@ -146,15 +194,17 @@ http {{
   scgi_temp_path "{folder}/scgi";
   client_body_buffer_size 128k;
   keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  client_header_timeout 600s;
   upstream sink {{
     server {sink};
     keepalive {connections};
     keepalive_requests 1000000000;
   }}
   server {{
-    listen {listen};
-    location / {{
-      proxy_pass http://sink;
+    listen {listen} {listen_as};
+{server}    location / {{
+      proxy_pass {scheme}://sink;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
     }}

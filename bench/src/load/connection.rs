@@ -5,8 +5,11 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 const MAX_HEADERS: usize = 64;
 /// An answer is some bytes; one that grows beyond this is none that the load understands.
@@ -19,40 +22,64 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// Where a program takes requests, and how.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    /// Opens TLS on what is connected, where it is spoken.
+    pub(crate) tls: Option<TlsConnector>,
+}
+
+impl From<SocketAddr> for Door {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
 /// One connection, opened again when the other side announces that it closes it.
 pub(crate) struct Connection {
-    address: SocketAddr,
-    stream: TcpStream,
+    door: Door,
+    stream: Stream,
     received: Vec<u8>,
 }
 
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn open(door: impl Into<Door>) -> anyhow::Result<Self> {
+        let door = door.into();
+        let address = door.address;
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { address, stream, received: Vec::with_capacity(8 << 10) })
+        let stream = match &door.tls {
+            None => Stream::Plain(stream),
+            Some(connector) => {
+                let name = ServerName::from(address.ip());
+                let opened = connector.connect(name, stream).await;
+                Stream::Tls(Box::new(opened.with_context(|| format!("cannot open TLS with {address}"))?))
+            }
+        };
+        Ok(Self { door, stream, received: Vec::new() })
     }
 
     /// Writes `request`, which must be one whole request, and reads its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
-        self.stream.write_all(request).await.context("cannot write a request")?;
-        self.received.clear();
-        loop {
-            let read = self.stream.read_buf(&mut self.received).await.context("cannot read an answer")?;
-            ensure!(read > 0, "the connection was closed before its answer was complete");
-            ensure!(self.received.len() <= MAX_ANSWER, "an answer is longer than {MAX_ANSWER} bytes");
-            if let Some(Received { answer, closes }) = parse(&self.received)? {
-                if closes {
-                    *self = Self::open(self.address).await?;
-                }
-                return Ok(answer);
-            }
+        let Received { answer, closes } = match &mut self.stream {
+            Stream::Plain(stream) => exchange(stream, request, &mut self.received).await?,
+            Stream::Tls(stream) => exchange(stream, request, &mut self.received).await?,
+        };
+        if closes {
+            *self = Self::open(self.door.clone()).await?;
         }
+        Ok(answer)
     }
 
     /// GETs `path`.
     pub(crate) async fn fetch(&mut self, path: &str) -> anyhow::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.door.address);
         self.exchange(request.as_bytes()).await
     }
 }
@@ -60,6 +87,24 @@ impl Connection {
 struct Received {
     answer: Answer,
     closes: bool,
+}
+
+async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+    received: &mut Vec<u8>,
+) -> anyhow::Result<Received> {
+    stream.write_all(request).await.context("cannot write a request")?;
+    stream.flush().await.context("cannot write a request")?;
+    received.clear();
+    loop {
+        let read = stream.read_buf(received).await.context("cannot read an answer")?;
+        ensure!(read > 0, "the connection was closed before its answer was complete");
+        ensure!(received.len() <= MAX_ANSWER, "an answer is longer than {MAX_ANSWER} bytes");
+        if let Some(received) = parse(received)? {
+            return Ok(received);
+        }
+    }
 }
 
 /// The answer in `bytes`, or nothing when more bytes must come.

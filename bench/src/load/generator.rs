@@ -1,6 +1,5 @@
 //! A closed loop of connections: each sends its next request when the answer to the last has come.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection::Connection;
+use super::connection::{Connection, Door};
 use super::payload::Payload;
 
 /// No program may take longer than this for one answer.
@@ -34,10 +33,11 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(crate) async fn open(address: SocketAddr, connections: usize, payload: Payload) -> anyhow::Result<Self> {
+    pub(crate) async fn open(door: impl Into<Door>, connections: usize, payload: Payload) -> anyhow::Result<Self> {
+        let door = door.into();
         let mut open = Vec::with_capacity(connections);
         for _ in 0..connections {
-            open.push(Connection::open(address).await?);
+            open.push(Connection::open(door.clone()).await?);
         }
         Ok(Self { connections: open, payload: Arc::new(payload) })
     }

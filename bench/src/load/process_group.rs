@@ -79,6 +79,17 @@ impl ProcessGroup {
         Ok(memory)
     }
 
+    /// What the members have in physical memory, in bytes; pages that several processes share count in parts.
+    pub(crate) fn proportional_memory(&self) -> anyhow::Result<u64> {
+        let mut bytes = 0;
+        for process in self.members()? {
+            let rollup = process.smaps_rollup().context("cannot read smaps_rollup of a program")?;
+            let maps = rollup.memory_map_rollup.0;
+            bytes += maps.iter().filter_map(|map| map.extension.map.get("Pss")).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
     /// The members' pids.
     pub(crate) fn pids(&self) -> anyhow::Result<Vec<i32>> {
         Ok(self.members()?.iter().map(Process::pid).collect())

@@ -11,9 +11,11 @@ use anyhow::{Context, ensure};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::configuration;
-use super::connection::Connection;
+use super::certificate::Certificate;
+use super::configuration::{self, NginxServer};
+use super::connection::{Connection, Door};
 use super::process_group::ProcessGroup;
+use super::variant::{self, Place, Variant};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const START_POLL: Duration = Duration::from_millis(20);
@@ -31,7 +33,7 @@ pub(crate) const NGINX: &str = "nginx";
 pub(crate) const DIRECT: &str = "direct";
 
 /// A program that takes profiles on an address and hands them to the sink.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub(crate) enum Program {
     /// No program: the sink itself, the most that load and sink can do.
     Direct,
@@ -43,6 +45,10 @@ pub(crate) enum Program {
     Filters { binary: PathBuf, count: usize, name: String },
     /// nginx, passing through.
     Nginx,
+    /// Flamegate, set up otherwise.
+    Variant { binary: PathBuf, variant: &'static Variant },
+    /// nginx, set up as that is.
+    NginxVariant { nginx: &'static variant::Nginx, variant: &'static Variant },
     /// A program of the user's.
     Against(Against),
 }
@@ -95,19 +101,32 @@ impl Program {
             Program::Flamegate { .. } => FLAMEGATE,
             Program::Filters { name, .. } => name,
             Program::Nginx => NGINX,
+            Program::Variant { variant, .. } => variant.flamegate,
+            Program::NginxVariant { nginx, .. } => nginx.name,
             Program::Against(against) => &against.name,
         }
     }
 
-    /// Starts the program so that it forwards to `sink` for up to `connections` senders, with its files in `folder`,
-    /// and waits until it is ready. Nothing is started for [`Program::Direct`].
+    /// The variant that it is of.
+    pub(crate) fn variant(&self) -> Option<&'static Variant> {
+        match self {
+            Program::Variant { variant, .. } | Program::NginxVariant { variant, .. } => Some(variant),
+            _ => None,
+        }
+    }
+
+    /// Starts the program so that it forwards to these sinks for up to `connections` senders, with its files in
+    /// `folder`, and waits until it is ready. Nothing is started for [`Program::Direct`].
     pub(crate) async fn start(
         &self,
-        sink: SocketAddr,
+        sinks: &[SocketAddr],
         connections: usize,
+        certificate: &Certificate,
         folder: &Path,
     ) -> anyhow::Result<Option<Running>> {
         let [address, admin] = free_addresses()?;
+        let place = Place { listen: address, sinks, connections, certificate, folder };
+        let sink = place.sink();
         let mut ready_path = None;
         let command = match self {
             Program::Direct => return Ok(None),
@@ -126,12 +145,15 @@ impl Program {
                 flamegate(binary, &configuration::filters(address, sink, &filter, *count), admin, folder)?
             }
             Program::Nginx => {
-                let text = configuration::nginx(address, sink, connections, folder);
-                let file = write(folder, "nginx.conf", &text)?;
-                let mut command = Command::new(nginx_binary()?);
-                command.arg("-p").arg(folder).args(["-e", "stderr"]).arg("-c").arg(file);
-                command
+                let (listen_as, server, scheme) = ("", String::new(), "http");
+                let server = NginxServer { listen: address, listen_as, server, sink, scheme, connections, folder };
+                nginx(&configuration::nginx(&server), folder)?
             }
+            Program::Variant { binary, variant } => {
+                ready_path = Some(READY_PATH);
+                flamegate(binary, &(variant.configuration)(&place), admin, folder)?
+            }
+            Program::NginxVariant { nginx: as_that, .. } => nginx(&(as_that.configuration)(&place), folder)?,
             Program::Against(against) => {
                 write(folder, "config.alloy", &configuration::pipeline(address, sink))?;
                 let mut command = against.command(folder);
@@ -169,16 +191,29 @@ pub(crate) async fn start_side_by_side<const N: usize>(
 
 /// Starts the backend of one measurement.
 pub(crate) async fn start_sink(folder: &Path) -> anyhow::Result<Running> {
+    start_sink_with(None, folder).await
+}
+
+/// As [`start_sink`]; with a certificate it takes TLS alone.
+pub(crate) async fn start_sink_with(certificate: Option<&Certificate>, folder: &Path) -> anyhow::Result<Running> {
     let [address] = free_addresses()?;
     let mut command = this_program()?;
     command.args(["sink", "--listen", &address.to_string()]);
-    let group = ProcessGroup::start(command, &folder.join("sink.log"))?;
+    if let Some(Certificate { file, key, .. }) = certificate {
+        command.arg("--certificate").arg(file).arg("--key").arg(key);
+    }
+    let group = ProcessGroup::start(command, &folder.join(format!("sink-{}.log", address.port())))?;
     let mut running = Running { group, address };
     running.until_connected().await?;
     Ok(running)
 }
 
 impl Running {
+    /// The way in, with TLS where it is spoken there.
+    pub(crate) fn door(&self, tls: bool, certificate: &Certificate) -> Door {
+        Door { address: self.address, tls: tls.then(|| certificate.connector.clone()) }
+    }
+
     async fn until_connected(&mut self) -> anyhow::Result<()> {
         let address = self.address;
         let what = format!("it accepts connections on {address}");
@@ -254,6 +289,14 @@ pub(crate) fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 
 fn this_program() -> anyhow::Result<Command> {
     Ok(Command::new(env::current_exe().context("cannot find this program's own file")?))
+}
+
+/// nginx with this configuration.
+fn nginx(configuration: &str, folder: &Path) -> anyhow::Result<Command> {
+    let file = write(folder, "nginx.conf", configuration)?;
+    let mut command = Command::new(nginx_binary()?);
+    command.arg("-p").arg(folder).args(["-e", "stderr"]).arg("-c").arg(file);
+    Ok(command)
 }
 
 fn nginx_binary() -> anyhow::Result<PathBuf> {

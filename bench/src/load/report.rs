@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::goal::Goal;
+use super::idle::Idle;
 use super::payload::Mode;
-use super::program::{BARE, FLAMEGATE};
+use super::program::FLAMEGATE;
 
-/// CPU time of Flamegate over that of the plain forwarder, under [`GOAL_CONNECTIONS`].
-const GOAL_CPU_RATIO: f64 = 1.3;
+/// The load under which goals are to be met.
 const GOAL_CONNECTIONS: usize = 64;
 /// Idle memory of Flamegate, in MB.
 const GOAL_IDLE_MB: f64 = 20.0;
@@ -35,11 +36,20 @@ pub(crate) struct Report {
     loads: Vec<(Mode, usize)>,
     /// By load and program, both by position: one sample a round, the rounds in order.
     samples: BTreeMap<(usize, usize), Vec<Sample>>,
+    goals: Vec<Goal>,
+    /// By program.
+    idle: Vec<(String, Idle)>,
 }
 
 impl Report {
-    pub(crate) fn new(programs: Vec<String>, yardstick: &str, loads: Vec<(Mode, usize)>) -> Self {
-        Self { programs, yardstick: yardstick.to_owned(), loads, samples: BTreeMap::new() }
+    pub(crate) fn new(programs: Vec<String>, yardstick: &str, loads: Vec<(Mode, usize)>, goals: Vec<Goal>) -> Self {
+        let (samples, idle) = (BTreeMap::new(), Vec::new());
+        Self { programs, yardstick: yardstick.to_owned(), loads, samples, goals, idle }
+    }
+
+    /// Adds what idle connections take of a program.
+    pub(crate) fn add_idle(&mut self, program: &str, idle: Idle) {
+        self.idle.push((program.to_owned(), idle));
     }
 
     /// Adds the next round's sample of a load and a program, by their positions.
@@ -52,12 +62,11 @@ impl Report {
         let mut text = String::new();
         self.write_medians(&mut text);
         self.write_idle(&mut text);
+        Idle::write(&self.idle, &mut text);
         if self.position(&self.yardstick).is_some() && self.programs.len() > 1 {
             self.write_ratios(&mut text);
         }
-        if self.position(FLAMEGATE).is_some() {
-            self.write_goals(&mut text);
-        }
+        self.write_goals(&mut text);
         text
     }
 
@@ -66,7 +75,7 @@ impl Report {
         line(
             text,
             format_args!(
-                "{:<8}{:>6}  {:<14}{:>12}{:>10}{:>10}{:>14}{:>10}",
+                "{:<8}{:>6}  {:<24}{:>12}{:>10}{:>10}{:>14}{:>10}",
                 "mode", "conns", "program", "requests/s", "p50 ms", "p99 ms", "CPU s/1,000", "peak MB"
             ),
         );
@@ -76,7 +85,7 @@ impl Report {
                 line(
                     text,
                     format_args!(
-                        "{mode:<8}{connections:>6}  {name:<14}{:>12.0}{:>10.2}{:>10.2}{:>14.3}{:>10.1}",
+                        "{mode:<8}{connections:>6}  {name:<24}{:>12.0}{:>10.2}{:>10.2}{:>14.3}{:>10.1}",
                         of(|sample| sample.requests_per_second),
                         of(|sample| sample.p50_ms),
                         of(|sample| sample.p99_ms),
@@ -91,7 +100,7 @@ impl Report {
     fn write_idle(&self, text: &mut String) {
         line(text, format_args!("\nIdle memory before load, MB (median)"));
         for (program, name) in self.programs.iter().enumerate() {
-            line(text, format_args!("{name:<14}{:>8.1}", self.idle_mb(program)));
+            line(text, format_args!("{name:<24}{:>8.1}", self.idle_mb(program)));
         }
     }
 
@@ -101,7 +110,7 @@ impl Report {
         line(
             text,
             format_args!(
-                "{:<8}{:>6}  {:<14}{:>24}{:>24}{:>24}",
+                "{:<8}{:>6}  {:<24}{:>24}{:>24}{:>24}",
                 "mode", "conns", "program", "requests/s", "p99", "CPU"
             ),
         );
@@ -111,7 +120,7 @@ impl Report {
                 line(
                     text,
                     format_args!(
-                        "{mode:<8}{connections:>6}  {name:<14}{:>24}{:>24}{:>24}",
+                        "{mode:<8}{connections:>6}  {name:<24}{:>24}{:>24}{:>24}",
                         of(|sample| sample.requests_per_second),
                         of(|sample| sample.p99_ms),
                         of(|sample| sample.cpu_per_1000),
@@ -123,17 +132,20 @@ impl Report {
 
     fn write_goals(&self, text: &mut String) {
         line(text, format_args!("\nGoals"));
-        if self.position(BARE).is_some() {
+        for Goal { program, over, figure, bound } in &self.goals {
+            if self.position(program).is_none() || self.position(over).is_none() {
+                continue;
+            }
             let loads = self.loads.iter().enumerate();
             for (load, (mode, connections)) in loads.filter(|(_, (_, connections))| *connections == GOAL_CONNECTIONS) {
-                let ratio = self.ratio(load, FLAMEGATE, |sample| sample.cpu_per_1000);
-                let what = format!("CPU over {BARE}, {mode}, {connections} connections");
-                line(text, format_args!("{what:<44}{ratio:>24}   goal <= {GOAL_CPU_RATIO}"));
+                let ratio = self.ratio_over(load, program, over, |sample| figure.of(sample));
+                let what = format!("{figure} of {program} over {over}, {mode}, {connections} connections");
+                line(text, format_args!("{what:<84}{ratio:>24}{bound}"));
             }
         }
         if let Some(program) = self.position(FLAMEGATE) {
             let idle = format!("{:.1} MB", self.idle_mb(program));
-            line(text, format_args!("{:<44}{idle:>24}   goal < {GOAL_IDLE_MB} MB", "idle memory"));
+            line(text, format_args!("{:<84}{idle:>24}   goal < {GOAL_IDLE_MB} MB", "idle memory"));
         }
     }
 
@@ -154,10 +166,14 @@ impl Report {
         Spread::of(loads.flat_map(|load| self.samples(load, program)).map(|sample| sample.idle_mb)).median
     }
 
-    /// A machine's speed drifts: only figures of the same round are divided.
     fn ratio(&self, load: usize, name: &str, figure: fn(&Sample) -> f64) -> String {
+        self.ratio_over(load, name, &self.yardstick, figure)
+    }
+
+    /// A machine's speed drifts: only figures of the same round are divided.
+    fn ratio_over(&self, load: usize, name: &str, over: &str, figure: impl Fn(&Sample) -> f64) -> String {
         let of = |name: &str| self.position(name).map_or(&[][..], |program| self.samples(load, program));
-        let ratios = of(name).iter().zip(of(&self.yardstick)).map(|(sample, bare)| figure(sample) / figure(bare));
+        let ratios = of(name).iter().zip(of(over)).map(|(sample, other)| figure(sample) / figure(other));
         let Spread { lowest, median, highest } = Spread::of(ratios);
         format!("{median:.2} ({lowest:.2} to {highest:.2})")
     }
@@ -189,6 +205,7 @@ fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::goal::GOALS;
 
     fn sample(cpu_per_1000: f64) -> Sample {
         Sample { requests_per_second: 1000.0, p50_ms: 0.5, p99_ms: 1.0, cpu_per_1000, peak_mb: 30.0, idle_mb: 12.0 }
@@ -202,21 +219,22 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        let mut report = Report::new(vec!["bare".into(), "flamegate".into()], "bare", vec![(Mode::Push, 64)]);
+        let mut report =
+            Report::new(vec!["bare".into(), "flamegate".into()], "bare", vec![(Mode::Push, 64)], GOALS.into());
         // The machine is slower by a factor in each round; the ratios are 1.5, 1.2 and 1.1.
         for (bare, flamegate) in [(0.1, 0.15), (0.2, 0.24), (0.4, 0.44)] {
             report.add(0, 0, sample(bare));
             report.add(0, 1, sample(flamegate));
         }
         let text = report.render();
-        let goal = text.lines().find(|line| line.contains("goal <= 1.3")).unwrap();
+        let goal = text.lines().find(|line| line.contains("goal <= 1.15")).unwrap();
         assert!(goal.contains("push, 64 connections") && goal.contains("1.20 (1.10 to 1.50)"), "{text}");
         assert!(text.lines().any(|line| line.contains("12.0 MB") && line.contains("goal < 20 MB")), "{text}");
     }
 
     #[test]
     fn without_the_yardstick_there_is_neither_ratio_nor_its_goal() {
-        let mut report = Report::new(vec!["flamegate".into()], "bare", vec![(Mode::Ingest, 64)]);
+        let mut report = Report::new(vec!["flamegate".into()], "bare", vec![(Mode::Ingest, 64)], GOALS.into());
         report.add(0, 0, sample(0.1));
         let text = report.render();
         assert!(!text.contains("Ratios") && !text.contains("goal <= "), "{text}");

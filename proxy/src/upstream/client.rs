@@ -32,7 +32,25 @@ const IDLE: Duration = Duration::from_secs(300);
 const PING: Duration = Duration::from_secs(60);
 const PING_ANSWER: Duration = Duration::from_secs(15);
 
-type Pool = legacy::Client<HttpsConnector<Route>, Segments>;
+type Sender = legacy::Client<HttpsConnector<Route>, Segments>;
+
+/// The connections of one set of options.
+#[derive(Debug)]
+struct Pool {
+    /// Keeps connections for the next request.
+    kept: Sender,
+    /// Opens one a request.
+    apart: Sender,
+}
+
+/// Which connection a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// An open one that is idle, else a new one.
+    Any,
+    /// One that is opened for it: of connections whose other end is gone without a word there may be many.
+    New,
+}
 
 /// A client with a pool of its own. Clones share it.
 #[derive(Debug, Clone)]
@@ -123,12 +141,21 @@ impl Client {
 
     /// Sends a request and reads the answer, or as much of it as is ever looked at.
     pub(super) async fn send(&self, request: Request<Segments>) -> Result<Answer, ClientError> {
+        self.send_on(Connection::Any, request).await
+    }
+
+    /// As [`send`](Self::send), on such a connection.
+    pub(super) async fn send_on(
+        &self,
+        connection: Connection,
+        request: Request<Segments>,
+    ) -> Result<Answer, ClientError> {
         if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
-            return Ok(plain.send(request).await?);
+            return Ok(plain.send(connection, request).await?);
         }
         let answering = match &self.connections {
-            Connections::Fixed(pool) => pool.request(request),
-            Connections::Renewed(renewed) => renewed.pool().await.request(request),
+            Connections::Fixed(pool) => pool.sender(connection).request(request),
+            Connections::Renewed(renewed) => renewed.pool().await.sender(connection).request(request),
         };
         let (parts, body) = answering.await.map(Response::into_parts)?;
         let (body, trailers) = read_capped(body).await?;
@@ -142,7 +169,8 @@ fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>) -> Option<Http1> {
 
 fn pool(settings: ClientSettings) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
-    legacy::Client::builder(TokioExecutor::new())
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -150,8 +178,18 @@ fn pool(settings: ClientSettings) -> Pool {
         .http2_only(versions == Versions::Http2Only)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING_ANSWER)
-        .http2_keep_alive_while_idle(true)
-        .build(connector(tls, server_name, versions, proxies))
+        .http2_keep_alive_while_idle(true);
+    let connector = connector(tls, server_name, versions, proxies);
+    Pool { kept: builder.build(connector.clone()), apart: builder.pool_max_idle_per_host(0).build(connector) }
+}
+
+impl Pool {
+    fn sender(&self, connection: Connection) -> &Sender {
+        match connection {
+            Connection::Any => &self.kept,
+            Connection::New => &self.apart,
+        }
+    }
 }
 
 async fn read_capped(mut body: Incoming) -> Result<(Bytes, HeaderMap), hyper::Error> {

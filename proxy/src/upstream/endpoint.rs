@@ -7,7 +7,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::time::Instant;
 
-use super::client::Answer;
+use super::client::{Answer, Connection};
 use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
 use super::retry_budget::RetryBudget;
 use super::{Backoff, Client, Failure, Segments};
@@ -234,7 +234,9 @@ impl Endpoint {
                 span.set("http.request.resend_count", number - 1);
             }
         });
-        let result = self.exchange(call, &mut span).await;
+        // One that failed may have failed of its connection, and others may be as dead.
+        let connection = if number == 1 { Connection::Any } else { Connection::New };
+        let result = self.exchange(call, connection, &mut span).await;
         span.record(|span| {
             if let Err(failure) = &result {
                 span.fail(&failure.error.cause);
@@ -243,13 +245,13 @@ impl Endpoint {
         result
     }
 
-    async fn exchange(&self, call: &Call, span: &mut Span) -> Result<(), Failure> {
+    async fn exchange(&self, call: &Call, connection: Connection, span: &mut Span) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
         let exchange = async {
             let request = self.complete_request(call, span.trace()).await?;
             // Without its query, where the labels are.
             span.record(|span| span.set("url.full", &*self.base.without_query(request.uri().path())));
-            let answer = self.client.send(request).await.map_err(|error| Failure::transport(&error))?;
+            let answer = self.client.send_on(connection, request).await.map_err(|error| Failure::transport(&error))?;
             if self.settings.follow_redirects && leads_on(answer.status) {
                 return Box::pin(self.follow(call, span.trace(), answer)).await;
             }

@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
+
+use crate::pipeline::Origin;
 
 /// The pieces, in order. A clone is cheap, so that a retry sends the same bytes.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +16,40 @@ pub struct Segments {
     /// Last first: the next piece is popped.
     reversed: Vec<Bytes>,
     remaining: u64,
+    origin: Option<Arc<Origin>>,
+}
+
+impl Segments {
+    /// The same pieces, whose memory is this origin's.
+    ///
+    /// A connection that is stuck keeps what it is to write after the request was given up: until it lets go, the
+    /// memory counts as held.
+    #[must_use]
+    pub fn of(self, origin: Arc<Origin>) -> Self {
+        Self { origin: Some(origin), ..self }
+    }
+}
+
+/// A piece on its way.
+#[derive(Debug)]
+pub struct Piece {
+    bytes: Bytes,
+    /// Holds the memory.
+    _origin: Option<Arc<Origin>>,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
 }
 
 impl Segments {
@@ -32,7 +69,7 @@ impl From<Vec<Bytes>> for Segments {
         pieces.retain(|piece| !piece.is_empty());
         pieces.reverse();
         let remaining = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self { reversed: pieces, remaining }
+        Self { reversed: pieces, remaining, origin: None }
     }
 }
 
@@ -43,14 +80,14 @@ impl From<Bytes> for Segments {
 }
 
 impl Body for Segments {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
         let this = self.get_mut();
         let piece = this.reversed.pop();
         this.remaining -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(piece.map(|bytes| Ok(Frame::data(Piece { bytes, _origin: this.origin.clone() }))))
     }
 
     fn is_end_stream(&self) -> bool {

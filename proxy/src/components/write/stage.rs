@@ -13,7 +13,7 @@ use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, 
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::telemetry::traces::SpanKind;
-use crate::upstream::{Api, Call, Endpoint};
+use crate::upstream::{Api, Call, Endpoint, Segments};
 use crate::wire::{ingest, push};
 
 /// Where backends look for the tenant.
@@ -86,16 +86,17 @@ impl WriteStage {
 
     fn call(&self, profile: &Profile) -> Result<Call, PushError> {
         let headers = profile.origin.forwarded.clone();
+        let held = |body: Segments| body.of(profile.origin.clone());
         Ok(match &profile.body {
             Body::Pprof(samples) => {
                 let labels = self.sent.for_push(&profile.labels)?;
-                let body = push::encode(&labels, samples).into();
+                let body = held(push::encode(&labels, samples).into());
                 Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body }
             }
             Body::Ingest(received) => {
                 let name = self.sent.for_ingest(&profile.labels)?;
                 let query = Some(ingest::query(&received.query, &name));
-                let (content_types, body) = (received.content_types.clone(), received.bytes.clone().into());
+                let (content_types, body) = (received.content_types.clone(), held(received.bytes.clone().into()));
                 Call { api: Api::Ingest, query, content_types, headers, body }
             }
         })

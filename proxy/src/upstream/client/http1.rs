@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use self::answer::{AnswerError, read_answer};
-use super::{Answer, IDLE};
+use super::{Answer, Connection, IDLE};
 use crate::upstream::Segments;
 use crate::upstream::http_client::{BoxError, Route};
 
@@ -78,11 +78,12 @@ impl Http1 {
     }
 
     /// Sends a request and reads the answer, or as much of it as is ever looked at.
-    pub(super) async fn send(&self, request: Request<Segments>) -> Result<Answer, Http1Error> {
+    pub(super) async fn send(&self, connection: Connection, request: Request<Segments>) -> Result<Answer, Http1Error> {
         let (parts, body) = request.into_parts();
         let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
         let head = head(&parts.uri, authority, &parts.headers, body.len());
-        if let Some(mut stream) = self.take(authority) {
+        let kept = if connection == Connection::Any { self.take(authority) } else { None };
+        if let Some(mut stream) = kept {
             match exchange(&mut stream, head.clone(), body.clone()).await {
                 Ok((answer, reusable)) => {
                     self.keep(authority, stream, reusable);

@@ -23,6 +23,11 @@ use super::arguments::secret_headers;
 
 /// Time to open a connection, in which the reference gives TLS ten seconds.
 const CONNECT: Duration = Duration::from_secs(10);
+/// As gRPC: who takes no byte for so long takes no more. The library flushes what it has begun to write also where the
+/// request was given up long since, and a server that stands still would keep it for ever.
+const STUCK: Duration = Duration::from_secs(20);
+/// As Go: an idle connection is asked so often whether its other end is there.
+const PROBE: Duration = Duration::from_secs(15);
 
 pub(in crate::upstream) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -187,6 +192,9 @@ impl Route {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_tcp_user_timeout(Some(STUCK));
+        tcp.set_keepalive(Some(PROBE));
+        tcp.set_keepalive_interval(Some(PROBE));
         Self { tcp, proxies }
     }
 }

@@ -128,7 +128,10 @@ async fn a_connection_is_used_again_and_many_pieces_arrive_in_order() {
     });
     let client = client();
     for _ in 0..2 {
-        assert_eq!(client.send(request(address, pieces.clone())).await.unwrap().status, StatusCode::OK);
+        assert_eq!(
+            client.send(Connection::Any, request(address, pieces.clone())).await.unwrap().status,
+            StatusCode::OK
+        );
     }
     for request in server.await.unwrap() {
         let (head, sent) = request.split_once("\r\n\r\n").unwrap();
@@ -159,7 +162,7 @@ async fn a_connection_that_was_closed_meanwhile_costs_nothing() {
         });
         let client = client();
         for _ in 0..2 {
-            let answer = client.send(request(address, vec![Bytes::from("abc")])).await.unwrap();
+            let answer = client.send(Connection::Any, request(address, vec![Bytes::from("abc")])).await.unwrap();
             assert_eq!(answer.status, StatusCode::OK);
         }
         server.await.unwrap();
@@ -179,7 +182,7 @@ async fn an_early_answer_is_heard() {
         stream
     });
     let client = client();
-    let answer = client.send(request(address, vec![Bytes::from(vec![0; 64 << 20])])).await.unwrap();
+    let answer = client.send(Connection::Any, request(address, vec![Bytes::from(vec![0; 64 << 20])])).await.unwrap();
     assert_eq!((answer.status.as_u16(), &answer.body[..]), (413, &b"no!"[..]));
     assert!(client.take(&address.to_string().parse().unwrap()).is_none(), "half a request is on it");
     drop(server.await.unwrap());
