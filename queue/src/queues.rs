@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::files::DiskFolder;
 use crate::limits::{Limits, Recovered};
@@ -16,6 +16,10 @@ use crate::rejected::Rejected;
 use crate::writer::{Shared, Writer};
 
 const LOCK: &str = "lock";
+/// Says how old records may become, for whoever finds the folder when nobody uses it any more.
+const MAX_AGE: &str = "max-age";
+/// The least room that an empty queue starts with.
+const PROBE: usize = 64 << 10;
 
 /// The queues of a process. Who opens one that is open gets the same one, so that a reload hands it over.
 #[derive(Debug)]
@@ -56,8 +60,10 @@ pub struct Orphan {
     pub name: String,
     /// Bytes of its files.
     pub bytes: u64,
-    /// When one of its files was last written.
+    /// When one of its segments was last written.
     pub written: SystemTime,
+    /// How old its records may become, as those said who used it last.
+    pub max_age: Duration,
 }
 
 impl Queues {
@@ -70,11 +76,13 @@ impl Queues {
     /// [`Queue::set_limits`], and has nothing to recover.
     ///
     /// # Errors
-    /// The folder cannot be made, read or written, or another process has it.
+    /// The folder cannot be made, read or written, or another process has it. A disk that is full is an error where
+    /// nothing waits: what waits makes room when it is sent.
     pub fn open(&self, name: &str, limits: Limits) -> Result<(Queue, Recovered), OpenError> {
         let path = self.path(name)?;
         let mut open = lock(&self.open);
         if let Some(lease) = open.get(name).and_then(|open| open.lease.upgrade()) {
+            keep_max_age(&path, limits.max_age);
             return Ok((Queue::from_lease(lease), Recovered::default()));
         }
         if let Some(Open { thread, .. }) = open.remove(name) {
@@ -85,6 +93,10 @@ impl Queues {
         let folder = DiskFolder::open(&path).map_err(io)?;
         let lock = lock_folder(&path).map_err(io)?.ok_or_else(|| OpenError::Locked(path.clone()))?;
         let (log, recovered) = Log::open(folder, limits).map_err(io)?;
+        if recovered.records == 0 {
+            DiskFolder::open(&path).and_then(|folder| folder.probe(PROBE)).map_err(io)?;
+        }
+        keep_max_age(&path, limits.max_age);
         let shared = Arc::new(Shared::new(limits, log.stats()));
         let writer = Writer { shared: Arc::clone(&shared), log, rejected: Rejected::new(&path), lock };
         let thread = writer.spawn().map_err(io)?;
@@ -102,17 +114,17 @@ impl Queues {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
-        let open = lock(&self.open);
+        let mut open = lock(&self.open);
+        reap(&mut open);
         let mut orphans = Vec::new();
         for entry in entries {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let is_ours = open.get(&name).is_some_and(|open| open.lease.strong_count() > 0);
-            if is_ours || !entry.path().join(LOCK).is_file() || is_locked(&entry.path()) {
+            if open.contains_key(&name) || !entry.path().join(LOCK).is_file() || is_locked(&entry.path()) {
                 continue;
             }
             let (bytes, written) = measure(&entry.path())?;
-            orphans.push(Orphan { name, bytes, written });
+            orphans.push(Orphan { name, bytes, written, max_age: max_age(&entry.path()) });
         }
         orphans.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(orphans)
@@ -124,10 +136,10 @@ impl Queues {
     /// It is in use, or cannot be removed.
     pub fn remove_orphan(&self, name: &str) -> Result<(), OpenError> {
         let path = self.path(name)?;
-        let open = lock(&self.open);
+        let mut open = lock(&self.open);
+        reap(&mut open);
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let is_ours = open.get(name).is_some_and(|open| open.lease.strong_count() > 0);
-        let lock = if is_ours { None } else { lock_folder(&path).map_err(io)? };
+        let lock = if open.contains_key(name) { None } else { lock_folder(&path).map_err(io)? };
         let _lock = lock.ok_or_else(|| OpenError::Locked(path.clone()))?;
         fs::remove_dir_all(&path).map_err(io)
     }
@@ -144,11 +156,30 @@ impl Queues {
 impl Drop for Queues {
     /// Waits for those that nobody uses any more, so that their folders are free.
     fn drop(&mut self) {
-        for (_, open) in lock(&self.open).drain().filter(|(_, open)| open.lease.strong_count() == 0) {
-            // If it panicked it has ended as well.
-            drop(open.thread.join());
-        }
+        reap(&mut lock(&self.open));
     }
+}
+
+/// Waits for the threads of those that nobody uses any more: they are about to end, and have their locks until then.
+fn reap(open: &mut HashMap<String, Open>) {
+    for (_, unused) in open.extract_if(|_, open| open.lease.strong_count() == 0) {
+        // If it panicked it has ended as well.
+        drop(unused.thread.join());
+    }
+}
+
+/// That it cannot be written is no reason not to start: what reads it has a default.
+fn keep_max_age(folder: &Path, max_age: Duration) {
+    let (path, text) = (folder.join(MAX_AGE), max_age.as_secs().to_string());
+    if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+        drop(fs::write(path, text));
+    }
+}
+
+fn max_age(folder: &Path) -> Duration {
+    let text = fs::read_to_string(folder.join(MAX_AGE)).ok();
+    let seconds = text.and_then(|text| text.parse().ok());
+    seconds.map_or(Limits::default().max_age, Duration::from_secs)
 }
 
 /// None where another process has it.
@@ -166,15 +197,17 @@ fn is_locked(path: &Path) -> bool {
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
+/// Bytes of its segments, those of rejected records among them, and when the last one was written.
 fn measure(folder: &Path) -> io::Result<(u64, SystemTime)> {
     let (mut bytes, mut written) = (0, SystemTime::UNIX_EPOCH);
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let about = entry.metadata()?;
         if about.is_dir() {
-            let (inner, _) = measure(&entry.path())?;
+            let (inner, newest) = measure(&entry.path())?;
             bytes += inner;
-        } else {
+            written = written.max(newest);
+        } else if entry.path().extension().is_some_and(|extension| extension == "segment") {
             bytes += about.len();
             written = written.max(about.modified()?);
         }

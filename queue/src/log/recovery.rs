@@ -56,7 +56,7 @@ impl<D: Folder> Log<D> {
         let mut log = Self {
             folder,
             limits,
-            cursor: Cursor { segment: first.0, offset: SEGMENT_HEADER as u64, sequence: first.1 },
+            cursor: Cursor { segment: first.0, offset: SEGMENT_HEADER as u64, sequence: first.1, time: 0 },
             segments,
             active: None,
             next_number,
@@ -101,7 +101,7 @@ impl Content {
                 Header::LaterVersion => return None,
             }
         }
-        let segment = Segment { id, len, limit: id.first, newest: 0, known_lost: 0 };
+        let segment = Segment { id, len, limit: id.first, oldest: 0, newest: 0, known_lost: 0 };
         let mut content = Self { segment, position: None, ranges: Vec::new(), next_sequence: id.first, skipped: 0 };
         let mut walk = Walk { file: &file, marker: id.marker, offset: SEGMENT_HEADER as u64, end: len, skipped: 0 };
         while let Some(found) = walk.next() {
@@ -111,6 +111,9 @@ impl Content {
             }
             match found.header.kind {
                 Kind::Payload if sequence < bound => {
+                    if content.ranges.is_empty() {
+                        content.segment.oldest = found.header.time;
+                    }
                     match content.ranges.last_mut() {
                         Some(range) if range.end == sequence => range.end += 1,
                         _ => content.ranges.push(sequence..sequence + 1),
