@@ -95,6 +95,10 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     if let Err(error) = profiler_core::process::unmap_started_code() {
         tracing::debug!(err = %error, "code that is not needed any more stays in memory");
     }
+    let following_orphans = tokio::spawn({
+        let services = services.clone();
+        async move { services.queues.follow_orphans(services.metrics.orphans()).await }
+    });
     let following = tokio::spawn({
         let controller = controller.clone();
         async move { controller.follow_changes().await }
@@ -112,6 +116,7 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
         }
     }
     following.abort();
+    following_orphans.abort();
     controller.stop().await;
     stopping.send_replace(true);
     serving.await.map_err(|error| format!("the admin listener broke off: {error}\n"))

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 
 use self::clients::Clients;
 use self::endpoint::EndpointArguments;
+use self::queue::QueuedTarget;
 use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
@@ -18,6 +21,7 @@ use crate::telemetry::metrics::{ComponentLabels, Metrics};
 mod clients;
 mod endpoint;
 mod labels;
+mod queue;
 mod sent_labels;
 mod stage;
 #[cfg(test)]
@@ -53,18 +57,26 @@ impl Component for Write {
         let Context { component, services } = context;
         let metrics = &services.metrics;
         let mut clients = Clients::default();
-        let mut targets = Vec::with_capacity(arguments.endpoints.len());
-        for endpoint in &arguments.endpoints {
-            let tenant_label = endpoint.tenant_label.clone();
-            let client = clients.client(endpoint.connections(), previous.map(|previous| &previous.clients))?;
-            let endpoint = endpoint.build(client)?;
+        let (mut targets, mut queued) = (Vec::with_capacity(arguments.endpoints.len()), Vec::new());
+        for arguments in &arguments.endpoints {
+            let tenant_label = arguments.tenant_label.clone();
+            let client = clients.client(arguments.connections(), previous.map(|previous| &previous.clients))?;
+            let endpoint = arguments.build(client)?;
             let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, tenant_label, metrics, failures: LogLimit::default() });
+            let target = Target { endpoint, tenant_label, metrics, failures: LogLimit::default() };
+            match &arguments.queue {
+                None => targets.push(target),
+                Some(queue) => {
+                    let name = arguments.queue_name()?.into();
+                    queued.push(Arc::new(QueuedTarget::open(queue, name, target, context)?));
+                }
+            }
         }
         let stage = WriteStage {
             component: component.to_string().into(),
             sent: SentLabels::new(arguments.external_labels.clone()),
             targets,
+            queued,
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
         };
@@ -76,8 +88,26 @@ impl Component for Write {
         Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
     }
 
+    fn queues(&self) -> Vec<Arc<str>> {
+        self.stage.queued.iter().map(|queued| queued.name.clone()).collect()
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        let queues: Vec<_> = self.stage.queued.iter().map(|queued| queued.debug_info()).collect();
+        (!queues.is_empty()).then(|| Value::object([("queue", Value::array(queues))]))
+    }
+
+    fn activate(&self) {
+        self.stage.queued.iter().for_each(QueuedTarget::begin);
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        join_all(self.stage.queued.iter().map(|queued| queued.end())).map(drop).boxed()
+    }
+
     fn forget(&self) {
-        for target in &self.stage.targets {
+        self.stage.queued.iter().for_each(|queued| queued.forget());
+        for target in self.stage.targets.iter().chain(self.stage.queued.iter().map(|queued| &queued.target)) {
             self.metrics.forget_endpoint(&self.component, target.endpoint.name());
         }
         self.metrics.forget(&self.component);

@@ -30,6 +30,23 @@ impl From<Bytes> for Segments {
     }
 }
 
+impl Segments {
+    /// What is left of it, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.reversed.iter().rev()
+    }
+
+    /// Bytes that are left.
+    pub fn len(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.remaining == 0
+    }
+}
+
 impl Body for Segments {
     type Data = Bytes;
     type Error = Infallible;

@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::queue::QueuedTarget;
 use super::sent_labels::SentLabels;
 use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage};
 use crate::telemetry::LogLimit;
@@ -24,7 +25,10 @@ const SIDE_BY_SIDE: usize = 8;
 pub(super) struct WriteStage {
     pub component: Arc<str>,
     pub sent: SentLabels,
+    /// Endpoints that are called while the sender waits.
     pub targets: Vec<Target>,
+    /// Endpoints with a queue.
+    pub queued: Vec<Arc<QueuedTarget>>,
     pub metrics: WriteMetrics,
     /// Of lines about profiles that no endpoint is asked to take.
     pub refusals: LogLimit,
@@ -41,31 +45,31 @@ pub(super) struct Target {
 
 impl Stage for WriteStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        async move {
-            let profiles = match <[Profile; 1]>::try_from(batch.profiles) {
-                Ok([only]) => vec![self.write(&only).await],
-                Err(several) => {
-                    let writing = several.into_iter().map(|profile| async move { self.write(&profile).await });
-                    stream::iter(writing).buffered(SIDE_BY_SIDE).collect().await
-                }
-            };
-            Outcome { profiles }
+        if self.queued.is_empty() {
+            return self.send_all(batch).boxed();
         }
-        .boxed()
+        self.send_and_queue(batch).boxed()
     }
 }
 
 impl WriteStage {
+    /// To the endpoints that are called at once.
+    pub(super) async fn send_all(&self, batch: Batch) -> Outcome {
+        let profiles = match <[Profile; 1]>::try_from(batch.profiles) {
+            Ok([only]) => vec![self.write(&only).await],
+            Err(several) => {
+                let writing = several.into_iter().map(|profile| async move { self.write(&profile).await });
+                stream::iter(writing).buffered(SIDE_BY_SIDE).collect().await
+            }
+        };
+        Outcome { profiles }
+    }
+
     async fn write(&self, profile: &Profile) -> ProfileOutcome {
         let began = Instant::now();
         let call = match self.call(profile) {
             Ok(call) => call,
-            Err(error) => {
-                if let Some(line) = self.refusals.admit() {
-                    tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "profile refused");
-                }
-                return ProfileOutcome { error: Some(error), taken: Vec::new() };
-            }
+            Err(error) => return self.refuse(profile, error),
         };
         let api = call.api;
         let outcome = match self.targets.as_slice() {
@@ -80,7 +84,15 @@ impl WriteStage {
         outcome
     }
 
-    fn call(&self, profile: &Profile) -> Result<Call, PushError> {
+    /// No endpoint is asked to take it.
+    pub(super) fn refuse(&self, profile: &Profile, error: PushError) -> ProfileOutcome {
+        if let Some(line) = self.refusals.admit() {
+            tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "profile refused");
+        }
+        ProfileOutcome { error: Some(error), taken: Vec::new() }
+    }
+
+    pub(super) fn call(&self, profile: &Profile) -> Result<Call, PushError> {
         let headers = profile.origin.forwarded.clone();
         Ok(match &profile.body {
             Body::Pprof(samples) => {
@@ -144,7 +156,7 @@ impl Target {
 }
 
 impl Target {
-    fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
+    pub(super) fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
         if self.tenant_label.is_empty() {
             return Ok(());
         }
@@ -159,7 +171,7 @@ impl Target {
 }
 
 /// What the endpoints did with one profile, together. The texts of all failures are told, in their order.
-fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
+pub(super) fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
     let errors: Vec<&PushError> = outcomes.iter().filter_map(|outcome| outcome.error.as_ref()).collect();
     let error = PushError::worst(errors.iter().copied()).map(|worst| {
         let causes: Vec<&str> = errors.iter().map(|error| error.cause.as_ref()).collect();

@@ -127,6 +127,11 @@ impl Trace {
         }
     }
 
+    /// Which span it is, in the words of `traceparent`; for what is done later, and perhaps by another process.
+    pub fn traceparent(&self) -> Option<HeaderValue> {
+        self.0.as_ref()?.context.traceparent()
+    }
+
     /// Names the span to whom a request with these headers is sent, where that is asked for.
     pub fn inject(&self, headers: &mut HeaderMap<HeaderValue>) {
         let Some(Under { context, send_traceparent: true, .. }) = &self.0 else { return };
