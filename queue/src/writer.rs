@@ -150,15 +150,16 @@ impl Writer {
             }
             self.append(inbox.appends, now);
             self.log.expire(now);
+            wants.extend(inbox.wants);
+            wants.retain(|want: &Want| !want.reply.is_closed());
+            // Before the position is saved: lending finds out what is too old.
+            self.lend(&mut wants, now);
             let saved = self.log.save_position(now);
             *lock(&self.shared.stats) = self.log.stats();
             for done in inbox.saves {
-                // As above.
+                // Nobody there is nobody to be told.
                 let _ = done.send(saved);
             }
-            wants.extend(inbox.wants);
-            wants.retain(|want: &Want| !want.reply.is_closed());
-            self.lend(&mut wants, now);
             tick = match (saved && !self.log.stalled, self.log.stats().bytes) {
                 (false, _) => TICK,
                 (true, 0) => IDLE_TICK,

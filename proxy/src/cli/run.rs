@@ -140,10 +140,15 @@ async fn bind(address: &str) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
+/// SIGXFSZ.
+const FILE_SIZE: i32 = 25;
+
 struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// A file that may not grow any more is an error of whoever writes it, not the end of the process.
+    _file_size: Signal,
 }
 
 enum Told {
@@ -157,6 +162,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

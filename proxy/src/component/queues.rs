@@ -65,19 +65,22 @@ impl WriteQueues {
             before.show();
             before.stop.cancel();
             shown = before.shown;
+            if !before.metrics.are_those_of(&metrics) {
+                before.metrics.forget();
+            }
         }
         let mut begun = Active { queue, metrics, shown, stop };
         begun.show();
         active.insert(name.clone(), begun);
     }
 
-    /// Whoever was told to stop has ended.
+    /// Whoever was told to stop has ended. Where nobody has taken over, there is nothing more to be shown of the queue.
     pub fn end(&self, name: &Arc<str>) {
         let mut active = self.locked();
         if active.get(name).is_some_and(|active| active.stop.is_cancelled())
-            && let Some(mut ended) = active.remove(name)
+            && let Some(ended) = active.remove(name)
         {
-            ended.show();
+            ended.metrics.forget();
         }
         drop(active);
         self.ended.notify_one();

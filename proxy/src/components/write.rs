@@ -106,7 +106,6 @@ impl Component for Write {
     }
 
     fn forget(&self) {
-        self.stage.queued.iter().for_each(|queued| queued.forget());
         for target in self.stage.targets.iter().chain(self.stage.queued.iter().map(|queued| &queued.target)) {
             self.metrics.forget_endpoint(&self.component, target.endpoint.name());
         }

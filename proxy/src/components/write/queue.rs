@@ -121,11 +121,6 @@ impl QueuedTarget {
         self.queues.end(&self.name);
     }
 
-    /// Removes its series.
-    pub(super) fn forget(&self) {
-        self.metrics.forget();
-    }
-
     /// What it shows of itself.
     pub(super) fn debug_info(&self) -> Value {
         let stats = self.queue.stats();

@@ -133,6 +133,11 @@ impl WriteQueueMetrics {
         }
     }
 
+    /// Whether the series are the same ones.
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        self.labels == other.labels
+    }
+
     /// Removes the series.
     pub fn forget(&self) {
         for family in &self.families.gauges {
