@@ -18,3 +18,4 @@ mod writer;
 pub use limits::{AppendError, Limits, MIN_SIZE, Recovered, Stats, WhenFull};
 pub use queue::{Queue, Record};
 pub use queues::{OpenError, Orphan, Queues};
+pub use rejected::{RejectedRecord, read_rejected};

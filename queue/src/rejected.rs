@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::files::DiskFolder;
 use crate::limits::{AppendError, Limits, WhenFull};
-use crate::log::{Log, Payload};
+use crate::log::{Lent, Log, Payload};
 
 /// The folder's name within that of the queue.
 pub(crate) const FOLDER: &str = "rejected";
@@ -46,6 +47,45 @@ impl Rejected {
         log.limits = limits;
         Ok(self.log.insert(log))
     }
+}
+
+/// A record that was rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub time: SystemTime,
+    /// What was kept of it.
+    pub payload: Bytes,
+}
+
+/// What was rejected from the queue in this folder and is kept, oldest first. The queue may be in use.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn read_rejected(queue: &Path) -> io::Result<impl Iterator<Item = RejectedRecord> + use<>> {
+    let path = queue.join(FOLDER);
+    let limits = Limits { max_age: Duration::MAX, memory: 0, max_lent: usize::MAX, ..Limits::default() };
+    let mut log = if path.try_exists()? { Some(Log::open(DiskFolder::open(&path)?, limits)?.0) } else { None };
+    Ok(std::iter::from_fn(move || {
+        let log = log.as_mut()?;
+        while let Some(lent) = log.lend(1, usize::MAX, 0).pop() {
+            log.acknowledge(lent.sequence);
+            if let Some(record) = decode(lent) {
+                return Some(record);
+            }
+        }
+        None
+    }))
+}
+
+fn decode(Lent { time, payload, .. }: Lent) -> Option<RejectedRecord> {
+    let mut rest = payload;
+    let length = usize::try_from(rest.try_get_u32_le().ok()?).ok()?;
+    let reason = (rest.len() >= length).then(|| rest.split_to(length))?;
+    let time = UNIX_EPOCH + Duration::from_millis(time);
+    Some(RejectedRecord { reason: String::from_utf8_lossy(&reason).into_owned(), time, payload: rest })
 }
 
 /// The length of the reason as a little-endian `u32`, the reason, the payload as it was.

@@ -171,7 +171,7 @@ async fn send(queue: Queue) {
         for record in records {
             let number = number(&record);
             // Some are given back instead, and may be on their way by another one soon.
-            if number % 7 != 0 || fastrand::bool() {
+            if !number.is_multiple_of(7) || fastrand::bool() {
                 say("sent", number);
                 record.acknowledge();
                 acknowledged.push(number);

@@ -26,6 +26,8 @@ mod batch;
 mod loan;
 mod record;
 mod sender;
+#[cfg(test)]
+mod tests;
 
 pub(super) use arguments::{QueueArguments, folder_name};
 
