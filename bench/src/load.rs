@@ -8,6 +8,7 @@ mod payload;
 pub(crate) mod pprof;
 pub(crate) mod process_group;
 pub(crate) mod program;
+mod queue;
 mod report;
 
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ pub(crate) struct Arguments {
     /// Measures, in place of all others, Flamegate with so many filters in a row; the first number is the yardstick
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = value_parser!(u8).range(0..=100))]
     filters: Vec<u8>,
+    /// Measures, in place of all others, Flamegate without and with a durable queue, and the disk itself beside them
+    #[arg(long, conflicts_with_all = ["only", "against", "direct", "filters"])]
+    queue: bool,
     /// Flamegate's binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
     flamegate: Option<PathBuf>,
@@ -71,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut terminated = signal(SignalKind::terminate())?;
         // Dropping the measurement ends the programs that it has started.
         tokio::select! {
-            report = measure(arguments) => print!("{}", report?.render()),
+            measured = queue::measure(arguments), if arguments.queue => measured?,
+            report = measure(arguments), if !arguments.queue => print!("{}", report?.render()),
             interrupted = tokio::signal::ctrl_c() => { interrupted?; bail!("interrupted") }
             _ = terminated.recv() => bail!("terminated"),
         }

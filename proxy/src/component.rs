@@ -34,6 +34,7 @@ pub use consumer::CONSUMER_EXPORT;
 pub use health::{Health, HealthState};
 pub use listeners::{ClaimError, Listeners};
 pub use live_debugging::LiveDebugging;
+pub(crate) use queues::FOLDER as QUEUES_FOLDER;
 pub use queues::WriteQueues;
 
 /// The type of an export to which profiles can be sent.

@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use crate::files::DiskFolder;
-use crate::limits::{Limits, Recovered};
+use crate::limits::{Limits, Recovered, Stats};
 use crate::log::Log;
 use crate::queue::{Lease, Queue, lock};
-use crate::rejected::Rejected;
+use crate::rejected::{Rejected, RejectedRecords};
 use crate::writer::{Shared, Writer};
 
 const LOCK: &str = "lock";
@@ -66,6 +66,17 @@ pub struct Orphan {
     pub max_age: Duration,
 }
 
+/// A folder, as it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// Whether a process has it.
+    pub in_use: bool,
+    /// What waits in it.
+    pub stats: Stats,
+}
+
 impl Queues {
     /// Those beneath this folder; nothing is touched yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -103,6 +114,47 @@ impl Queues {
         let queue = Queue::new(shared);
         open.insert(name.to_owned(), Open { lease: Arc::downgrade(queue.lease()), thread });
         Ok((queue, recovered))
+    }
+
+    /// All folders, whoever uses them; nothing is touched. It reads all that is in them.
+    ///
+    /// # Errors
+    /// The root, or a folder, cannot be read.
+    pub fn look(&self) -> io::Result<Vec<Found>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+            if path.join(LOCK).is_file() {
+                let (log, _) = Log::read(DiskFolder::open(&path)?, Limits::default())?;
+                found.push(Found { name, in_use: is_locked(&path), stats: log.stats() });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// What was rejected from the queue of that name, which is in use by nobody else meanwhile.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or is in use.
+    pub fn rejected(&self, name: &str) -> Result<RejectedRecords, OpenError> {
+        let path = self.path(name)?;
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let lock = lock_folder(&path).map_err(io)?.ok_or_else(|| OpenError::Locked(path.clone()))?;
+        RejectedRecords::open(&path, lock).map_err(io)
+    }
+
+    /// The folder of the queue of that name.
+    ///
+    /// # Errors
+    /// It is no name of a folder.
+    pub fn folder(&self, name: &str) -> Result<PathBuf, OpenError> {
+        self.path(name)
     }
 
     /// Folders that no queue of this or another process uses.

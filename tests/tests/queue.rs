@@ -3,6 +3,8 @@
 
 #[path = "queue/answers.rs"]
 mod answers;
+#[path = "queue/command.rs"]
+mod command;
 #[path = "queue/delivery.rs"]
 mod delivery;
 #[path = "queue/disk.rs"]

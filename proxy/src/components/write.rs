@@ -11,6 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 use self::clients::Clients;
 use self::endpoint::EndpointArguments;
 use self::queue::QueuedTarget;
+pub(crate) use self::queue::Resending;
 use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
 use crate::component::{Component, Context, RECEIVER_EXPORT};

@@ -14,6 +14,13 @@ impl<D: Folder> Log<D> {
     /// Opens the log of a folder. It reads all of it, to tell what is damaged; it fails only where the folder cannot be
     /// listed.
     pub(crate) fn open(folder: D, limits: Limits) -> io::Result<(Self, Recovered)> {
+        let (mut log, recovered) = Self::read(folder, limits)?;
+        log.sweep();
+        Ok((log, recovered))
+    }
+
+    /// The same for whoever may not touch the folder, as another process has it.
+    pub(crate) fn read(folder: D, limits: Limits) -> io::Result<(Self, Recovered)> {
         let mut recovered = Recovered::default();
         let mut ids: Vec<_> = folder.list()?.iter().filter_map(|name| SegmentId::from_name(name)).collect();
         ids.sort_unstable();
@@ -53,7 +60,7 @@ impl<D: Folder> Log<D> {
         let newest = segments.iter().map(|segment: &Segment| segment.newest).max().unwrap_or(0);
         let first =
             segments.front().map_or((0, next_sequence), |segment: &Segment| (segment.id.number, segment.id.first));
-        let mut log = Self {
+        let log = Self {
             folder,
             limits,
             cursor: Cursor { segment: first.0, offset: SEGMENT_HEADER as u64, sequence: first.1, time: 0 },
@@ -72,7 +79,6 @@ impl<D: Folder> Log<D> {
             stalled: false,
             counts: Stats::default(),
         };
-        log.sweep();
         Ok((log, recovered))
     }
 }

@@ -25,11 +25,13 @@ mod arguments;
 mod batch;
 mod loan;
 mod record;
+mod resend;
 mod sender;
 #[cfg(test)]
 mod tests;
 
 pub(super) use arguments::{QueueArguments, folder_name};
+pub(crate) use resend::Resending;
 
 /// In which senders that are told to stop must have their answers. An attempt may take longer; what it sends then comes
 /// again.
