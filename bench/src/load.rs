@@ -11,6 +11,7 @@ mod payload;
 pub(crate) mod pprof;
 pub(crate) mod process_group;
 pub(crate) mod program;
+mod queue;
 mod report;
 mod setup;
 mod variant;
@@ -70,6 +71,9 @@ pub(crate) struct Arguments {
     /// Opens so many connections to each program as well, and tells what an idle one takes
     #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = value_parser!(u32).range(0..=100_000))]
     idle: u32,
+    /// Measures, in place of all others, Flamegate without and with a durable queue, and the disk itself beside them
+    #[arg(long, conflicts_with_all = ["only", "against", "direct", "filters"])]
+    queue: bool,
     /// Flamegate's binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
     flamegate: Option<PathBuf>,
@@ -83,7 +87,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut terminated = signal(SignalKind::terminate())?;
         // Dropping the measurement ends the programs that it has started.
         tokio::select! {
-            report = measure(arguments) => print!("{}", report?.render()),
+            measured = queue::measure(arguments), if arguments.queue => measured?,
+            report = measure(arguments), if !arguments.queue => print!("{}", report?.render()),
             interrupted = tokio::signal::ctrl_c() => { interrupted?; bail!("interrupted") }
             _ = terminated.recv() => bail!("terminated"),
         }

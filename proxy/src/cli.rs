@@ -11,6 +11,7 @@ mod filter;
 mod fmt;
 mod output;
 mod profile;
+mod queue;
 mod run;
 mod validate;
 
@@ -18,6 +19,7 @@ pub use components::ComponentsFlags;
 pub use filter::FilterCommand;
 pub use fmt::FmtFlags;
 pub use profile::ProfileFlags;
+pub use queue::QueueCommand;
 pub use run::RunFlags;
 pub use validate::ValidateFlags;
 
@@ -47,6 +49,9 @@ enum Command {
     /// For authors of filters: begins, builds, inspects, runs and tests one
     #[command(subcommand)]
     Filter(FilterCommand),
+    /// What waits on disk for backends, and what they refused
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Compiles a filter, from standard input or built in, to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileFilter {
@@ -65,6 +70,7 @@ impl Cli {
             Command::Components(flags) => components::run(&flags),
             Command::Profile(flags) => profile::run(&flags),
             Command::Filter(command) => filter::run(&command),
+            Command::Queue(command) => queue::run(&command),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(message) => fail(&format!("{message}\n")),

@@ -27,12 +27,15 @@ mod consumer;
 mod health;
 mod listeners;
 mod live_debugging;
+mod queues;
 
 pub use changes::{Changed, Changes};
 pub use consumer::CONSUMER_EXPORT;
 pub use health::{Health, HealthState};
 pub use listeners::{ClaimError, Listeners};
 pub use live_debugging::LiveDebugging;
+pub(crate) use queues::FOLDER as QUEUES_FOLDER;
+pub use queues::WriteQueues;
 
 /// The type of an export to which profiles can be sent.
 pub const RECEIVER: &str = "receiver";
@@ -85,6 +88,11 @@ pub trait Component: Sized + Send + Sync + 'static {
         None
     }
 
+    /// The queues that it alone may have, by the names of their folders, where it has any.
+    fn queues(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     /// Takes its place: the whole configuration was built. Must not fail; runs on the runtime.
     fn activate(&self) {}
 
@@ -129,6 +137,8 @@ pub struct Services {
     pub listeners: Arc<Listeners>,
     /// Where components may keep files.
     pub storage_path: PathBuf,
+    /// Queues before endpoints.
+    pub queues: Arc<WriteQueues>,
     /// Exports that change while components run.
     pub changes: Arc<Changes>,
     /// Whether what passes may be looked at.
@@ -148,6 +158,7 @@ impl Services {
             metrics: Metrics::new(),
             filters,
             listeners: Arc::default(),
+            queues: Arc::new(WriteQueues::new(&storage_path)),
             storage_path,
             changes: Arc::default(),
             live_debugging: Arc::default(),
@@ -170,6 +181,7 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
     fn debug_info(&self) -> Option<Value>;
     fn flow(&self) -> Option<Flow>;
     fn address(&self) -> Option<LocalAddress>;
+    fn queues(&self) -> Vec<Arc<str>>;
     fn activate(&self);
     fn stop(&self) -> BoxFuture<'_, ()>;
     fn forget(&self);
@@ -194,6 +206,10 @@ impl<C: Component> AnyComponent for C {
 
     fn address(&self) -> Option<LocalAddress> {
         Component::address(self)
+    }
+
+    fn queues(&self) -> Vec<Arc<str>> {
+        Component::queues(self)
     }
 
     fn activate(&self) {

@@ -28,6 +28,7 @@ pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use wasm_filter::WasmFilter;
+pub(crate) use write::Resending;
 pub use write::Write;
 
 /// Every kind of block that becomes a component.

@@ -105,7 +105,9 @@ impl Graph {
         };
         let mut span = services.tracer.begin("GraphEvaluate", SpanKind::Internal);
         builder.trace = span.trace().clone();
-        let built = builder.level(&level).and_then(|built| addresses_taken(&built.graph).map(|()| built.graph));
+        let built = builder.level(&level).and_then(|built| {
+            addresses_taken(&built.graph).and_then(|()| queues_taken(&built.graph)).map(|()| built.graph)
+        });
         let Builder { warnings, sources: imported, .. } = builder;
         let errors = built.as_ref().err();
         span.record(|span| errors.into_iter().for_each(|errors| span.fail(&errors.to_string())));
@@ -218,6 +220,24 @@ fn addresses_taken(graph: &Graph) -> Result<(), Diagnostics> {
         let Some(address) = node.running().and_then(|running| running.component.address()) else { continue };
         if let Some(first) = taken.insert(address, &node.labels) {
             let message = format!("listens on the same address as {}", first.component_id);
+            return Err(Diagnostic::error(&node.block.file, node.block.header, message).into());
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two endpoints on one queue.
+fn queues_taken(graph: &Graph) -> Result<(), Diagnostics> {
+    let mut taken: HashMap<Arc<str>, &ComponentLabels> = HashMap::new();
+    for node in graph.deep() {
+        let Some(running) = node.running() else { continue };
+        for queue in running.component.queues() {
+            let message = match taken.insert(queue, &node.labels) {
+                None => continue,
+                Some(first) => format!(
+                    "an endpoint has the same queue as one of {first}: give each endpoint with a queue a `name` of its own"
+                ),
+            };
             return Err(Diagnostic::error(&node.block.file, node.block.header, message).into());
         }
     }

@@ -54,6 +54,15 @@ impl DiskFolder {
         }
         Ok(Self { path: path.to_owned(), handle: fs::File::open(path)? })
     }
+
+    /// Whether so many bytes can be written now.
+    pub(crate) fn probe(&self, bytes: usize) -> io::Result<()> {
+        let path = self.path.join("probe");
+        let file = fs::File::create(&path)?;
+        let written = File::write_all_at(&file, &[&vec![0; bytes]], 0).and_then(|()| file.sync_all());
+        fs::remove_file(&path)?;
+        written
+    }
 }
 
 impl Folder for DiskFolder {

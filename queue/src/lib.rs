@@ -17,4 +17,5 @@ mod writer;
 
 pub use limits::{AppendError, Limits, MIN_SIZE, Recovered, Stats, WhenFull};
 pub use queue::{Queue, Record};
-pub use queues::{OpenError, Orphan, Queues};
+pub use queues::{Found, OpenError, Orphan, Queues};
+pub use rejected::{RejectedRecord, RejectedRecords, read_rejected};

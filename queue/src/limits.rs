@@ -1,6 +1,6 @@
 //! What a queue may take, and what it tells of itself.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The smallest `max_size`.
 pub const MIN_SIZE: u64 = 1 << 20;
@@ -88,6 +88,8 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of all its files.
     pub bytes: u64,
+    /// When the oldest of its records was appended, or a little earlier: those that lie on disk alone are not looked at.
+    pub oldest: Option<SystemTime>,
     /// Records appended.
     pub appended: u64,
     /// Records acknowledged.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -54,7 +55,8 @@ struct Segment {
     len: u64,
     /// One more than its last sequence.
     limit: u64,
-    /// Time of the newest record.
+    /// Times of its first payload and of its newest record.
+    oldest: u64,
     newest: u64,
     /// Records that recovery has missed and counted.
     known_lost: u64,
@@ -66,6 +68,8 @@ struct Cursor {
     segment: u64,
     offset: u64,
     sequence: u64,
+    /// Of the record before: those that follow are no older.
+    time: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +124,22 @@ impl<D: Folder> Log<D> {
 
     pub(crate) fn stats(&self) -> Stats {
         let unread: u64 = self.segments.iter().map(|segment| self.unread(segment)).sum();
-        Stats { records: unread + self.outstanding.len() as u64, bytes: self.bytes(), ..self.counts }
+        let records = unread + self.outstanding.len() as u64;
+        let oldest = self.oldest(unread > 0).map(|time| UNIX_EPOCH + Duration::from_millis(time));
+        Stats { records, bytes: self.bytes(), oldest, ..self.counts }
+    }
+
+    /// When the oldest record was appended; sequences and times rise together.
+    fn oldest(&self, any_unread: bool) -> Option<u64> {
+        if let Some((_, lent)) = self.outstanding.first_key_value() {
+            return Some(lent.time);
+        }
+        let fresh = self.fresh.iter().find(|fresh| fresh.sequence >= self.cursor.sequence);
+        if let Some(next) = fresh.filter(|fresh| fresh.sequence == self.cursor.sequence) {
+            return Some(next.time);
+        }
+        let unread = self.segments.iter().find(|segment| self.unread(segment) > 0)?;
+        any_unread.then(|| unread.oldest.max(self.cursor.time))
     }
 
     fn bytes(&self) -> u64 {
@@ -149,7 +168,8 @@ impl<D: Folder> Log<D> {
         for segment in &self.segments {
             if segment.id.number > self.cursor.segment {
                 let sequence = self.cursor.sequence.max(segment.id.first);
-                self.cursor = Cursor { segment: segment.id.number, offset: SEGMENT_HEADER as u64, sequence };
+                let (offset, time) = (SEGMENT_HEADER as u64, self.cursor.time);
+                self.cursor = Cursor { segment: segment.id.number, offset, sequence, time };
             }
             if segment.id.number == self.cursor.segment && self.cursor.sequence < segment.limit {
                 break;

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::limits::{AppendError, Limits, Stats};
 use crate::log::Payload;
-use crate::writer::{Inbox, Shared, Waiting, Want};
+use crate::writer::{Inbox, Observer, Shared, Waiting, Want};
 
 /// A queue on disk. A clone is the same queue; its thread ends, and its folder is free, when all clones and all records
 /// are gone.
@@ -98,6 +98,12 @@ impl Queue {
         *lock(&self.lease.shared.limits) = limits;
     }
 
+    /// Has the thread tell how long each group of records took to be written and synced, from the next one on; whoever
+    /// was told before is told no more.
+    pub fn observe_writes(&self, observe: impl Fn(Duration) + Send + Sync + 'static) {
+        *lock(&self.lease.shared.observe) = Some(Observer(Arc::new(observe)));
+    }
+
     /// What it holds, and what became of what it held.
     pub fn stats(&self) -> Stats {
         *lock(&self.lease.shared.stats)
@@ -149,8 +155,14 @@ impl Record {
 
     /// It will never arrive. It is kept, with the reason, in the folder `rejected` until that is full or the record is
     /// too old.
-    pub fn reject(mut self, reason: &str) {
-        self.verdict = Verdict::Reject(reason.into(), self.payload.clone());
+    pub fn reject(self, reason: &str) {
+        let whole = self.payload.clone();
+        self.reject_part(reason, whole);
+    }
+
+    /// The same, where these bytes are to be kept in the place of what was appended: the rest of it has arrived.
+    pub fn reject_part(mut self, reason: &str, part: Bytes) {
+        self.verdict = Verdict::Reject(reason.into(), part);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The thread that owns a queue's files, and what is told to it.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -29,10 +30,21 @@ pub(crate) struct Shared {
     wake: Condvar,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) stats: Mutex<Stats>,
+    pub(crate) observe: Mutex<Option<Observer>>,
     /// Bytes that may wait to be written.
     pub(crate) waiting: Arc<Semaphore>,
     /// All permits of `waiting`.
     pub(crate) room: usize,
+}
+
+/// Whom the thread tells how long writing took.
+#[derive(Clone)]
+pub(crate) struct Observer(pub Arc<dyn Fn(Duration) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// What is to be done. Appends are bounded by `waiting`, verdicts by what is lent, the others by those who wait for them.
@@ -76,6 +88,7 @@ impl Shared {
             wake: Condvar::new(),
             limits: Mutex::new(limits),
             stats: Mutex::new(stats),
+            observe: Mutex::default(),
             waiting: Arc::new(Semaphore::new(room)),
             room,
         }
@@ -135,20 +148,18 @@ impl Writer {
             for (sequence, verdict) in inbox.verdicts {
                 self.settle(sequence, verdict, now);
             }
-            self.log.append(inbox.appends, now, |waiting, result| {
-                // Nobody there is nobody to be told.
-                let _ = waiting.done.send(result);
-            });
+            self.append(inbox.appends, now);
             self.log.expire(now);
+            wants.extend(inbox.wants);
+            wants.retain(|want: &Want| !want.reply.is_closed());
+            // Before the position is saved: lending finds out what is too old.
+            self.lend(&mut wants, now);
             let saved = self.log.save_position(now);
             *lock(&self.shared.stats) = self.log.stats();
             for done in inbox.saves {
-                // As above.
+                // Nobody there is nobody to be told.
                 let _ = done.send(saved);
             }
-            wants.extend(inbox.wants);
-            wants.retain(|want: &Want| !want.reply.is_closed());
-            self.lend(&mut wants, now);
             tick = match (saved && !self.log.stalled, self.log.stats().bytes) {
                 (false, _) => TICK,
                 (true, 0) => IDLE_TICK,
@@ -157,6 +168,22 @@ impl Writer {
             closed = inbox.closed;
         }
         drop(self.lock);
+    }
+
+    fn append(&mut self, appends: Vec<Waiting>, now: u64) {
+        if appends.is_empty() {
+            return;
+        }
+        let (began, before) = (Instant::now(), self.log.stats().appended);
+        self.log.append(appends, now, |waiting, result| {
+            // Nobody there is nobody to be told.
+            let _ = waiting.done.send(result);
+        });
+        if self.log.stats().appended > before
+            && let Some(Observer(observe)) = lock(&self.shared.observe).clone()
+        {
+            observe(began.elapsed());
+        }
     }
 
     fn settle(&mut self, sequence: u64, verdict: Verdict, now: u64) {

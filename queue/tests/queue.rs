@@ -1,5 +1,9 @@
 //! A queue on a real disk.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use durable_queue::{Limits, OpenError, Queues, WhenFull};
 
@@ -68,8 +72,12 @@ async fn orphans_are_listed_and_removed() {
     drop((queue, queues));
     let queues = Queues::new(folder.path().join("not-there-yet"));
     let orphans = queues.orphans().unwrap();
+    assert_eq!(orphans[0].max_age, Limits::default().max_age);
     assert_eq!(orphans.iter().map(|orphan| orphan.name.as_str()).collect::<Vec<_>>(), ["old"]);
     assert!(orphans[0].bytes > 0);
+    let longer = Limits { max_age: Duration::from_secs(7 * 24 * 60 * 60), ..Limits::default() };
+    drop(queues.open("old", longer).unwrap());
+    assert_eq!(queues.orphans().unwrap()[0].max_age, longer.max_age);
     queues.remove_orphan("old").unwrap();
     assert_eq!(queues.orphans().unwrap(), []);
 }
@@ -98,6 +106,49 @@ async fn a_full_queue_refuses_or_drops_the_oldest() {
     assert_eq!(queue.borrow(1, 1).await.unwrap()[0].sequence(), stats.dropped + 1);
     let error = queue.append(&[Bytes::from(vec![0; 600_000])]).await.unwrap_err().to_string();
     assert!(error.contains("too long"), "{error}");
+}
+
+#[tokio::test]
+async fn the_age_of_the_oldest_record() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing stays in memory: times are those of the files.
+    let limits = Limits { memory: 0, ..Limits::default() };
+    let before = SystemTime::now() - Duration::from_millis(1);
+    {
+        let queues = Queues::new(folder.path());
+        let (queue, _) = queues.open("one", limits).unwrap();
+        assert_eq!(queue.stats().oldest, None);
+        for text in ["a", "b", "c"] {
+            queue.append(&bytes(text)).await.unwrap();
+        }
+        assert!(queue.stats().oldest.unwrap() >= before);
+    }
+    let (queue, _) = Queues::new(folder.path()).open("one", limits).unwrap();
+    let written = queue.stats().oldest.unwrap();
+    let lent = queue.borrow(2, usize::MAX).await.unwrap();
+    assert!(written >= before && written <= lent[0].time());
+    let second = lent[1].time();
+    lent.into_iter().for_each(durable_queue::Record::acknowledge);
+    assert!(queue.saved().await);
+    assert!(queue.stats().oldest.unwrap() >= second);
+    queue.borrow(1, 1).await.unwrap().into_iter().for_each(durable_queue::Record::acknowledge);
+    assert!(queue.saved().await);
+    assert_eq!(queue.stats().oldest, None);
+}
+
+#[tokio::test]
+async fn each_group_that_is_written_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, _) = Queues::new(folder.path()).open("one", Limits::default()).unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&told);
+    queue.observe_writes(move |_| {
+        counting.fetch_add(1, Ordering::SeqCst);
+    });
+    queue.append(&bytes("a")).await.unwrap();
+    queue.append(&bytes("b")).await.unwrap();
+    assert!(queue.saved().await);
+    assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -249,6 +249,19 @@ impl Flamegate {
         Ok(self.folder)
     }
 
+    /// The most that any of its files may grow to from now on; `None` for no bound. Writes beyond fail, as on a disk that
+    /// is full.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn limit_file_size(&self, bytes: Option<u64>) -> Result<(), FlamegateError> {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(self.pid()?.as_raw());
+        prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None })
+            .map(drop)
+            .map_err(|error| FlamegateError::System { what: "limit the size of files", error: error.into() })
+    }
+
     /// Resident memory, in bytes.
     ///
     /// # Errors

@@ -23,10 +23,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     if let Some((benchmark, flags)) = args.split_first()
         && benchmark == "load"
     {
-        if is_measured(flags, "flamegate") || has_filters(flags) {
+        if is_measured(flags, "flamegate") || is_of_flamegate_alone(flags) {
             build_flamegate(root)?;
         }
-        if is_measured(flags, "nginx") && !has_filters(flags) {
+        if is_measured(flags, "nginx") && !is_of_flamegate_alone(flags) {
             provide_nginx()?;
         }
     }
@@ -65,9 +65,9 @@ fn build_flamegate(root: &Path) -> anyhow::Result<()> {
     cargo(root, &["build", "--release", "--package", "flamegate"], &[])
 }
 
-/// Whether Flamegate is measured with rows of filters, and no other program but those that are named.
-fn has_filters(flags: &[String]) -> bool {
-    flags.iter().any(|flag| flag == "--filters" || flag.starts_with("--filters="))
+/// Whether Flamegate is measured with rows of filters or with a queue, and no other program but those that are named.
+fn is_of_flamegate_alone(flags: &[String]) -> bool {
+    flags.iter().any(|flag| flag == "--queue" || flag == "--filters" || flag.starts_with("--filters="))
 }
 
 fn provide_nginx() -> anyhow::Result<()> {

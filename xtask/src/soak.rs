@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use crate::guests::Language;
+use crate::steps::{self, command};
 use crate::{bench, debian, fuzz};
 
 /// What to let run.
@@ -28,6 +29,13 @@ pub(crate) enum Soak {
     },
     /// Boots Debian's kernels 6.1 and 6.12 in QEMU, and fails if what is sampled there is not what runs there
     Kernels,
+    /// Kills Flamegate with a durable queue under load, at random instants, and fails if anything is lost that was
+    /// answered
+    Queue {
+        /// How often
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        kills: u32,
+    },
 }
 
 /// Runs it to its end.
@@ -42,5 +50,12 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
             bench::guests(root, &[Language::Go, Language::JavaScript], &["--calls".to_owned(), calls.to_string()])
         }
         Soak::Kernels => kernels::run(root),
+        Soak::Queue { kills } => queue(root, kills),
     }
+}
+
+fn queue(root: &Path, kills: u32) -> anyhow::Result<()> {
+    steps::run(&mut command(root, "cargo build -p flamegate"))?;
+    let mut test = command(root, "cargo test -p flamegate-tests --test queue -- --nocapture kill::");
+    steps::run(test.env("FLAMEGATE_KILLS", kills.to_string()))
 }

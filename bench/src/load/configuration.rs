@@ -57,6 +57,11 @@ const RULES: &str = r#"pyroscope.relabel "default" {
 
 "#;
 
+/// The same with a durable queue before `sink`, large enough for what a sink that is slower leaves.
+pub(crate) fn queue(listen: SocketAddr, sink: SocketAddr) -> String {
+    pipeline(listen, sink).replacen("endpoint {\n", "endpoint {\n    queue {\n      max_size = \"8GiB\"\n    }\n", 1)
+}
+
 /// Sample all processes at this rate, write to `sink`. Symbols are kept in `symbols`.
 pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
     let ebpf = format!(

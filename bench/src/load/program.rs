@@ -27,6 +27,8 @@ static HOSTILE: &[u8] = include_bytes!("../../../guest-examples/hostile.wasm");
 pub(crate) const BARE: &str = "bare";
 /// The name of the program that the goals are for.
 pub(crate) const FLAMEGATE: &str = "flamegate";
+/// The name of the same program with a durable queue.
+pub(crate) const QUEUE: &str = "queue";
 /// The name of the pass-through.
 pub(crate) const NGINX: &str = "nginx";
 /// The name of the sink with nothing before it.
@@ -41,6 +43,8 @@ pub(crate) enum Program {
     Bare,
     /// Flamegate with receive, relabel and write.
     Flamegate { binary: PathBuf },
+    /// The same with a durable queue before the sink.
+    Queue { binary: PathBuf },
     /// Flamegate with receive, so many filters that change nothing, and write.
     Filters { binary: PathBuf, count: usize, name: String },
     /// nginx, passing through.
@@ -99,6 +103,7 @@ impl Program {
             Program::Direct => DIRECT,
             Program::Bare => BARE,
             Program::Flamegate { .. } => FLAMEGATE,
+            Program::Queue { .. } => QUEUE,
             Program::Filters { name, .. } => name,
             Program::Nginx => NGINX,
             Program::Variant { variant, .. } => variant.flamegate,
@@ -138,6 +143,10 @@ impl Program {
             Program::Flamegate { binary } => {
                 ready_path = Some(READY_PATH);
                 flamegate(binary, &configuration::pipeline(address, sink), admin, folder)?
+            }
+            Program::Queue { binary } => {
+                ready_path = Some(READY_PATH);
+                flamegate(binary, &configuration::queue(address, sink), admin, folder)?
             }
             Program::Filters { binary, count, .. } => {
                 ready_path = Some(READY_PATH);

@@ -60,15 +60,7 @@ impl Setup {
 
     /// A program that answers without having handed on what it took is not faster, it is wrong.
     pub(super) async fn check_taken(&self, answered: u64, profile_len: u64) -> anyhow::Result<()> {
-        let (mut requests, mut bytes) = (0, 0);
-        for sink in &self.sinks {
-            let door = sink.door(self.sinks_take_tls, &self.certificate);
-            let answer = Connection::open(door).await?.fetch(COUNT_PATH).await?;
-            let text = String::from_utf8(answer.body)?;
-            let (taken, of_bytes) = text.split_once(' ').context("the sink's count is not two numbers")?;
-            requests += taken.parse::<u64>()?;
-            bytes += of_bytes.parse::<u64>()?;
-        }
+        let (requests, bytes) = self.taken().await?;
         ensure!(
             requests >= answered,
             "{answered} requests were answered with 200 but only {requests} reached the sink"
@@ -78,5 +70,19 @@ impl Setup {
             "{answered} profiles of {profile_len} bytes were answered with 200 but only {bytes} bytes reached the sink"
         );
         Ok(())
+    }
+
+    /// Requests that the sinks took, and their bytes.
+    pub(super) async fn taken(&self) -> anyhow::Result<(u64, u64)> {
+        let (mut requests, mut bytes) = (0, 0);
+        for sink in &self.sinks {
+            let door = sink.door(self.sinks_take_tls, &self.certificate);
+            let answer = Connection::open(door).await?.fetch(COUNT_PATH).await?;
+            let text = String::from_utf8(answer.body)?;
+            let (taken, of_bytes) = text.split_once(' ').context("the sink's count is not two numbers")?;
+            requests += taken.parse::<u64>()?;
+            bytes += of_bytes.parse::<u64>()?;
+        }
+        Ok((requests, bytes))
     }
 }

@@ -95,6 +95,10 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     if let Err(error) = profiler_core::process::unmap_started_code() {
         tracing::debug!(err = %error, "code that is not needed any more stays in memory");
     }
+    let following_orphans = tokio::spawn({
+        let services = services.clone();
+        async move { services.queues.follow_orphans(services.metrics.orphans()).await }
+    });
     let following = tokio::spawn({
         let controller = controller.clone();
         async move { controller.follow_changes().await }
@@ -112,6 +116,7 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
         }
     }
     following.abort();
+    following_orphans.abort();
     controller.stop().await;
     stopping.send_replace(true);
     serving.await.map_err(|error| format!("the admin listener broke off: {error}\n"))
@@ -135,10 +140,15 @@ async fn bind(address: &str) -> Result<TcpListener, String> {
     Ok(listener)
 }
 
+/// SIGXFSZ.
+const FILE_SIZE: i32 = 25;
+
 struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// A file that may not grow any more is an error of whoever writes it, not the end of the process.
+    _file_size: Signal,
 }
 
 enum Told {
@@ -152,6 +162,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 
 use self::clients::Clients;
 use self::endpoint::EndpointArguments;
+use self::queue::QueuedTarget;
+pub(crate) use self::queue::Resending;
 use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
 use crate::component::{Component, Context, RECEIVER_EXPORT};
@@ -19,6 +23,7 @@ use crate::telemetry::traces::Propagation;
 mod clients;
 mod endpoint;
 mod labels;
+mod queue;
 mod sent_labels;
 mod stage;
 #[cfg(test)]
@@ -72,26 +77,35 @@ impl Component for Write {
         let Context { component, services } = context;
         let metrics = &services.metrics;
         let mut clients = Clients::default();
-        let mut targets: Vec<Target> = Vec::with_capacity(arguments.endpoints.len());
+        let mut identities: Vec<(Arc<str>, String)> = Vec::new();
+        let (mut targets, mut queued) = (Vec::with_capacity(arguments.endpoints.len()), Vec::new());
         for block in &arguments.endpoints {
             let client = clients.client(block.connections(), previous.map(|previous| &previous.clients))?;
             let endpoint = block.build(client, arguments.tracing.propagation())?;
-            let (url, name) = (endpoint.name(), endpoint.alias());
-            let twins = targets.iter().map(|target| &target.endpoint);
-            let twins = twins.filter(|twin| twin.name() == url && twin.alias() == name).count();
-            targets.push(Target {
-                identity: format!("{component} {url} {name} {twins}").into(),
+            let identity = (endpoint.name().clone(), endpoint.alias().to_owned());
+            let twins = identities.iter().filter(|twin| **twin == identity).count();
+            let target = Target {
+                identity: format!("{component} {} {} {twins}", identity.0, identity.1).into(),
                 required: block.required,
                 tenant_label: block.tenant_label.clone(),
-                metrics: metrics.endpoint(component, url),
+                metrics: metrics.endpoint(component, endpoint.name()),
                 failures: LogLimit::default(),
                 endpoint,
-            });
+            };
+            identities.push(identity);
+            match &block.queue {
+                None => targets.push(target),
+                Some(queue) => {
+                    let name = block.queue_name()?.into();
+                    queued.push(Arc::new(QueuedTarget::open(queue, name, target, context)?));
+                }
+            }
         }
         let stage = WriteStage {
             component: component.to_string().into(),
             sent: SentLabels::new(arguments.external_labels.clone()),
             targets,
+            queued,
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
         };
@@ -103,8 +117,25 @@ impl Component for Write {
         Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
     }
 
+    fn queues(&self) -> Vec<Arc<str>> {
+        self.stage.queued.iter().map(|queued| queued.name.clone()).collect()
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        let queues: Vec<_> = self.stage.queued.iter().map(|queued| queued.debug_info()).collect();
+        (!queues.is_empty()).then(|| Value::object([("queue", Value::array(queues))]))
+    }
+
+    fn activate(&self) {
+        self.stage.queued.iter().for_each(QueuedTarget::begin);
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        join_all(self.stage.queued.iter().map(|queued| queued.end())).map(drop).boxed()
+    }
+
     fn forget(&self) {
-        for target in &self.stage.targets {
+        for target in self.stage.targets.iter().chain(self.stage.queued.iter().map(|queued| &queued.target)) {
             self.metrics.forget_endpoint(&self.component, target.endpoint.name());
         }
         self.metrics.forget(&self.component);

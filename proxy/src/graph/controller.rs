@@ -186,6 +186,7 @@ impl Controller {
         let Services { metrics, changes, .. } = &*self.services;
         metrics.controller().queued(changes.len());
         metrics.controller().running(self.graph().health_counts());
+        self.services.queues.show();
         metrics.text()
     }
 

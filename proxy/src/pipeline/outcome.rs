@@ -158,6 +158,9 @@ macro_rules! codes {
             /// The number in `grpc-status`.
             pub fn number(self) -> u8 { match self { $(Self::$variant => $number,)* } }
 
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// The HTTP status of a Connect error.
             pub fn status(self) -> StatusCode { match self { $(Self::$variant => StatusCode::$status,)* } }
 

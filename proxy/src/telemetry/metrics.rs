@@ -27,6 +27,7 @@ mod relabel;
 mod tls;
 mod traces;
 mod write;
+mod write_queue;
 
 pub use controller::{ControllerMetrics, ModuleLabels};
 pub use ebpf::{EbpfMetrics, ProfilerCounter};
@@ -38,6 +39,7 @@ pub use relabel::{RelabelMetrics, SampleRulesMetrics, SkippedKind};
 pub use tls::TlsMetrics;
 pub use traces::{ExporterMetrics, TracingMetrics};
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
+pub use write_queue::{OrphanMetrics, WriteQueueMetrics};
 
 /// The buckets of Prometheus' client libraries, in seconds.
 const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -52,6 +54,8 @@ pub struct Metrics {
     receive_http: receive_http::Families,
     relabel: relabel::Families,
     write: write::Families,
+    write_queue: write_queue::Families,
+    orphans: OrphanMetrics,
     tls: tls::Families,
     exporters: traces::Families,
     tracing: TracingMetrics,
@@ -72,6 +76,8 @@ impl Metrics {
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
+            write_queue: write_queue::Families::register(&mut registry),
+            orphans: OrphanMetrics::register(&mut registry),
             tls: tls::Families::register(&mut registry),
             exporters: traces::Families::register(&mut registry),
             tracing: TracingMetrics::register(&mut registry),
@@ -133,6 +139,16 @@ impl Metrics {
     /// The series of one endpoint of a `pyroscope.write`.
     pub fn endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) -> EndpointMetrics {
         self.write.endpoint(component, endpoint)
+    }
+
+    /// The series of the queue before an endpoint.
+    pub fn write_queue(&self, component: &ComponentLabels, endpoint: &Arc<str>, queue: &Arc<str>) -> WriteQueueMetrics {
+        self.write_queue.of(component, endpoint, queue)
+    }
+
+    /// The series of the queues that no endpoint has any more.
+    pub fn orphans(&self) -> &OrphanMetrics {
+        &self.orphans
     }
 
     /// The series of a listener that speaks TLS: the admin listener or that of a component, by its id.

@@ -15,6 +15,8 @@ use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
+mod patience;
+
 /// Which API of a backend a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {

@@ -28,6 +28,26 @@ impl Segments {
     pub fn of(self, origin: Arc<Origin>) -> Self {
         Self { origin: Some(origin), ..self }
     }
+
+    /// What is left of it, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.reversed.iter().rev()
+    }
+
+    /// Bytes that are left.
+    pub fn len(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// The pieces, last first.
+    pub(super) fn into_reversed_pieces(self) -> Vec<Bytes> {
+        self.reversed
+    }
 }
 
 /// A piece on its way.
@@ -49,18 +69,6 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-    }
-}
-
-impl Segments {
-    /// Bytes of all pieces.
-    pub(super) fn len(&self) -> u64 {
-        self.remaining
-    }
-
-    /// The pieces, last first.
-    pub(super) fn into_reversed_pieces(self) -> Vec<Bytes> {
-        self.reversed
     }
 }
 

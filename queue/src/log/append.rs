@@ -136,7 +136,8 @@ impl<D: Folder> Log<D> {
         self.next_number += 1;
         let name = id.name();
         let file = self.folder.create(&name)?;
-        self.segments.push_back(Segment { id, len: 0, limit: id.first, newest: self.newest, known_lost: 0 });
+        let oldest = now.max(self.newest);
+        self.segments.push_back(Segment { id, len: 0, limit: id.first, oldest, newest: self.newest, known_lost: 0 });
         let written = self.write_to(&file, payloads, now).map_err(|(error, _)| error);
         if let Err(error) = written.and_then(|()| self.folder.sync()) {
             self.segments.pop_back();

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::{Cursor, Log, Outstanding, uncovered};
+use super::{Cursor, Fresh, Log, Outstanding, uncovered};
 use crate::files::{File, Folder};
 use crate::format::{Marker, SEGMENT_HEADER};
 use crate::walk::{Found, Walk};
@@ -97,7 +97,8 @@ impl<D: Folder> Log<D> {
             self.fresh_bytes -= fresh.payload.len();
             if fresh.sequence == self.cursor.sequence {
                 let sequence = fresh.sequence;
-                self.cursor = Cursor { segment: fresh.segment, offset: fresh.next_offset, sequence: sequence + 1 };
+                let Fresh { segment, next_offset: offset, time, .. } = fresh;
+                self.cursor = Cursor { segment, offset, sequence: sequence + 1, time };
                 let record = Lent { sequence, time: fresh.time, payload: fresh.payload };
                 return Ok(Some(Read { segment: fresh.segment, offset: fresh.offset, record }));
             }
@@ -113,7 +114,7 @@ impl<D: Folder> Log<D> {
             self.cursor.offset = found.next_offset;
             if sequence >= self.cursor.sequence {
                 self.count_damaged(sequence);
-                self.cursor.sequence = sequence + 1;
+                (self.cursor.sequence, self.cursor.time) = (sequence + 1, found.header.time);
                 let record = Lent { sequence, time: found.header.time, payload: found.payload.into() };
                 return Ok(Some(Read { segment: number, offset: found.offset, record }));
             }

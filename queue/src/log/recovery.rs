@@ -14,6 +14,13 @@ impl<D: Folder> Log<D> {
     /// Opens the log of a folder. It reads all of it, to tell what is damaged; it fails only where the folder cannot be
     /// listed.
     pub(crate) fn open(folder: D, limits: Limits) -> io::Result<(Self, Recovered)> {
+        let (mut log, recovered) = Self::read(folder, limits)?;
+        log.sweep();
+        Ok((log, recovered))
+    }
+
+    /// The same for whoever may not touch the folder, as another process has it.
+    pub(crate) fn read(folder: D, limits: Limits) -> io::Result<(Self, Recovered)> {
         let mut recovered = Recovered::default();
         let mut ids: Vec<_> = folder.list()?.iter().filter_map(|name| SegmentId::from_name(name)).collect();
         ids.sort_unstable();
@@ -53,10 +60,10 @@ impl<D: Folder> Log<D> {
         let newest = segments.iter().map(|segment: &Segment| segment.newest).max().unwrap_or(0);
         let first =
             segments.front().map_or((0, next_sequence), |segment: &Segment| (segment.id.number, segment.id.first));
-        let mut log = Self {
+        let log = Self {
             folder,
             limits,
-            cursor: Cursor { segment: first.0, offset: SEGMENT_HEADER as u64, sequence: first.1 },
+            cursor: Cursor { segment: first.0, offset: SEGMENT_HEADER as u64, sequence: first.1, time: 0 },
             segments,
             active: None,
             next_number,
@@ -72,7 +79,6 @@ impl<D: Folder> Log<D> {
             stalled: false,
             counts: Stats::default(),
         };
-        log.sweep();
         Ok((log, recovered))
     }
 }
@@ -101,7 +107,7 @@ impl Content {
                 Header::LaterVersion => return None,
             }
         }
-        let segment = Segment { id, len, limit: id.first, newest: 0, known_lost: 0 };
+        let segment = Segment { id, len, limit: id.first, oldest: 0, newest: 0, known_lost: 0 };
         let mut content = Self { segment, position: None, ranges: Vec::new(), next_sequence: id.first, skipped: 0 };
         let mut walk = Walk { file: &file, marker: id.marker, offset: SEGMENT_HEADER as u64, end: len, skipped: 0 };
         while let Some(found) = walk.next() {
@@ -111,6 +117,9 @@ impl Content {
             }
             match found.header.kind {
                 Kind::Payload if sequence < bound => {
+                    if content.ranges.is_empty() {
+                        content.segment.oldest = found.header.time;
+                    }
                     match content.ranges.last_mut() {
                         Some(range) if range.end == sequence => range.end += 1,
                         _ => content.ranges.push(sequence..sequence + 1),

@@ -287,3 +287,24 @@ fn a_full_disk_refuses_until_there_is_room() {
     let numbers: Vec<_> = log.lend(9, 9999, NOW).iter().map(numbered).collect();
     assert_eq!(numbers, [2, 4]);
 }
+
+/// The segment that was to hold the position is gone again, and the position with it.
+#[test]
+fn a_position_in_a_segment_that_could_not_be_made_durable_is_written_again() {
+    let written = MemoryFolder::default();
+    let (mut log, _) = Log::open(written.clone(), Limits::default()).unwrap();
+    log.append([payload(1, 100)], NOW, |_, result| assert!(result.is_ok()));
+    // After a start the position begins a new segment.
+    let folder = written.kill(0);
+    let (mut log, _) = Log::open(folder.clone(), Limits::default()).unwrap();
+    log.lend(1, 999, NOW).iter().for_each(|record| log.acknowledge(record.sequence));
+    // The file is made, written and synced; the folder is not synced.
+    folder.fail_after(3, 1);
+    assert!(!log.save_position(NOW));
+    folder.heal();
+    assert!(log.save_position(NOW));
+    for seed in 0..16 {
+        let (_, recovered) = Log::open(folder.kill(seed), Limits::default()).unwrap();
+        assert_eq!(recovered.records, 0, "seed {seed}");
+    }
+}

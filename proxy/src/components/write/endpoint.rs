@@ -12,6 +12,8 @@ use crate::upstream::http_client::{
 };
 use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
 
+use super::queue::{QueueArguments, folder_name};
+
 /// An endpoint as written.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = EndpointArguments::validate)]
@@ -20,7 +22,7 @@ pub(super) struct EndpointArguments {
     /// Where the backend is: scheme, host, port and perhaps a base path.
     #[alloy(attr)]
     url: String,
-    /// Names the endpoint in logs.
+    /// Names the endpoint in logs, and the folder of its queue.
     #[alloy(attr, optional)]
     name: String,
     /// The longest that one attempt may take.
@@ -29,6 +31,9 @@ pub(super) struct EndpointArguments {
     /// Sent with every request.
     #[alloy(attr, optional)]
     headers: BTreeMap<String, String>,
+    /// Keeps profiles on disk until they are sent: senders are answered when they are there.
+    #[alloy(block, optional)]
+    pub(super) queue: Option<QueueArguments>,
     /// Shortest delay before the second attempt.
     #[alloy(attr, default = Duration::from_millis(500))]
     min_backoff_period: Duration,
@@ -89,6 +94,11 @@ pub(super) struct EndpointArguments {
 }
 
 impl EndpointArguments {
+    /// The folder of its queue.
+    pub(super) fn queue_name(&self) -> Result<String, Invalid> {
+        folder_name(&self.name, &self.url)
+    }
+
     /// How its connections are made.
     pub(super) fn connections(&self) -> HttpClientArguments {
         self.http().connections()

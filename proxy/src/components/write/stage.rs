@@ -8,6 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::queue::QueuedTarget;
 use super::sent_labels::SentLabels;
 use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage, Taken};
 use crate::telemetry::LogLimit;
@@ -24,7 +25,10 @@ const SIDE_BY_SIDE: usize = 8;
 pub(super) struct WriteStage {
     pub component: Arc<str>,
     pub sent: SentLabels,
+    /// Endpoints that are called while the sender waits.
     pub targets: Vec<Target>,
+    /// Endpoints with a queue.
+    pub queued: Vec<Arc<QueuedTarget>>,
     pub metrics: WriteMetrics,
     /// Of lines about profiles that no endpoint is asked to take.
     pub refusals: LogLimit,
@@ -45,31 +49,31 @@ pub(super) struct Target {
 
 impl Stage for WriteStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        async move {
-            let profiles = match <[Profile; 1]>::try_from(batch.profiles) {
-                Ok([only]) => vec![self.write(&only).await],
-                Err(several) => {
-                    let writing = several.into_iter().map(|profile| async move { self.write(&profile).await });
-                    stream::iter(writing).buffered(SIDE_BY_SIDE).collect().await
-                }
-            };
-            Outcome { profiles }
+        if self.queued.is_empty() {
+            return self.send_all(batch).boxed();
         }
-        .boxed()
+        self.send_and_queue(batch).boxed()
     }
 }
 
 impl WriteStage {
+    /// To the endpoints that are called at once.
+    pub(super) async fn send_all(&self, batch: Batch) -> Outcome {
+        let profiles = match <[Profile; 1]>::try_from(batch.profiles) {
+            Ok([only]) => vec![self.write(&only).await],
+            Err(several) => {
+                let writing = several.into_iter().map(|profile| async move { self.write(&profile).await });
+                stream::iter(writing).buffered(SIDE_BY_SIDE).collect().await
+            }
+        };
+        Outcome { profiles }
+    }
+
     async fn write(&self, profile: &Profile) -> ProfileOutcome {
         let began = Instant::now();
         let call = match self.call(profile) {
             Ok(call) => call,
-            Err(error) => {
-                if let Some(line) = self.refusals.admit() {
-                    tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "profile refused");
-                }
-                return ProfileOutcome { error: Some(error), taken: Vec::new() };
-            }
+            Err(error) => return self.refuse(profile, error),
         };
         let api = call.api;
         let outcome = match self.targets.as_slice() {
@@ -84,7 +88,15 @@ impl WriteStage {
         outcome
     }
 
-    fn call(&self, profile: &Profile) -> Result<Call, PushError> {
+    /// No endpoint is asked to take it.
+    pub(super) fn refuse(&self, profile: &Profile, error: PushError) -> ProfileOutcome {
+        if let Some(line) = self.refusals.admit() {
+            tracing::warn!(component_id = %self.component, series = %profile.labels, err = %error, left_out = line.left_out, "profile refused");
+        }
+        ProfileOutcome { error: Some(error), taken: Vec::new() }
+    }
+
+    pub(super) fn call(&self, profile: &Profile) -> Result<Call, PushError> {
         let headers = profile.origin.forwarded.clone();
         let held = |body: Segments| body.of(profile.origin.clone());
         Ok(match &profile.body {
@@ -106,14 +118,25 @@ impl WriteStage {
 impl Target {
     /// Sends it, unless the endpoint has it already.
     async fn deliver(&self, call: Call, profile: &Profile, stage: &WriteStage) -> ProfileOutcome {
-        let taken = Taken { endpoint: self.identity.clone(), series: profile.labels.clone() };
-        if profile.taken.as_ref().is_some_and(|before| before.contains(&taken)) {
-            return ProfileOutcome { error: None, taken: vec![taken] };
-        }
-        match self.send(call, profile, stage).await {
-            Ok(()) => ProfileOutcome { error: None, taken: vec![taken] },
+        let result = if self.has(profile) { Ok(()) } else { self.send(call, profile, stage).await };
+        self.outcome(profile, result)
+    }
+
+    /// Whether it took the profile when its sender sent it before.
+    pub(super) fn has(&self, profile: &Profile) -> bool {
+        profile.taken.as_ref().is_some_and(|before| before.contains(&self.taken(profile)))
+    }
+
+    /// What the sender is to hear of it.
+    pub(super) fn outcome(&self, profile: &Profile, result: Result<(), PushError>) -> ProfileOutcome {
+        match result {
+            Ok(()) => ProfileOutcome { error: None, taken: vec![self.taken(profile)] },
             Err(error) => ProfileOutcome { error: self.required.then_some(error), taken: Vec::new() },
         }
+    }
+
+    fn taken(&self, profile: &Profile) -> Taken {
+        Taken { endpoint: self.identity.clone(), series: profile.labels.clone() }
     }
 
     async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> Result<(), PushError> {
@@ -155,7 +178,7 @@ impl Target {
 }
 
 impl Target {
-    fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
+    pub(super) fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
         if self.tenant_label.is_empty() {
             return Ok(());
         }
@@ -170,7 +193,7 @@ impl Target {
 }
 
 /// What the endpoints did with one profile, together. The texts of all failures are told, in their order.
-fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
+pub(super) fn join(outcomes: Vec<ProfileOutcome>) -> ProfileOutcome {
     let errors: Vec<&PushError> = outcomes.iter().filter_map(|outcome| outcome.error.as_ref()).collect();
     let error = PushError::worst(errors.iter().copied()).map(|worst| {
         let causes: Vec<&str> = errors.iter().map(|error| error.cause.as_ref()).collect();

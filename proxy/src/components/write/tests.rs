@@ -21,7 +21,7 @@ use crate::telemetry::traces::Trace;
 use crate::tls::tests::certificates::{Authority, Identity};
 use crate::upstream::http_client::tests::server::Server;
 
-mod backend;
+pub(super) mod backend;
 
 /// A component with one endpoint, or why there is none.
 fn build(url: &str, endpoint: &str, previous: Option<&Write>) -> Result<Write, String> {

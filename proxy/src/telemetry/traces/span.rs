@@ -136,6 +136,11 @@ impl Trace {
         }
     }
 
+    /// Which span it is, in the words of `traceparent`; for what is done later, and perhaps by another process.
+    pub fn traceparent(&self) -> Option<HeaderValue> {
+        self.0.as_ref()?.context.traceparent()
+    }
+
     /// Names the span to whom a request with these headers is sent, in these forms, or where all are to be sent the
     /// traceparent.
     pub fn inject(&self, forms: Propagation, headers: &mut HeaderMap<HeaderValue>) {

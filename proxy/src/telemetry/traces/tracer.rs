@@ -41,6 +41,17 @@ impl Tracer {
         }
     }
 
+    /// Goes on with what began under a span whose `traceparent` these headers hold, if they do.
+    pub fn resume(&self, headers: &HeaderMap, name: &'static str) -> Span {
+        match &*self.0.load() {
+            None => Span::nothing(),
+            Some(settings) => {
+                let parent = SpanContext::from_headers(headers);
+                settings.begin(parent, name, SpanKind::Internal, SystemTime::now())
+            }
+        }
+    }
+
     /// Follows these settings from the next trace on.
     pub fn install(&self, settings: Arc<TracerSettings>) {
         self.0.store(Some(settings));

@@ -23,31 +23,35 @@ use crate::tls::{ServerTls, TlsArguments};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) version: Version,
+pub(in crate::components::write) struct Asked {
+    pub(in crate::components::write) version: Version,
     /// As in the request line: a whole URL where it came as to a proxy.
-    pub(super) target: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(in crate::components::write) target: String,
+    pub(in crate::components::write) headers: HeaderMap,
+    pub(in crate::components::write) body: Bytes,
 }
 
 /// Status and headers by path; 200 for all others.
-pub(super) type Answers = HashMap<&'static str, (u16, Vec<(&'static str, String)>)>;
+pub(in crate::components::write) type Answers = HashMap<&'static str, (u16, Vec<(&'static str, String)>)>;
 
-pub(super) struct Backend {
-    pub(super) address: SocketAddr,
+/// A status for those requests that it has a word for.
+type Judge = Box<dyn Fn(&Asked) -> Option<u16> + Send>;
+
+pub(in crate::components::write) struct Backend {
+    pub(in crate::components::write) address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    judge: Arc<Mutex<Judge>>,
     connections: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
 impl Backend {
-    pub(super) async fn start(answers: Answers) -> Self {
+    pub(in crate::components::write) async fn start(answers: Answers) -> Self {
         Self::start_as(answers, None).await
     }
 
     /// With the `tls` block of a listener.
-    pub(super) async fn start_tls(tls: &str) -> Self {
+    pub(in crate::components::write) async fn start_tls(tls: &str) -> Self {
         let file = parse_file("test", &format!("tls {{\n{tls}\n}}")).unwrap();
         let block = file.body.blocks().next().unwrap();
         let arguments: TlsArguments = decode_block(block, &Scope::stdlib(&StdlibOptions::default())).unwrap();
@@ -61,6 +65,8 @@ impl Backend {
         let address = listener.local_addr().unwrap();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (kept, answers) = (asked.clone(), Arc::new(answers));
+        let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(Box::new(|_| None)));
+        let judging = judge.clone();
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = connections.clone();
         let mut serving = JoinSet::new();
@@ -68,7 +74,7 @@ impl Backend {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let (kept, answers) = (kept.clone(), answers.clone());
+                let (kept, answers) = (kept.clone(), (answers.clone(), judging.clone()));
                 let config = tls.as_ref().map(ServerTls::config);
                 connections.spawn(async move {
                     let Some(config) = config else { return serve(stream, false, kept, answers).await };
@@ -79,28 +85,33 @@ impl Backend {
                 });
             }
         });
-        Self { address, asked, connections, _serving: serving }
+        Self { address, asked, judge, connections, _serving: serving }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::components::write) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// Has it answer so from now on.
+    pub(in crate::components::write) fn judge(&self, judge: impl Fn(&Asked) -> Option<u16> + Send + 'static) {
+        *self.judge.lock().unwrap() = Box::new(judge);
+    }
+
     /// By the name that the tests' certificates have.
-    pub(super) fn https(&self) -> String {
+    pub(in crate::components::write) fn https(&self) -> String {
         format!("https://localhost:{}", self.address.port())
     }
 
     /// Connections so far.
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::components::write) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(in crate::components::write) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn last(&self) -> Asked {
+    pub(in crate::components::write) fn last(&self) -> Asked {
         self.asked().pop().unwrap()
     }
 }
@@ -109,17 +120,25 @@ async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     http2: bool,
     asked: Arc<Mutex<Vec<Asked>>>,
-    answers: Arc<Answers>,
+    (answers, judge): (Arc<Answers>, Arc<Mutex<Judge>>),
 ) {
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let (asked, answers) = (asked.clone(), answers.clone());
+        let (asked, answers, judge) = (asked.clone(), answers.clone(), judge.clone());
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
             let (version, target) = (head.version, head.uri.to_string());
-            asked.lock().unwrap().push(Asked { version, target, headers: head.headers, body });
-            let (status, headers) = answers.get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
+            let request = Asked { version, target, headers: head.headers, body };
+            let judged = judge.lock().unwrap()(&request);
+            asked.lock().unwrap().push(request);
+            let (mut status, headers) = answers.get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
+            if let Some(judged) = judged {
+                status = judged;
+            }
             let mut response = Response::builder().status(status);
+            if status == 200 {
+                response = response.header("content-type", "application/proto");
+            }
             for (name, value) in headers {
                 response = response.header(name, value);
             }
