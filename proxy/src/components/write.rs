@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
+use self::balancers::Balancers;
 use self::clients::Clients;
 use self::endpoint::EndpointArguments;
 use self::sent_labels::SentLabels;
@@ -14,7 +15,10 @@ use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::pipeline::Receiver;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::upstream::Way;
 
+mod backends;
+mod balancers;
 mod clients;
 mod endpoint;
 mod labels;
@@ -39,6 +43,7 @@ pub struct WriteArguments {
 pub struct Write {
     stage: Arc<WriteStage>,
     clients: Clients,
+    balancers: Balancers,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
 }
@@ -52,14 +57,23 @@ impl Component for Write {
     fn build(arguments: &WriteArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let metrics = &services.metrics;
-        let mut clients = Clients::default();
+        let (mut clients, mut balancers) = (Clients::default(), Balancers::default());
         let mut targets = Vec::with_capacity(arguments.endpoints.len());
         for endpoint in &arguments.endpoints {
             let tenant_label = endpoint.tenant_label.clone();
-            let client = clients.client(endpoint.connections(), previous.map(|previous| &previous.clients))?;
-            let endpoint = endpoint.build(client)?;
+            let hash_labels = endpoint.hash_labels();
+            let of_backends = metrics.backends(component, &endpoint.url().into());
+            let before = previous.map(|previous| &previous.balancers);
+            let way = match balancers.balancer(endpoint, of_backends, before)? {
+                Some(balancer) => Way::Balanced(balancer),
+                None => {
+                    let before = previous.map(|previous| &previous.clients);
+                    Way::Direct(clients.client(endpoint.connections(), before)?)
+                }
+            };
+            let endpoint = endpoint.build(way)?;
             let metrics = metrics.endpoint(component, endpoint.name());
-            targets.push(Target { endpoint, tenant_label, metrics, failures: LogLimit::default() });
+            targets.push(Target { endpoint, tenant_label, hash_labels, metrics, failures: LogLimit::default() });
         }
         let stage = WriteStage {
             component: component.to_string().into(),
@@ -68,12 +82,20 @@ impl Component for Write {
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
         };
-        Ok(Self { stage: Arc::new(stage), clients, component: component.clone(), metrics: metrics.clone() })
+        Ok(Self { stage: Arc::new(stage), clients, balancers, component: component.clone(), metrics: metrics.clone() })
     }
 
     fn exports(&self) -> Value {
         let receiver = Receiver::new(self.component.to_string().into(), self.stage.clone());
         Value::object([("receiver", Value::Capsule(Capsule::new(receiver)))])
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        self.balancers.debug_info()
+    }
+
+    fn activate(&self) {
+        self.balancers.activate();
     }
 
     fn forget(&self) {

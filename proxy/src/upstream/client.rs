@@ -14,10 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use self::renewed::Renewed;
+use self::renewed::{Files, Renewed};
 use super::Segments;
 use super::connector::{Versions, connector};
-use super::http_client::{HttpClientArguments, Proxies, Route, TlsError};
+use super::http_client::{Dial, HttpClientArguments, Proxies, Route, TlsError};
 
 mod renewed;
 
@@ -46,7 +46,7 @@ enum Connections {
 }
 
 /// How a client speaks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// Whom it trusts and who it is; without ALPN.
     pub tls: ClientConfig,
@@ -56,6 +56,59 @@ pub struct ClientSettings {
     pub versions: Versions,
     /// The proxies that it goes through.
     pub(super) proxies: Option<Arc<Proxies>>,
+}
+
+/// Makes clients of the same options. They share what TLS needs, and have connections of their own.
+#[derive(Debug, Clone)]
+pub struct ClientMaker {
+    source: Source,
+    proxies: Option<Arc<Proxies>>,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Fixed(Arc<ClientSettings>),
+    Files(Arc<Files>),
+}
+
+impl ClientMaker {
+    /// For clients of these options; authentication, headers and redirects are their callers'. Reads files, which are
+    /// looked at again while the clients are in use.
+    ///
+    /// # Errors
+    /// Options that exclude each other, and files that cannot be used.
+    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
+        let proxies = Proxies::of(arguments)?.map(Arc::new);
+        let versions = Versions::of(arguments.enable_http2);
+        let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
+        let tls = &arguments.tls_config;
+        let source = if tls.has_files() {
+            let files = Files::read(tls.clone(), versions, proxies.clone()).map_err(refused)?;
+            Source::Files(Arc::new(files))
+        } else {
+            let made = tls.material().and_then(|material| tls.settings_of(&material, versions, proxies.clone()));
+            Source::Fixed(Arc::new(made.map_err(refused)?))
+        };
+        Ok(Self { source, proxies })
+    }
+
+    /// One more client.
+    pub fn client(&self) -> Client {
+        self.make(None)
+    }
+
+    /// A client that finds one server at this address.
+    pub(super) fn client_of(&self, dial: Dial) -> Client {
+        self.make(Some(dial))
+    }
+
+    fn make(&self, dial: Option<Dial>) -> Client {
+        let connections = match &self.source {
+            Source::Fixed(settings) => Connections::Fixed(Arc::new(pool(ClientSettings::clone(settings), dial))),
+            Source::Files(files) => Connections::Renewed(Arc::new(Renewed::new(files.clone(), dial))),
+        };
+        Client { connections, proxies: self.proxies.clone() }
+    }
 }
 
 /// What a backend answered.
@@ -80,30 +133,23 @@ pub enum ClientError {
     Answer(#[from] hyper::Error),
 }
 
+impl ClientError {
+    /// Whether no connection could be opened, so that nothing was sent.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_connect())
+    }
+}
+
 impl Client {
-    /// A client of these options; authentication, headers and redirects are its caller's. Reads files, which are looked
-    /// at again while it is in use.
-    ///
-    /// # Errors
-    /// Options that exclude each other, and files that cannot be used.
+    /// A client of these options, as [`ClientMaker::of`] has it.
     pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
-        let proxies = Proxies::of(arguments)?.map(Arc::new);
-        let versions = Versions::of(arguments.enable_http2);
-        let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
-        if arguments.tls_config.has_files() {
-            let renewed = Renewed::new(arguments.tls_config.clone(), versions, proxies.clone()).map_err(refused)?;
-            return Ok(Self { connections: Connections::Renewed(Arc::new(renewed)), proxies });
-        }
-        let tls = &arguments.tls_config;
-        let settings =
-            tls.material().and_then(|material| tls.settings_of(&material, versions, proxies)).map_err(refused)?;
-        Ok(Self::with(settings))
+        Ok(ClientMaker::of(arguments)?.client())
     }
 
     /// A client that speaks so.
     pub fn with(settings: ClientSettings) -> Self {
         let proxies = settings.proxies.clone();
-        Self { connections: Connections::Fixed(Arc::new(pool(settings))), proxies }
+        Self { connections: Connections::Fixed(Arc::new(pool(settings, None))), proxies }
     }
 
     /// What a request to this URL must tell the proxy that reads it.
@@ -123,7 +169,7 @@ impl Client {
     }
 }
 
-fn pool(settings: ClientSettings) -> Pool {
+fn pool(settings: ClientSettings, dial: Option<Dial>) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
     legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -134,7 +180,7 @@ fn pool(settings: ClientSettings) -> Pool {
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING_ANSWER)
         .http2_keep_alive_while_idle(true)
-        .build(connector(tls, server_name, versions, proxies))
+        .build(connector(tls, server_name, versions, proxies, dial))
 }
 
 async fn read_capped(mut body: Incoming) -> Result<(Bytes, HeaderMap), hyper::Error> {

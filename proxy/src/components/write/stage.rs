@@ -34,6 +34,8 @@ pub(super) struct Target {
     pub endpoint: Endpoint,
     /// Its value is the tenant; empty where no label says it.
     pub tenant_label: String,
+    /// The labels by whose hash a backend is chosen, if it is: none of them means all.
+    pub hash_labels: Option<Vec<String>>,
     pub metrics: EndpointMetrics,
     /// Of lines about profiles that this endpoint did not take.
     pub failures: LogLimit,
@@ -86,13 +88,13 @@ impl WriteStage {
             Body::Pprof(samples) => {
                 let labels = self.sent.for_push(&profile.labels)?;
                 let body = push::encode(&labels, samples).into();
-                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body }
+                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body, hash_key: 0 }
             }
             Body::Ingest(received) => {
                 let name = self.sent.for_ingest(&profile.labels)?;
                 let query = Some(ingest::query(&received.query, &name));
                 let (content_types, body) = (received.content_types.clone(), received.bytes.clone().into());
-                Call { api: Api::Ingest, query, content_types, headers, body }
+                Call { api: Api::Ingest, query, content_types, headers, body, hash_key: 0 }
             }
         })
     }
@@ -102,6 +104,9 @@ impl Target {
     async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> ProfileOutcome {
         if let Err(error) = self.name_tenant(&mut call, profile, &stage.sent) {
             return ProfileOutcome { error: Some(error), taken: Vec::new() };
+        }
+        if let Some(names) = &self.hash_labels {
+            call.hash_key = stage.sent.hash_key(&profile.labels, names);
         }
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();

@@ -37,6 +37,7 @@ pub(super) type Answers = HashMap<&'static str, (u16, Vec<(&'static str, String)
 pub(super) struct Backend {
     pub(super) address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    answers: Arc<Mutex<Answers>>,
     connections: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
@@ -60,7 +61,8 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (kept, answers) = (asked.clone(), Arc::new(answers));
+        let answers = Arc::new(Mutex::new(answers));
+        let (kept, answering) = (asked.clone(), answers.clone());
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = connections.clone();
         let mut serving = JoinSet::new();
@@ -68,7 +70,7 @@ impl Backend {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let (kept, answers) = (kept.clone(), answers.clone());
+                let (kept, answers) = (kept.clone(), answering.clone());
                 let config = tls.as_ref().map(ServerTls::config);
                 connections.spawn(async move {
                     let Some(config) = config else { return serve(stream, false, kept, answers).await };
@@ -79,7 +81,12 @@ impl Backend {
                 });
             }
         });
-        Self { address, asked, connections, _serving: serving }
+        Self { address, asked, answers, connections, _serving: serving }
+    }
+
+    /// Answers a path with this status from now on.
+    pub(super) fn answer(&self, path: &'static str, status: u16) {
+        self.answers.lock().unwrap().insert(path, (status, Vec::new()));
     }
 
     pub(super) fn url(&self) -> String {
@@ -100,6 +107,16 @@ impl Backend {
         self.asked.lock().unwrap().clone()
     }
 
+    /// What it was asked, also when it is gone.
+    pub(super) fn record(&self) -> Arc<Mutex<Vec<Asked>>> {
+        self.asked.clone()
+    }
+
+    /// As if nothing had been asked.
+    pub(super) fn forget(&self) {
+        self.asked.lock().unwrap().clear();
+    }
+
     pub(super) fn last(&self) -> Asked {
         self.asked().pop().unwrap()
     }
@@ -109,7 +126,7 @@ async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     http2: bool,
     asked: Arc<Mutex<Vec<Asked>>>,
-    answers: Arc<Answers>,
+    answers: Arc<Mutex<Answers>>,
 ) {
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (asked, answers) = (asked.clone(), answers.clone());
@@ -118,7 +135,7 @@ async fn serve(
             let body = body.collect().await?.to_bytes();
             let (version, target) = (head.version, head.uri.to_string());
             asked.lock().unwrap().push(Asked { version, target, headers: head.headers, body });
-            let (status, headers) = answers.get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
+            let (status, headers) = answers.lock().unwrap().get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
             let mut response = Response::builder().status(status);
             for (name, value) in headers {
                 response = response.header(name, value);
