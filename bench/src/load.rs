@@ -1,5 +1,6 @@
 //! The load benchmark: the same requests through each program in turn, in rounds, one program at a time.
 
+mod backends;
 pub(crate) mod configuration;
 mod connection;
 mod generator;
@@ -58,6 +59,9 @@ pub(crate) struct Arguments {
     /// Measures, in place of all others, Flamegate with so many filters in a row; the first number is the yardstick
     #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = value_parser!(u8).range(0..=100))]
     filters: Vec<u8>,
+    /// Measures, in place of all others, Flamegate with one address and with so many backends
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u8).range(1..=100), conflicts_with = "filters")]
+    backends: Option<u8>,
     /// Flamegate's binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
     flamegate: Option<PathBuf>,
@@ -90,6 +94,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let duration = Duration::from_secs(arguments.seconds);
     let yardstick = match programs.iter().find(|program| matches!(program, Program::Filters { .. })) {
         Some(fewest) => fewest.name(),
+        None if arguments.backends.is_some() => program::FLAMEGATE,
         None => program::BARE,
     };
     let mut report = Report::new(names, yardstick, loads.clone());
@@ -114,7 +119,9 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
 
 fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
     let binary = binary(arguments.flamegate.as_deref())?;
-    let mut programs = if arguments.filters.is_empty() {
+    let mut programs = if let Some(count) = arguments.backends {
+        backends::programs(binary, count)
+    } else if arguments.filters.is_empty() {
         vec![Program::Bare, Program::Flamegate { binary }, Program::Nginx]
     } else {
         let rows = arguments.filters.iter().map(|count| usize::from(*count));
@@ -135,7 +142,11 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
         programs.insert(0, Program::Direct);
     }
     if let Some(binary) = programs.iter().find_map(|program| match program {
-        Program::Flamegate { binary } | Program::Filters { binary, .. } if !binary.is_file() => Some(binary),
+        Program::Flamegate { binary } | Program::Filters { binary, .. } | Program::Backends { binary, .. }
+            if !binary.is_file() =>
+        {
+            Some(binary)
+        }
         _ => None,
     }) {
         bail!(
@@ -149,7 +160,7 @@ fn programs(arguments: &Arguments) -> anyhow::Result<Vec<Program>> {
 /// Every measurement has a program and a sink of its own: peaks and caches do not pass from one to the next.
 async fn measure_one(program: &Program, mode: Mode, connections: usize, duration: Duration) -> anyhow::Result<Sample> {
     let folder = tempfile::tempdir().context("cannot make a folder for the program's files")?;
-    let mut sink = program::start_sink(folder.path()).await.context("the sink")?;
+    let mut sink = program::start_sink_on(program.sink_addresses(), folder.path()).await.context("the sink")?;
     let mut started = program.start(sink.address, connections, folder.path()).await?;
     let sink_address = sink.address;
     let subject = started.as_mut().unwrap_or(&mut sink);

@@ -1,6 +1,6 @@
 //! The backend of every program under load: reads the whole body, answers at once, counts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// The method of `push.v1` that takes profiles.
 pub(crate) const PUSH_PATH: &str = "/push.v1.PusherService/Push";
@@ -27,11 +28,30 @@ pub(crate) struct Arguments {
     /// Address to listen on
     #[arg(long)]
     listen: SocketAddr,
+    /// How many addresses to listen on: those that follow, too
+    #[arg(long, default_value_t = 1)]
+    addresses: u8,
 }
 
 /// Serves until the process is ended.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(arguments.listen))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let taken = Arc::new(Taken::default());
+        let mut serving = JoinSet::new();
+        for place in 0..arguments.addresses {
+            serving.spawn(serve(following(arguments.listen, place), taken.clone()));
+        }
+        // The first that ends has failed.
+        serving.join_next().await.context("there is no address to listen on")??
+    })
+}
+
+/// The address so many places further on, for example 127.0.0.3 for 127.0.0.1 and 2.
+fn following(mut address: SocketAddr, place: u8) -> SocketAddr {
+    if let IpAddr::V4(first) = address.ip() {
+        address.set_ip(Ipv4Addr::from_bits(first.to_bits().saturating_add(place.into())).into());
+    }
+    address
 }
 
 #[derive(Default)]
@@ -40,9 +60,8 @@ struct Taken {
     bytes: AtomicU64,
 }
 
-async fn serve(address: SocketAddr) -> anyhow::Result<()> {
+async fn serve(address: SocketAddr, taken: Arc<Taken>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let taken = Arc::new(Taken::default());
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept a connection")?;
         stream.set_nodelay(true)?;

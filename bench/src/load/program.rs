@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
+use super::backends;
 use super::configuration;
 use super::connection::Connection;
 use super::process_group::ProcessGroup;
@@ -41,6 +42,8 @@ pub(crate) enum Program {
     Flamegate { binary: PathBuf },
     /// Flamegate with receive, so many filters that change nothing, and write.
     Filters { binary: PathBuf, count: usize, name: String },
+    /// Flamegate with the pipeline of `Flamegate`, balancing over so many backends, all of which are the sink.
+    Backends { binary: PathBuf, count: u8, name: String },
     /// nginx, passing through.
     Nginx,
     /// A program of the user's.
@@ -93,10 +96,15 @@ impl Program {
             Program::Direct => DIRECT,
             Program::Bare => BARE,
             Program::Flamegate { .. } => FLAMEGATE,
-            Program::Filters { name, .. } => name,
+            Program::Filters { name, .. } | Program::Backends { name, .. } => name,
             Program::Nginx => NGINX,
             Program::Against(against) => &against.name,
         }
+    }
+
+    /// On how many addresses its sink listens.
+    pub(super) fn sink_addresses(&self) -> u8 {
+        if let Program::Backends { count, .. } = self { *count } else { 1 }
     }
 
     /// Starts the program so that it forwards to `sink` for up to `connections` senders, with its files in `folder`,
@@ -124,6 +132,10 @@ impl Program {
                 ready_path = Some(READY_PATH);
                 let filter = hostile_filter(folder)?;
                 flamegate(binary, &configuration::filters(address, sink, &filter, *count), admin, folder)?
+            }
+            Program::Backends { binary, count, .. } => {
+                ready_path = Some(READY_PATH);
+                flamegate(binary, &backends::pipeline(address, sink, *count), admin, folder)?
             }
             Program::Nginx => {
                 let text = configuration::nginx(address, sink, connections, folder);
@@ -169,9 +181,14 @@ pub(crate) async fn start_side_by_side<const N: usize>(
 
 /// Starts the backend of one measurement.
 pub(crate) async fn start_sink(folder: &Path) -> anyhow::Result<Running> {
+    start_sink_on(1, folder).await
+}
+
+/// Starts a backend that listens on so many addresses.
+pub(super) async fn start_sink_on(addresses: u8, folder: &Path) -> anyhow::Result<Running> {
     let [address] = free_addresses()?;
     let mut command = this_program()?;
-    command.args(["sink", "--listen", &address.to_string()]);
+    command.args(["sink", "--listen", &address.to_string(), "--addresses", &addresses.to_string()]);
     let group = ProcessGroup::start(command, &folder.join("sink.log"))?;
     let mut running = Running { group, address };
     running.until_connected().await?;
