@@ -5,6 +5,7 @@ use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod built_in;
+mod discovery;
 mod ebpf;
 mod edit_body;
 mod enrich;
@@ -21,6 +22,7 @@ mod targets;
 mod wasm_filter;
 mod write;
 
+pub use discovery::{DiscoveryDns, DiscoveryFile};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
@@ -33,6 +35,8 @@ pub use write::Write;
 
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
+    Kind::of::<DiscoveryDns>(),
+    Kind::of::<DiscoveryFile>(),
     Kind::settings::<HttpBlock>(),
     Kind::import::<ImportFile>(),
     Kind::remote_import::<ImportGit>(),

@@ -1,6 +1,7 @@
 //! The way to a backend: a pooled HTTP client for each endpoint, what its answers mean, and when to try again.
 
 mod backoff;
+mod balancer;
 mod client;
 mod connector;
 mod endpoint;
@@ -12,8 +13,12 @@ mod retry_budget;
 mod segments;
 
 pub use backoff::Backoff;
-pub use client::{Client, ClientError, ClientSettings};
+pub use balancer::{
+    BackendInfo, BackendState, Balancer, BalancerSettings, HealthCheckSettings, MOST_BACKENDS, Policy, Probe, Target,
+    TargetError, Unresolved, hash_key,
+};
+pub use client::{Client, ClientError, ClientMaker, ClientSettings};
 pub use connector::Versions;
-pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError};
-pub use failure::Failure;
+pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError, Way};
+pub use failure::{Evidence, Failure};
 pub use segments::Segments;

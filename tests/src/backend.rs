@@ -272,11 +272,12 @@ impl Drop for Backend {
 
 impl Backend {
     /// Closes the port and every connection, and waits until that is done: another can then be started on
-    /// [`address`](Self::address).
-    pub async fn stop(mut self) {
+    /// [`address`](Self::address). Returns what it has [received](Self::received).
+    pub async fn stop(mut self) -> Vec<Received> {
         self.acceptor.abort();
         // It ends as cancelled: that is what was asked for.
         let _ = (&mut self.acceptor).await;
+        self.received()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The ways of setting programs up that are measured beside the plain one.
 
+mod backends;
 mod tls;
 
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use super::certificate::Certificate;
 use super::goal::Goal;
 
 /// One line a variant.
-pub(crate) const VARIANTS: [&Variant; 2] = [&tls::UPSTREAM, &tls::BOTH];
+pub(crate) const VARIANTS: [&Variant; 3] = [&tls::UPSTREAM, &tls::BOTH, &backends::BACKENDS];
 
 /// A way of setting a program up.
 pub(crate) struct Variant {

@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use alloy_syntax::{DecodeError, DecodeValue, Value};
 use profiler_core::labels::Labels;
 
+use super::discovery::Target;
 use crate::filters::Rows;
+
+/// The label that says where a target is.
+pub(super) const ADDRESS: &str = "__address__";
 
 /// A list of targets. A clone shares them.
 #[derive(Debug, Default)]
@@ -65,6 +69,9 @@ impl DecodeValue for Targets {
 fn target(element: &Value) -> Result<Labels, DecodeError> {
     if element.is_null() {
         return Ok(Labels::empty());
+    }
+    if let Some(labels) = Target::labels(element) {
+        return Ok(labels.clone());
     }
     let fields = element.fields().ok_or_else(|| DecodeError::expected("object", element))?;
     let mut texts = Vec::with_capacity(fields.len());

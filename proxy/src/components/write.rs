@@ -8,6 +8,7 @@ use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
+use self::balancers::Balancers;
 use self::clients::Clients;
 use self::endpoint::EndpointArguments;
 use self::queue::QueuedTarget;
@@ -19,7 +20,10 @@ use crate::pipeline::Receiver;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::telemetry::traces::Propagation;
+use crate::upstream::Way;
 
+mod backends;
+mod balancers;
 mod clients;
 mod endpoint;
 mod labels;
@@ -63,6 +67,7 @@ impl TracingArguments {
 pub struct Write {
     stage: Arc<WriteStage>,
     clients: Clients,
+    balancers: Balancers,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
 }
@@ -76,18 +81,27 @@ impl Component for Write {
     fn build(arguments: &WriteArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let metrics = &services.metrics;
-        let mut clients = Clients::default();
+        let (mut clients, mut balancers) = (Clients::default(), Balancers::default());
         let mut identities: Vec<(Arc<str>, String)> = Vec::new();
         let (mut targets, mut queued) = (Vec::with_capacity(arguments.endpoints.len()), Vec::new());
         for block in &arguments.endpoints {
-            let client = clients.client(block.connections(), previous.map(|previous| &previous.clients))?;
-            let endpoint = block.build(client, arguments.tracing.propagation())?;
+            let of_backends = metrics.backends(component, &block.url().into());
+            let before = previous.map(|previous| &previous.balancers);
+            let way = match balancers.balancer(block, of_backends, before)? {
+                Some(balancer) => Way::Balanced(balancer),
+                None => {
+                    let before = previous.map(|previous| &previous.clients);
+                    Way::Direct(clients.client(block.connections(), before)?)
+                }
+            };
+            let endpoint = block.build(way, arguments.tracing.propagation())?;
             let identity = (endpoint.name().clone(), endpoint.alias().to_owned());
             let twins = identities.iter().filter(|twin| **twin == identity).count();
             let target = Target {
                 identity: format!("{component} {} {} {twins}", identity.0, identity.1).into(),
                 required: block.required,
                 tenant_label: block.tenant_label.clone(),
+                hash_labels: block.hash_labels(),
                 metrics: metrics.endpoint(component, endpoint.name()),
                 failures: LogLimit::default(),
                 endpoint,
@@ -109,7 +123,7 @@ impl Component for Write {
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
         };
-        Ok(Self { stage: Arc::new(stage), clients, component: component.clone(), metrics: metrics.clone() })
+        Ok(Self { stage: Arc::new(stage), clients, balancers, component: component.clone(), metrics: metrics.clone() })
     }
 
     fn exports(&self) -> Value {
@@ -123,10 +137,13 @@ impl Component for Write {
 
     fn debug_info(&self) -> Option<Value> {
         let queues: Vec<_> = self.stage.queued.iter().map(|queued| queued.debug_info()).collect();
-        (!queues.is_empty()).then(|| Value::object([("queue", Value::array(queues))]))
+        let queues = (!queues.is_empty()).then(|| ("queue", Value::array(queues)));
+        let shown: Vec<_> = queues.into_iter().chain(self.balancers.debug_info()).collect();
+        (!shown.is_empty()).then(|| Value::object(shown))
     }
 
     fn activate(&self) {
+        self.balancers.activate();
         self.stage.queued.iter().for_each(QueuedTarget::begin);
     }
 

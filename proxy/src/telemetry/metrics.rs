@@ -16,6 +16,7 @@ pub use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
+mod backends;
 mod controller;
 mod ebpf;
 mod fanout;
@@ -29,6 +30,7 @@ mod traces;
 mod write;
 mod write_queue;
 
+pub use backends::{BackendMetrics, BackendsMetrics};
 pub use controller::{ControllerMetrics, ModuleLabels};
 pub use ebpf::{EbpfMetrics, ProfilerCounter};
 pub use fanout::FanoutMetrics;
@@ -47,6 +49,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 /// All metric families of the process.
 pub struct Metrics {
     registry: Registry,
+    backends: backends::Families,
     ebpf: ebpf::Families,
     fanout: fanout::Families,
     filter: filter::Families,
@@ -69,6 +72,7 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::default();
         Arc::new(Self {
+            backends: backends::Families::register(&mut registry),
             ebpf: ebpf::Families::register(&mut registry),
             fanout: fanout::Families::register(&mut registry),
             filter: filter::Families::register(&mut registry),
@@ -151,6 +155,11 @@ impl Metrics {
         &self.orphans
     }
 
+    /// The series of the backends of one endpoint of a `pyroscope.write`.
+    pub fn backends(&self, component: &ComponentLabels, endpoint: &Arc<str>) -> BackendsMetrics {
+        self.backends.of(component, endpoint)
+    }
+
     /// The series of a listener that speaks TLS: the admin listener or that of a component, by its id.
     pub fn tls(&self, listener: &Arc<str>) -> TlsMetrics {
         self.tls.of(listener)
@@ -169,6 +178,7 @@ impl Metrics {
     /// Removes the series of an endpoint that is no more.
     pub fn forget_endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) {
         self.write.forget(component, Some(endpoint));
+        self.backends.forget(component, endpoint);
     }
 
     /// Removes the series of a component that is no more, but for those of its endpoints.

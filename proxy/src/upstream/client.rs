@@ -16,10 +16,10 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use self::http1::{Http1, Http1Error};
-use self::renewed::Renewed;
+use self::renewed::{Files, Renewed};
 use super::Segments;
 use super::connector::{Versions, connector};
-use super::http_client::{HttpClientArguments, Proxies, Route, TlsError};
+use super::http_client::{Dial, HttpClientArguments, Proxies, Route, TlsError};
 
 mod http1;
 mod renewed;
@@ -69,7 +69,7 @@ enum Connections {
 }
 
 /// How a client speaks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// Whom it trusts and who it is; without ALPN.
     pub tls: ClientConfig,
@@ -79,6 +79,61 @@ pub struct ClientSettings {
     pub versions: Versions,
     /// The proxies that it goes through.
     pub(super) proxies: Option<Arc<Proxies>>,
+}
+
+/// Makes clients of the same options. They share what TLS needs, and have connections of their own.
+#[derive(Debug, Clone)]
+pub struct ClientMaker {
+    source: Source,
+    versions: Versions,
+    proxies: Option<Arc<Proxies>>,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Fixed(Arc<ClientSettings>),
+    Files(Arc<Files>),
+}
+
+impl ClientMaker {
+    /// For clients of these options; authentication, headers and redirects are their callers'. Reads files, which are
+    /// looked at again while the clients are in use.
+    ///
+    /// # Errors
+    /// Options that exclude each other, and files that cannot be used.
+    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
+        let proxies = Proxies::of(arguments)?.map(Arc::new);
+        let versions = Versions::of(arguments.enable_http2);
+        let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
+        let tls = &arguments.tls_config;
+        let source = if tls.has_files() {
+            let files = Files::read(tls.clone(), versions, proxies.clone()).map_err(refused)?;
+            Source::Files(Arc::new(files))
+        } else {
+            let made = tls.material().and_then(|material| tls.settings_of(&material, versions, proxies.clone()));
+            Source::Fixed(Arc::new(made.map_err(refused)?))
+        };
+        Ok(Self { source, versions, proxies })
+    }
+
+    /// One more client.
+    pub fn client(&self) -> Client {
+        self.make(None)
+    }
+
+    /// A client that finds one server at this address.
+    pub(super) fn client_of(&self, dial: Dial) -> Client {
+        self.make(Some(dial))
+    }
+
+    fn make(&self, dial: Option<Dial>) -> Client {
+        let plain = plain(self.versions, self.proxies.as_ref(), dial.clone());
+        let connections = match &self.source {
+            Source::Fixed(settings) => Connections::Fixed(Arc::new(pool(ClientSettings::clone(settings), dial))),
+            Source::Files(files) => Connections::Renewed(Arc::new(Renewed::new(files.clone(), dial))),
+        };
+        Client { connections, plain, proxies: self.proxies.clone() }
+    }
 }
 
 /// What a backend answered.
@@ -106,32 +161,28 @@ pub enum ClientError {
     Http1(#[from] Http1Error),
 }
 
-impl Client {
-    /// A client of these options; authentication, headers and redirects are its caller's. Reads files, which are looked
-    /// at again while it is in use.
-    ///
-    /// # Errors
-    /// Options that exclude each other, and files that cannot be used.
-    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
-        let proxies = Proxies::of(arguments)?.map(Arc::new);
-        let versions = Versions::of(arguments.enable_http2);
-        let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
-        if arguments.tls_config.has_files() {
-            let renewed = Renewed::new(arguments.tls_config.clone(), versions, proxies.clone()).map_err(refused)?;
-            let plain = plain(versions, proxies.as_ref());
-            return Ok(Self { connections: Connections::Renewed(Arc::new(renewed)), plain, proxies });
+impl ClientError {
+    /// Whether no connection could be opened, so that nothing was sent.
+    pub(super) fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_connect(),
+            Self::Http1(error) => error.is_unreachable(),
+            Self::Answer(_) => false,
         }
-        let tls = &arguments.tls_config;
-        let settings =
-            tls.material().and_then(|material| tls.settings_of(&material, versions, proxies)).map_err(refused)?;
-        Ok(Self::with(settings))
+    }
+}
+
+impl Client {
+    /// A client of these options, as [`ClientMaker::of`] has it.
+    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
+        Ok(ClientMaker::of(arguments)?.client())
     }
 
     /// A client that speaks so.
     pub fn with(settings: ClientSettings) -> Self {
         let proxies = settings.proxies.clone();
-        let plain = plain(settings.versions, proxies.as_ref());
-        Self { plain, connections: Connections::Fixed(Arc::new(pool(settings))), proxies }
+        let plain = plain(settings.versions, proxies.as_ref(), None);
+        Self { connections: Connections::Fixed(Arc::new(pool(settings, None))), plain, proxies }
     }
 
     /// What a request to this URL must tell the proxy that reads it.
@@ -163,11 +214,11 @@ impl Client {
     }
 }
 
-fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>) -> Option<Http1> {
-    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None)))
+fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>, dial: Option<Dial>) -> Option<Http1> {
+    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dial)))
 }
 
-fn pool(settings: ClientSettings) -> Pool {
+fn pool(settings: ClientSettings, dial: Option<Dial>) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
@@ -179,7 +230,7 @@ fn pool(settings: ClientSettings) -> Pool {
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING_ANSWER)
         .http2_keep_alive_while_idle(true);
-    let connector = connector(tls, server_name, versions, proxies);
+    let connector = connector(tls, server_name, versions, proxies, dial);
     Pool { kept: builder.build(connector.clone()), apart: builder.pool_max_idle_per_host(0).build(connector) }
 }
 

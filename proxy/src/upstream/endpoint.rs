@@ -1,21 +1,27 @@
 //! One endpoint of `pyroscope.write`: where it is, what every request to it carries, and how it is tried again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::time::Instant;
 
+use super::balancer::Pick;
 use super::client::{Answer, Connection};
+use super::failure::Evidence;
 use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
 use super::retry_budget::RetryBudget;
-use super::{Backoff, Client, Failure, Segments};
+use super::{Backoff, Balancer, Client, Failure, Segments};
 use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
+mod base;
 mod patience;
+
+pub(super) use self::base::Base;
+pub use self::base::UrlError;
 
 /// Which API of a backend a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +80,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Segments,
+    /// The hash of its series, for endpoints that choose a backend by it: [`hash_key`](super::hash_key).
+    pub hash_key: u64,
 }
 
 /// One attempt, for whoever counts them.
@@ -103,45 +111,29 @@ pub struct Endpoint {
     /// All headers of a push, and those of `/ingest` but for its Content-Type.
     push_headers: HeaderMap,
     ingest_headers: HeaderMap,
-    client: Client,
+    way: Way,
     /// Of all calls together.
     retries: RetryBudget,
 }
 
+/// How an endpoint is reached.
 #[derive(Debug)]
-struct Base {
-    scheme: Scheme,
-    authority: Authority,
-    /// Without a slash at its end.
-    path: String,
-}
-
-/// Why a URL cannot be an endpoint's.
-#[derive(Debug, thiserror::Error)]
-pub enum UrlError {
-    /// It cannot be read.
-    #[error("{0:?} is no URL: {1}")]
-    Invalid(String, http::uri::InvalidUri),
-    /// It lacks a part.
-    #[error("{0:?} has no {1}; write it as http://host:port or https://host:port/base")]
-    Incomplete(String, &'static str),
-    /// Another scheme.
-    #[error("{0:?} has the scheme {1}; only http and https are possible")]
-    Scheme(String, String),
-    /// A user in the URL.
-    #[error("the URL holds a user name; use `headers` or `basic_auth` instead")]
-    UserInfo,
+pub enum Way {
+    /// At the address of its name.
+    Direct(Client),
+    /// At the addresses of its backends.
+    Balanced(Arc<Balancer>),
 }
 
 impl Endpoint {
-    /// An endpoint on this client.
-    pub fn new(settings: EndpointSettings, client: Client) -> Result<Self, UrlError> {
+    /// An endpoint that is reached so.
+    pub fn new(settings: EndpointSettings, way: Way) -> Result<Self, UrlError> {
         let (name, base) = (settings.url.as_str().into(), Base::parse(&settings.url)?);
         let mut ingest_headers = settings.headers.clone();
         for (name, value) in &settings.secret_headers {
             ingest_headers.append(name, value.clone());
         }
-        if let Some(authorization) = base.root().and_then(|root| client.proxy_authorization(&root)) {
+        if let Some(authorization) = base.root().and_then(|root| way.proxy_authorization(&root)) {
             ingest_headers.insert(header::PROXY_AUTHORIZATION, authorization);
         }
         ingest_headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
@@ -150,12 +142,17 @@ impl Endpoint {
         push_headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
         let millis = u64::try_from(settings.remote_timeout.as_millis()).unwrap_or(u64::MAX);
         push_headers.insert("connect-timeout-ms", HeaderValue::from(millis));
-        Ok(Self { name, base, settings, push_headers, ingest_headers, client, retries: RetryBudget::new() })
+        Ok(Self { name, base, settings, push_headers, ingest_headers, way, retries: RetryBudget::new() })
     }
 
     /// Whether an endpoint can have this URL.
     pub fn check_url(url: &str) -> Result<(), UrlError> {
         Base::parse(url).map(drop)
+    }
+
+    /// The port of a server that such a URL leads to.
+    pub fn port_of(url: &str) -> Result<u16, UrlError> {
+        Base::parse(url).map(|base| base.port())
     }
 
     /// The URL as configured.
@@ -174,11 +171,12 @@ impl Endpoint {
     /// A round in which the endpoint has no retry left passes without a request: the call waits on, and counts on.
     pub async fn call(&self, call: Call, trace: &Trace, observe: impl Fn(Attempt)) -> Settled {
         let (mut attempts, mut rounds): (u32, u32) = (0, 0);
+        let mut unreachable = Vec::new();
         loop {
             attempts += 1;
             rounds = rounds.saturating_add(1);
             let began = Instant::now();
-            let result = self.attempt(&call, attempts, trace).await;
+            let result = self.attempt(&call, attempts, &mut unreachable, trace).await;
             observe(Attempt { number: attempts, took: began.elapsed() });
             let failure = match result {
                 Ok(()) => {
@@ -226,11 +224,18 @@ impl Endpoint {
         false
     }
 
-    async fn attempt(&self, call: &Call, number: u32, trace: &Trace) -> Result<(), Failure> {
+    /// Makes one attempt; `unreachable` are the backends to which this call found no connection so far.
+    async fn attempt(
+        &self,
+        call: &Call,
+        number: u32,
+        unreachable: &mut Vec<SocketAddr>,
+        trace: &Trace,
+    ) -> Result<(), Failure> {
         let mut span = trace.child("POST", SpanKind::Client);
         span.record(|span| {
             span.set("http.request.method", "POST");
-            span.set("server.address", self.base.authority.host());
+            span.set("server.address", self.base.authority().host());
             span.set("server.port", self.base.port());
             if number > 1 {
                 span.set("http.request.resend_count", number - 1);
@@ -238,7 +243,10 @@ impl Endpoint {
         });
         // One that failed may have failed of its connection, and others may be as dead.
         let connection = if number == 1 { Connection::Any } else { Connection::New };
-        let result = self.exchange(call, connection, &mut span).await;
+        let result = match &self.way {
+            Way::Direct(client) => self.exchange(client, connection, call, &mut span).await,
+            Way::Balanced(balancer) => self.balance(balancer, connection, call, unreachable, &mut span).await,
+        };
         span.record(|span| {
             if let Err(failure) = &result {
                 span.fail(&failure.error.cause);
@@ -247,15 +255,64 @@ impl Endpoint {
         result
     }
 
-    async fn exchange(&self, call: &Call, connection: Connection, span: &mut Span) -> Result<(), Failure> {
+    /// Makes one attempt with a backend. Where it cannot be reached, nothing was sent: another one is asked at once.
+    async fn balance(
+        &self,
+        balancer: &Balancer,
+        connection: Connection,
+        call: &Call,
+        unreachable: &mut Vec<SocketAddr>,
+        span: &mut Span,
+    ) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut pick = self.pick(balancer, call, &[]).await?;
+        loop {
+            span.record(|span| {
+                span.set("network.peer.address", &*pick.address().ip().to_string());
+                span.set("network.peer.port", pick.address().port());
+            });
+            let result = self.exchange(pick.client(), connection, call, span).await;
+            pick.settle(result.as_ref().copied());
+            let failure = match result {
+                Err(failure) if failure.evidence == Evidence::Unreachable => failure,
+                settled => return settled,
+            };
+            if !unreachable.contains(&pick.address()) {
+                unreachable.push(pick.address());
+            }
+            // Not longer than one attempt may take: a call is not to wait for each of very many.
+            if began.elapsed() >= self.settings.remote_timeout {
+                return Err(failure);
+            }
+            pick = match self.pick(balancer, call, unreachable).await {
+                Ok(other) => other,
+                Err(_) => return Err(failure),
+            };
+        }
+    }
+
+    async fn pick(&self, balancer: &Balancer, call: &Call, avoided: &[SocketAddr]) -> Result<Pick, Failure> {
+        let limit = self.settings.remote_timeout;
+        let pick = tokio::time::timeout(limit, balancer.pick(call.hash_key, avoided)).await;
+        let pick = pick.map_err(|_| Failure::unavailable(format!("no backend was found within {limit:?}")))?;
+        pick.ok_or_else(|| Failure::unavailable("no backend: the list of targets is empty".to_owned()))
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        connection: Connection,
+        call: &Call,
+        span: &mut Span,
+    ) -> Result<(), Failure> {
         let limit = self.settings.remote_timeout;
         let exchange = async {
             let request = self.complete_request(call, span.trace()).await?;
             // Without its query, where the labels are.
             span.record(|span| span.set("url.full", &*self.base.without_query(request.uri().path())));
-            let answer = self.client.send_on(connection, request).await.map_err(|error| Failure::transport(&error))?;
+            let answer = client.send_on(connection, request).await.map_err(|error| Failure::transport(&error))?;
             if self.settings.follow_redirects && leads_on(answer.status) {
-                return Box::pin(self.follow(call, span.trace(), answer)).await;
+                return Box::pin(self.follow(client, call, span.trace(), answer)).await;
             }
             Ok(answer)
         };
@@ -270,7 +327,7 @@ impl Endpoint {
 
     /// Goes where an answer sends the call, and further. The others that there are (301, 302, 303) would make it a GET
     /// without its body.
-    async fn follow(&self, call: &Call, trace: &Trace, mut answer: Answer) -> Result<Answer, Failure> {
+    async fn follow(&self, client: &Client, call: &Call, trace: &Trace, mut answer: Answer) -> Result<Answer, Failure> {
         let mut next = Next::first(self.complete_request(call, trace).await?);
         for _ in 0..MOST_REDIRECTS {
             let after = next.after(answer.status, &answer.headers).map_err(|error| Failure::redirect(&error))?;
@@ -283,10 +340,10 @@ impl Endpoint {
                 self.settings.secret_headers.keys().for_each(|name| drop(headers.remove(name)));
             }
             headers.remove(header::PROXY_AUTHORIZATION);
-            if let Some(authorization) = self.client.proxy_authorization(request.uri()) {
+            if let Some(authorization) = client.proxy_authorization(request.uri()) {
                 request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
             }
-            answer = self.client.send(request).await.map_err(|error| Failure::transport(&error))?;
+            answer = client.send(request).await.map_err(|error| Failure::transport(&error))?;
             if !leads_on(answer.status) {
                 return Ok(answer);
             }
@@ -298,6 +355,7 @@ impl Endpoint {
         let mut request = self.request(call).map_err(|error| Failure {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
+            evidence: Evidence::Well,
         })?;
         trace.inject(self.settings.propagation, request.headers_mut());
         if let Some(credentials) = &self.settings.credentials {
@@ -305,6 +363,7 @@ impl Endpoint {
                 error: PushError::internal(error.to_string()),
                 // A file may be just about to be replaced, and whoever gives tokens may come back.
                 retryable: true,
+                evidence: Evidence::Well,
             })?;
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
@@ -336,74 +395,18 @@ impl Endpoint {
     }
 }
 
+impl Way {
+    /// What a request must tell the proxy that reads it; in front of backends there is none.
+    fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
+        match self {
+            Self::Direct(client) => client.proxy_authorization(uri),
+            Self::Balanced(_) => None,
+        }
+    }
+}
+
 fn leads_on(status: StatusCode) -> bool {
     matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
 }
 
 pub(super) const USER_AGENT: &str = concat!("Flamegate/", env!("CARGO_PKG_VERSION"));
-
-impl Base {
-    fn parse(url: &str) -> Result<Self, UrlError> {
-        let uri: Uri = url.parse().map_err(|error| UrlError::Invalid(url.to_owned(), error))?;
-        let parts = uri.into_parts();
-        let scheme = parts.scheme.ok_or_else(|| UrlError::Incomplete(url.to_owned(), "scheme"))?;
-        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-            return Err(UrlError::Scheme(url.to_owned(), scheme.to_string()));
-        }
-        let authority = parts.authority.ok_or_else(|| UrlError::Incomplete(url.to_owned(), "host"))?;
-        if authority.as_str().contains('@') {
-            return Err(UrlError::UserInfo);
-        }
-        let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, path })
-    }
-
-    /// Its URL without a path.
-    fn root(&self) -> Option<Uri> {
-        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query("/").build().ok()
-    }
-
-    fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTPS { 443 } else { 80 })
-    }
-
-    fn without_query(&self, path: &str) -> String {
-        format!("{}://{}{path}", self.scheme, self.authority)
-    }
-
-    fn uri(&self, path: &'static str, query: Option<&str>) -> Result<Uri, http::Error> {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(match (self.path.as_str(), query) {
-            ("", None) => PathAndQuery::from_static(path),
-            (base, None) => PathAndQuery::try_from(format!("{base}{path}"))?,
-            (base, Some(query)) => PathAndQuery::try_from(format!("{base}{path}?{query}"))?,
-        });
-        Ok(Uri::from_parts(parts)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_base_path_stands_before_the_api_s() {
-        let uri = |url: &str, query| Base::parse(url).unwrap().uri("/ingest", query).unwrap().to_string();
-        assert_eq!(uri("http://host:4040", None), "http://host:4040/ingest");
-        assert_eq!(uri("http://host/", Some("a=b")), "http://host/ingest?a=b");
-        assert_eq!(uri("https://host/pyroscope/", Some("a=b")), "https://host/pyroscope/ingest?a=b");
-    }
-
-    #[test]
-    fn a_url_that_is_no_endpoint_is_refused() {
-        let error = |url: &str| Base::parse(url).unwrap_err().to_string();
-        assert!(error("").contains("is no URL"), "{}", error(""));
-        assert!(error("pyroscope:4040").contains("has no scheme"), "{}", error("pyroscope:4040"));
-        assert!(error("/path").contains("has no scheme"));
-        assert!(error("ftp://host").contains("the scheme ftp"));
-        assert!(error("http://user:secret@host").contains("user name"));
-        assert!(!error("http://user:secret@host").contains("secret"));
-    }
-}

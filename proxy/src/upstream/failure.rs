@@ -18,25 +18,48 @@ pub struct Failure {
     pub error: PushError,
     /// Whether the same request may succeed on another attempt.
     pub retryable: bool,
+    /// What it says of the backend.
+    pub evidence: Evidence,
+}
+
+/// What a failure says of the backend that a request was meant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// It cannot be reached: nothing was sent.
+    Unreachable,
+    /// It fails: it answers with an error of its own, too late, or breaks off.
+    Failing,
+    /// It is well: the request is at fault, or we are.
+    Well,
 }
 
 impl Failure {
     /// No answer within the time of one attempt.
     pub fn timeout(after: std::time::Duration) -> Self {
         let cause = format!("no answer within remote_timeout ({after:?})");
-        Self { error: backend(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, true, cause), retryable: true }
+        Self {
+            error: backend(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, true, cause),
+            retryable: true,
+            evidence: Evidence::Failing,
+        }
     }
 
     /// No connection, a broken one, or an answer that is no HTTP.
     pub fn transport(failed: &ClientError) -> Self {
-        let error = backend(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, true, failed.to_string());
-        Self { error, retryable: true }
+        let evidence = if failed.is_unreachable() { Evidence::Unreachable } else { Evidence::Failing };
+        Self { evidence, ..Self::unavailable(failed.to_string()) }
+    }
+
+    /// No backend that could be asked, for this reason.
+    pub fn unavailable(cause: String) -> Self {
+        let error = backend(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, true, cause);
+        Self { error, retryable: true, evidence: Evidence::Well }
     }
 
     /// A redirect that cannot be followed: another attempt would be led the same way.
     pub fn redirect(failed: &HttpError) -> Self {
         let error = backend(StatusCode::BAD_GATEWAY, Code::FailedPrecondition, false, failed.to_string());
-        Self { error, retryable: false }
+        Self { error, retryable: false, evidence: Evidence::Well }
     }
 
     /// What an answer says; `None` where the backend took the profile.
@@ -70,7 +93,11 @@ fn ingest(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
     // A status that is no refusal (204, 301) cannot be handed on: the sender would take it for a success.
     let answered = if status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { status };
     let later = retryable || status == StatusCode::TOO_MANY_REQUESTS;
-    Some(Failure { error: backend(answered, connect::code_from_status(status), later, cause), retryable })
+    Some(Failure {
+        error: backend(answered, connect::code_from_status(status), later, cause),
+        retryable,
+        evidence: evidence(answer),
+    })
 }
 
 /// Connect: 200 with the right Content-Type is a success; otherwise the error's code decides, and the status where
@@ -103,7 +130,15 @@ fn push(answer: &Answer, retry_on_429: bool) -> Option<Failure> {
     };
     let status = if answer.status.as_u16() < 400 { StatusCode::BAD_GATEWAY } else { answer.status };
     let later = retryable || too_many;
-    Some(Failure { error: backend(status, code, later, format!("{}: {message}", code.name())), retryable })
+    Some(Failure {
+        error: backend(status, code, later, format!("{}: {message}", code.name())),
+        retryable,
+        evidence: evidence(answer),
+    })
+}
+
+fn evidence(answer: &Answer) -> Evidence {
+    if answer.status.is_server_error() { Evidence::Failing } else { Evidence::Well }
 }
 
 fn backend(status: StatusCode, code: Code, later: bool, cause: String) -> PushError {

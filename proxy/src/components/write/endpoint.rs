@@ -1,16 +1,18 @@
 //! The `endpoint` block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::backends::{BackendsArguments, refuse_proxies};
+use crate::telemetry::metrics::BackendsMetrics;
 use crate::telemetry::traces::Propagation;
 use crate::upstream::http_client::{
     AuthorizationArguments, BasicAuthArguments, HttpClientArguments, OAuth2Arguments, TlsConfigArguments,
 };
-use crate::upstream::{Backoff, Client, Endpoint, EndpointSettings};
+use crate::upstream::{Backoff, Balancer, BalancerSettings, ClientMaker, Endpoint, EndpointSettings, Target, Way};
 
 use super::queue::{QueueArguments, folder_name};
 
@@ -91,6 +93,9 @@ pub(super) struct EndpointArguments {
     /// Sent to the proxy where it is asked for a tunnel.
     #[alloy(attr, optional)]
     proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+    /// The servers that the URL stands for, where these are many.
+    #[alloy(block, optional)]
+    backends: Option<BackendsArguments>,
 }
 
 impl EndpointArguments {
@@ -104,8 +109,50 @@ impl EndpointArguments {
         self.http().connections()
     }
 
-    /// The endpoint, on this client.
-    pub(super) fn build(&self, client: Client, propagation: Propagation) -> Result<Endpoint, Invalid> {
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The servers that the URL stands for, where these are many.
+    pub(super) fn targets(&self) -> Result<Option<BTreeSet<Target>>, Invalid> {
+        self.backends.as_ref().map(|backends| backends.targets(&self.url)).transpose()
+    }
+
+    /// The labels by whose hash a backend is chosen, if it is: none of them means all.
+    pub(super) fn hash_labels(&self) -> Option<Vec<String>> {
+        self.backends.as_ref()?.hash_labels()
+    }
+
+    /// The same endpoint without the targets of its backends.
+    pub(super) fn without_targets(&self) -> Self {
+        let backends = self.backends.as_ref().map(BackendsArguments::without_targets);
+        Self { backends, ..self.clone() }
+    }
+
+    /// Whether connections to its servers are as good for the other one.
+    pub(super) fn leads_where(&self, other: &Self) -> bool {
+        self.url == other.url && self.connections() == other.connections()
+    }
+
+    /// What balances over its backends.
+    pub(super) fn balancer(&self, metrics: BackendsMetrics, previous: Option<&Balancer>) -> Result<Balancer, Invalid> {
+        let http = self.http();
+        let clients = ClientMaker::of(&http.connections())?;
+        let mut headers = self.request_headers()?;
+        for (name, value) in &http.headers()? {
+            headers.append(name, value.clone());
+        }
+        let (mut policy, mut health_check) = Default::default();
+        if let Some(backends) = &self.backends {
+            policy = backends.policy;
+            health_check = backends.health_check(headers, http.credentials()?)?;
+        }
+        let settings = BalancerSettings { url: self.url.clone(), policy, health_check, clients, metrics };
+        Balancer::new(settings, previous).map_err(|error| Invalid::attribute("url", error.to_string()))
+    }
+
+    /// The endpoint, reached so.
+    pub(super) fn build(&self, way: Way, propagation: Propagation) -> Result<Endpoint, Invalid> {
         let http = self.http();
         let settings = EndpointSettings {
             url: self.url.clone(),
@@ -119,7 +166,7 @@ impl EndpointArguments {
             retry_on_http_429: self.retry_on_http_429,
             propagation,
         };
-        Endpoint::new(settings, client).map_err(|error| Invalid::attribute("url", error.to_string()))
+        Endpoint::new(settings, way).map_err(|error| Invalid::attribute("url", error.to_string()))
     }
 
     fn validate(&self) -> Result<(), Invalid> {
@@ -132,7 +179,11 @@ impl EndpointArguments {
         }
         self.attempts()?;
         Endpoint::check_url(&self.url).map_err(|error| Invalid::attribute("url", error.to_string()))?;
-        self.request_headers().map(drop)
+        self.request_headers()?;
+        if self.backends.is_some() {
+            refuse_proxies(&self.http())?;
+        }
+        self.targets().map(drop)
     }
 
     fn attempts(&self) -> Result<u32, Invalid> {

@@ -173,7 +173,7 @@ impl QueuedTarget {
                 return Ok(Made::Before);
             }
             let mut call = call.clone();
-            self.target.name_tenant(&mut call, profile, &stage.sent)?;
+            self.target.address(&mut call, profile, &stage.sent)?;
             let profile_bytes = profile.body.byte_len() as u64;
             let profiles = u32::try_from(profile.body.profile_count()).unwrap_or(u32::MAX);
             queued.push(QueuedCall { call, profiles, profile_bytes });

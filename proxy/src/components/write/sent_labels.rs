@@ -9,6 +9,7 @@ use profiler_core::labels::{LabelError, Labels};
 use super::labels;
 use crate::pipeline::PushError;
 use crate::recent::{LABEL_SETS, Recent};
+use crate::upstream::hash_key;
 use crate::wire::{ingest, push};
 
 /// Checks and encodes label sets, and remembers those that backends accept.
@@ -48,6 +49,14 @@ impl SentLabels {
     pub(super) fn value<'a>(&'a self, labels: &'a Labels, name: &str) -> Option<&'a str> {
         let value = self.external.get(name).map(String::as_str).or_else(|| labels.value(name));
         value.filter(|value| !value.is_empty())
+    }
+
+    /// The hash of these labels as they are sent; of all labels where none is named.
+    pub(super) fn hash_key(&self, labels: &Labels, names: &[String]) -> u64 {
+        if names.is_empty() {
+            return hash_key(labels.iter());
+        }
+        hash_key(names.iter().map(|name| (name.as_str(), self.value(labels, name).unwrap_or_default())))
     }
 
     fn checked(

@@ -42,6 +42,8 @@ pub(super) struct Target {
     pub required: bool,
     /// Its value is the tenant; empty where no label says it.
     pub tenant_label: String,
+    /// The labels by whose hash a backend is chosen, if it is: none of them means all.
+    pub hash_labels: Option<Vec<String>>,
     pub metrics: EndpointMetrics,
     /// Of lines about profiles that this endpoint did not take.
     pub failures: LogLimit,
@@ -103,13 +105,13 @@ impl WriteStage {
             Body::Pprof(samples) => {
                 let labels = self.sent.for_push(&profile.labels)?;
                 let body = held(push::encode(&labels, samples).into());
-                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body }
+                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body, hash_key: 0 }
             }
             Body::Ingest(received) => {
                 let name = self.sent.for_ingest(&profile.labels)?;
                 let query = Some(ingest::query(&received.query, &name));
                 let (content_types, body) = (received.content_types.clone(), held(received.bytes.clone().into()));
-                Call { api: Api::Ingest, query, content_types, headers, body }
+                Call { api: Api::Ingest, query, content_types, headers, body, hash_key: 0 }
             }
         })
     }
@@ -140,7 +142,7 @@ impl Target {
     }
 
     async fn send(&self, mut call: Call, profile: &Profile, stage: &WriteStage) -> Result<(), PushError> {
-        self.name_tenant(&mut call, profile, &stage.sent)?;
+        self.address(&mut call, profile, &stage.sent)?;
         let (api, metrics) = (call.api, &self.metrics);
         let began = Instant::now();
         let mut span = profile.origin.trace.child(api.span_name(), SpanKind::Internal);
@@ -178,7 +180,11 @@ impl Target {
 }
 
 impl Target {
-    pub(super) fn name_tenant(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
+    /// Says whose it is, and by what a backend is chosen.
+    pub(super) fn address(&self, call: &mut Call, profile: &Profile, sent: &SentLabels) -> Result<(), PushError> {
+        if let Some(names) = &self.hash_labels {
+            call.hash_key = sent.hash_key(&profile.labels, names);
+        }
         if self.tenant_label.is_empty() {
             return Ok(());
         }

@@ -22,6 +22,7 @@ use crate::tls::tests::certificates::{Authority, Identity};
 use crate::upstream::http_client::tests::server::Server;
 
 pub(super) mod backend;
+mod backends;
 
 /// A component with one endpoint, or why there is none.
 fn build(url: &str, endpoint: &str, previous: Option<&Write>) -> Result<Write, String> {
@@ -43,7 +44,12 @@ fn write(url: &str, endpoint: &str) -> Write {
 
 /// Sends a profile to `/ingest`.
 async fn send(write: &Write) -> Result<(), PushError> {
-    let labels = Labels::from_pairs([("service_name", "shop")]).unwrap();
+    send_of(write, "shop").await
+}
+
+/// Sends a profile of a service to `/ingest`.
+async fn send_of(write: &Write, service: &str) -> Result<(), PushError> {
+    let labels = Labels::from_pairs([("service_name", service)]).unwrap();
     let body = Arc::new(IngestBody { query: String::new(), content_types: Vec::new(), bytes: Bytes::from("main 1\n") });
     let origin = Arc::new(Origin {
         arrived: std::time::SystemTime::now(),

@@ -148,6 +148,11 @@ impl IdleConnection {
 }
 
 impl Http1Error {
+    /// Whether no connection could be opened, so that nothing was sent.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
     /// Whether the server has not answered with a single byte.
     fn is_silence(&self) -> bool {
         match self {

@@ -5,20 +5,61 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::{Pool, pool};
+use super::{ClientSettings, Pool, pool};
 use crate::upstream::connector::Versions;
-use crate::upstream::http_client::{Material, Proxies, TlsConfigArguments, TlsError};
+use crate::upstream::http_client::{Dial, Material, Proxies, TlsConfigArguments, TlsError};
 
 /// Between two looks at the files.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The connections of a client whose certificates are in files. The last files that could be used stay in use.
+/// The connections of a client whose certificates are in files.
 #[derive(Debug)]
 pub(super) struct Renewed {
+    files: Arc<Files>,
+    dial: Option<Dial>,
+    made: ArcSwap<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    with: Arc<ClientSettings>,
+    pool: Arc<Pool>,
+}
+
+impl Renewed {
+    pub(super) fn new(files: Arc<Files>, dial: Option<Dial>) -> Self {
+        let made = ArcSwap::from_pointee(Made::new(files.settings.load_full(), dial.clone()));
+        Self { files, dial, made }
+    }
+
+    /// The connections by now.
+    pub(super) async fn pool(&self) -> Arc<Pool> {
+        let settings = self.files.settings().await;
+        let made = self.made.load();
+        if Arc::ptr_eq(&made.with, &settings) {
+            return made.pool.clone();
+        }
+        // Two requests may come here at once: the connections of one of them are not used again.
+        let made = Arc::new(Made::new(settings, self.dial.clone()));
+        self.made.store(made.clone());
+        made.pool.clone()
+    }
+}
+
+impl Made {
+    fn new(with: Arc<ClientSettings>, dial: Option<Dial>) -> Self {
+        let pool = Arc::new(pool(ClientSettings::clone(&with), dial));
+        Self { with, pool }
+    }
+}
+
+/// Files with certificates, for any number of clients. The last ones that could be used stay in use.
+#[derive(Debug)]
+pub(super) struct Files {
     tls: TlsConfigArguments,
     versions: Versions,
     proxies: Option<Arc<Proxies>>,
-    pool: ArcSwap<Pool>,
+    settings: ArcSwap<ClientSettings>,
     /// When the files were looked at last.
     looked: Mutex<Instant>,
     seen: Mutex<Seen>,
@@ -32,28 +73,28 @@ struct Seen {
     wrong: Option<String>,
 }
 
-impl Renewed {
-    /// Reads the files.
-    pub(super) fn new(
+impl Files {
+    pub(super) fn read(
         tls: TlsConfigArguments,
         versions: Versions,
         proxies: Option<Arc<Proxies>>,
     ) -> Result<Self, TlsError> {
         let looked = Mutex::new(Instant::now());
         let material = tls.material()?;
-        let pool = ArcSwap::from_pointee(pool(tls.settings_of(&material, versions, proxies.clone())?));
+        let settings = ArcSwap::from_pointee(tls.settings_of(&material, versions, proxies.clone())?);
         let seen = Mutex::new(Seen { material, wrong: None });
-        Ok(Self { tls, versions, proxies, pool, looked, seen })
+        Ok(Self { tls, versions, proxies, settings, looked, seen })
     }
 
-    /// The connections by now. One request a second looks at the files before it goes; the others go meanwhile.
-    pub(super) async fn pool(self: &Arc<Self>) -> Arc<Pool> {
+    /// What to make connections with by now. One request a second looks at the files before it goes; the others go
+    /// meanwhile.
+    async fn settings(self: &Arc<Self>) -> Arc<ClientSettings> {
         if self.is_time() {
             let this = self.clone();
-            // Where the process ends meanwhile, the connections of before are as good.
+            // Where the process ends meanwhile, what was made before is as good.
             let _looked = tokio::task::spawn_blocking(move || this.look()).await;
         }
-        self.pool.load_full()
+        self.settings.load_full()
     }
 
     fn is_time(&self) -> bool {
@@ -70,7 +111,7 @@ impl Renewed {
         match self.made_of_what_changed(&seen.material) {
             Ok(None) => seen.wrong = None,
             Ok(Some((material, made))) => {
-                self.pool.store(Arc::new(made));
+                self.settings.store(Arc::new(made));
                 *seen = Seen { material, wrong: None };
                 tracing::info!("the certificates of a client changed and were read again");
             }
@@ -85,13 +126,13 @@ impl Renewed {
         }
     }
 
-    fn made_of_what_changed(&self, before: &Material) -> Result<Option<(Material, Pool)>, TlsError> {
+    fn made_of_what_changed(&self, before: &Material) -> Result<Option<(Material, ClientSettings)>, TlsError> {
         let material = self.tls.material()?;
         if material == *before {
             return Ok(None);
         }
         let settings = self.tls.settings_of(&material, self.versions, self.proxies.clone())?;
-        Ok(Some((material, pool(settings))))
+        Ok(Some((material, settings)))
     }
 }
 
@@ -110,15 +151,15 @@ mod tests {
         let scope = alloy_syntax::Scope::stdlib(&alloy_syntax::StdlibOptions::default());
         let arguments: crate::upstream::http_client::HttpClientArguments =
             alloy_syntax::decode_block(parsed.body.blocks().next().unwrap(), &scope).unwrap();
-        let renewed = Renewed::new(arguments.tls_config, Versions::Both, None).unwrap();
+        let files = Files::read(arguments.tls_config, Versions::Both, None).unwrap();
         let after = |text: Option<&str>| {
-            let before = renewed.pool.load_full();
+            let before = files.settings.load_full();
             match text {
                 Some(text) => std::fs::write(&file, text).unwrap(),
                 None => std::fs::remove_file(&file).unwrap(),
             }
-            renewed.look();
-            (Arc::ptr_eq(&before, &renewed.pool.load_full()), renewed.seen.lock().unwrap().wrong.clone())
+            files.look();
+            (Arc::ptr_eq(&before, &files.settings.load_full()), files.seen.lock().unwrap().wrong.clone())
         };
         let (same, wrong) = after(Some("no certificate"));
         assert!(same && wrong.unwrap().contains("no certificate in it"));

@@ -33,7 +33,8 @@ impl Endpoint {
             // From before the attempt on: a success of others meanwhile is not missed.
             let others = taken.notified();
             let began = Instant::now();
-            let result = self.attempt(&call, attempts, trace).await;
+            // Each attempt may find every backend: a call waits for as long as its profiles may.
+            let result = self.attempt(&call, attempts, &mut Vec::new(), trace).await;
             observe(Attempt { number: attempts, took: began.elapsed() });
             let failure = match result {
                 Ok(()) => {

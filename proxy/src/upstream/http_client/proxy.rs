@@ -1,5 +1,6 @@
 //! The way through a proxy: whole URLs for http, a tunnel for https; through SOCKS for both.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use alloy_syntax::Invalid;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
@@ -28,6 +29,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(20);
 /// As Go: an idle connection is asked so often whether its other end is there.
 const PROBE: Duration = Duration::from_secs(15);
+/// Time for one of several backends: another one may answer sooner.
+const CONNECT_BACKEND: Duration = Duration::from_secs(2);
 
 pub(in crate::upstream) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -184,18 +187,39 @@ fn check_proxy(attribute: &'static str, url: &str) -> Result<(), Invalid> {
 pub(in crate::upstream) struct Route {
     tcp: HttpConnector,
     proxies: Option<Arc<Proxies>>,
+    dial: Option<Dial>,
+}
+
+/// The address of a server that is not looked up by its name.
+#[derive(Debug, Clone)]
+pub(in crate::upstream) struct Dial {
+    /// The server, as in the URLs of requests.
+    pub(in crate::upstream) server: Authority,
+    /// Where it is.
+    pub(in crate::upstream) address: SocketAddr,
 }
 
 impl Route {
-    pub(in crate::upstream) fn new(proxies: Option<Arc<Proxies>>) -> Self {
+    pub(in crate::upstream) fn new(proxies: Option<Arc<Proxies>>, dial: Option<Dial>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_connect_timeout(Some(if dial.is_some() { CONNECT_BACKEND } else { CONNECT }));
         tcp.set_tcp_user_timeout(Some(STUCK));
         tcp.set_keepalive(Some(PROBE));
         tcp.set_keepalive_interval(Some(PROBE));
-        Self { tcp, proxies }
+        Self { tcp, proxies, dial }
+    }
+}
+
+impl Dial {
+    /// Where to connect for this URL; a redirect may lead to another server.
+    fn instead_of(&self, target: &Uri) -> Result<Option<Uri>, http::Error> {
+        if target.authority() != Some(&self.server) {
+            return Ok(None);
+        }
+        let authority = self.address.to_string();
+        Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query("/").build().map(Some)
     }
 }
 
@@ -212,6 +236,10 @@ impl Service<Uri> for Route {
         let mut tcp = self.tcp.clone();
         let proxy = self.proxies.as_ref().and_then(|proxies| Some((proxies.proxy_of(&target)?, proxies.clone())));
         let Some((intercept, proxies)) = proxy else {
+            let target = match self.dial.as_ref().map(|dial| dial.instead_of(&target)).transpose() {
+                Ok(instead) => instead.flatten().unwrap_or(target),
+                Err(error) => return async move { Err(error.into()) }.boxed(),
+            };
             return async move { Ok(Opened { stream: tcp.call(target).await?, asks_proxy: false }) }.boxed();
         };
         let proxy = intercept.uri().clone();

@@ -18,7 +18,8 @@ pub(super) struct Item {
     pub(super) queued: QueuedCall,
 }
 
-/// One request. Several items are series of the push API with the same headers, and so of one tenant.
+/// One request. Several items are series of the push API with the same headers, and so of one tenant, and for one
+/// backend where their labels choose it.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) items: Vec<Item>,
@@ -51,7 +52,10 @@ impl Batch {
     fn has_headers_of(&self, item: &Item) -> bool {
         let is_same = |first: &Item| {
             let (first, other) = (&first.queued.call, &item.queued.call);
-            first.api == Api::Push && other.api == Api::Push && first.headers == other.headers
+            first.api == Api::Push
+                && other.api == Api::Push
+                && first.headers == other.headers
+                && first.hash_key == other.hash_key
         };
         self.items.first().is_some_and(is_same)
     }
@@ -66,7 +70,8 @@ impl Batch {
         let pieces = self.items.iter().flat_map(|item| item.queued.call.body.pieces().cloned());
         let body = Segments::from(pieces.collect::<Vec<_>>());
         let (query, content_types) = (first.query.clone(), first.content_types.clone());
-        Some(Call { api: first.api, query, content_types, headers: first.headers.clone(), body })
+        let (headers, hash_key) = (first.headers.clone(), first.hash_key);
+        Some(Call { api: first.api, query, content_types, headers, body, hash_key })
     }
 
     /// Profiles in it, and their bytes as they were received.

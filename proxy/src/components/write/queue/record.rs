@@ -67,6 +67,8 @@ struct CallMessage {
     profile_bytes: u64,
     #[prost(bytes = "bytes", tag = "7")]
     body: Bytes,
+    #[prost(fixed64, tag = "8")]
+    hash_key: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -120,6 +122,7 @@ fn about(QueuedCall { call, profiles, profile_bytes }: &QueuedCall) -> CallMessa
         profiles: *profiles,
         profile_bytes: *profile_bytes,
         body: Bytes::new(),
+        hash_key: call.hash_key,
     }
 }
 
@@ -154,6 +157,7 @@ fn read_call(message: CallMessage) -> Result<QueuedCall, Unreadable> {
         content_types: message.content_types.into_iter().map(value).collect::<Result<_, _>>()?,
         headers,
         body: message.body.into(),
+        hash_key: message.hash_key,
     };
     Ok(QueuedCall { call, profiles: message.profiles, profile_bytes: message.profile_bytes })
 }

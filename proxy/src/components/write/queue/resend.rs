@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::record;
 use crate::components::write::WriteArguments;
 use crate::telemetry::traces::Trace;
-use crate::upstream::{Client, Endpoint};
+use crate::upstream::{Client, Endpoint, Way};
 
 /// Where to, with an endpoint's defaults and no credentials.
 pub(crate) struct Resending {
@@ -24,7 +24,7 @@ impl Resending {
         let endpoint = arguments.endpoints.first().ok_or("no URL")?;
         let invalid = |invalid: alloy_syntax::Invalid| invalid.message;
         let client = Client::of(&endpoint.connections()).map_err(invalid)?;
-        Ok(Self { endpoint: endpoint.build(client, arguments.tracing.propagation()).map_err(invalid)? })
+        Ok(Self { endpoint: endpoint.build(Way::Direct(client), arguments.tracing.propagation()).map_err(invalid)? })
     }
 
     /// Sends the calls of a record one after the other; why the first that was not taken was not.

@@ -205,7 +205,7 @@ fn call(api: Api, body: &[u8], tenant: &str) -> QueuedCall {
         Api::Ingest => (Some("name=ä".to_owned()), vec!["text/plain".parse().unwrap()]),
     };
     let body = vec![Bytes::copy_from_slice(body), Bytes::from_static(b"-"), Bytes::new()].into();
-    QueuedCall { call: Call { api, query, content_types, headers, body }, profiles: 2, profile_bytes: 7 }
+    QueuedCall { call: Call { api, query, content_types, headers, body, hash_key: 9 }, profiles: 2, profile_bytes: 7 }
 }
 
 #[test]

@@ -40,6 +40,7 @@ type Judge = Box<dyn Fn(&Asked) -> Option<u16> + Send>;
 pub(in crate::components::write) struct Backend {
     pub(in crate::components::write) address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    answers: Arc<Mutex<Answers>>,
     judge: Arc<Mutex<Judge>>,
     connections: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
@@ -64,7 +65,8 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (kept, answers) = (asked.clone(), Arc::new(answers));
+        let answers = Arc::new(Mutex::new(answers));
+        let (kept, answering) = (asked.clone(), answers.clone());
         let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(Box::new(|_| None)));
         let judging = judge.clone();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -74,7 +76,7 @@ impl Backend {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let (kept, answers) = (kept.clone(), (answers.clone(), judging.clone()));
+                let (kept, answers) = (kept.clone(), (answering.clone(), judging.clone()));
                 let config = tls.as_ref().map(ServerTls::config);
                 connections.spawn(async move {
                     let Some(config) = config else { return serve(stream, false, kept, answers).await };
@@ -85,7 +87,12 @@ impl Backend {
                 });
             }
         });
-        Self { address, asked, judge, connections, _serving: serving }
+        Self { address, asked, answers, judge, connections, _serving: serving }
+    }
+
+    /// Answers a path with this status from now on.
+    pub(in crate::components::write) fn answer(&self, path: &'static str, status: u16) {
+        self.answers.lock().unwrap().insert(path, (status, Vec::new()));
     }
 
     pub(in crate::components::write) fn url(&self) -> String {
@@ -111,6 +118,16 @@ impl Backend {
         self.asked.lock().unwrap().clone()
     }
 
+    /// What it was asked, also when it is gone.
+    pub(in crate::components::write) fn record(&self) -> Arc<Mutex<Vec<Asked>>> {
+        self.asked.clone()
+    }
+
+    /// As if nothing had been asked.
+    pub(in crate::components::write) fn forget(&self) {
+        self.asked.lock().unwrap().clear();
+    }
+
     pub(in crate::components::write) fn last(&self) -> Asked {
         self.asked().pop().unwrap()
     }
@@ -120,7 +137,7 @@ async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     http2: bool,
     asked: Arc<Mutex<Vec<Asked>>>,
-    (answers, judge): (Arc<Answers>, Arc<Mutex<Judge>>),
+    (answers, judge): (Arc<Mutex<Answers>>, Arc<Mutex<Judge>>),
 ) {
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (asked, answers, judge) = (asked.clone(), answers.clone(), judge.clone());
@@ -131,7 +148,8 @@ async fn serve(
             let request = Asked { version, target, headers: head.headers, body };
             let judged = judge.lock().unwrap()(&request);
             asked.lock().unwrap().push(request);
-            let (mut status, headers) = answers.get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
+            let (mut status, headers) =
+                answers.lock().unwrap().get(head.uri.path()).cloned().unwrap_or((200, Vec::new()));
             if let Some(judged) = judged {
                 status = judged;
             }

@@ -93,7 +93,7 @@ fn request(address: std::net::SocketAddr, body: Vec<Bytes>) -> Request<Segments>
 }
 
 fn client() -> Http1 {
-    Http1::new(Route::new(None))
+    Http1::new(Route::new(None, None))
 }
 
 /// Reads a request with a body of that length.

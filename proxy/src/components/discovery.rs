@@ -1,0 +1,201 @@
+//! What the `discovery.*` components share: where targets come from, and how they are exported.
+//!
+//! A discovery is something that [looks](Discovery) again and again. What it finds is exported as targets that all
+//! consumers share: each is a capsule around its labels, which reads as an object and is never copied.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use alloy_syntax::schema::Export;
+use alloy_syntax::{Capsule, CapsuleValue, Value};
+use profiler_core::labels::Labels;
+use tokio::task::JoinSet;
+
+use super::targets::ADDRESS;
+use crate::component::{Changed, Context, Health};
+use crate::telemetry::metrics::ComponentLabels;
+
+mod dns;
+mod file;
+
+pub use dns::DiscoveryDns;
+pub use file::DiscoveryFile;
+
+/// What every discovery exports.
+pub(super) const TARGETS: Export =
+    Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
+
+/// Something that finds targets.
+pub(super) trait Discovery: Send + 'static {
+    /// Waits until it is time, and looks.
+    fn next(&mut self) -> impl Future<Output = Found> + Send;
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// All targets that there are by now; from where nothing could be learned, those of before.
+    pub(super) targets: Vec<Labels>,
+    /// What went wrong, for the user.
+    pub(super) problems: Vec<String>,
+}
+
+/// What a running discovery has found.
+pub(super) struct Discovered {
+    kept: Arc<Kept>,
+    /// Looks again, once the component has its place; ends with it.
+    looking: Mutex<JoinSet<()>>,
+}
+
+struct Kept {
+    state: Mutex<State>,
+    component: ComponentLabels,
+    changed: Changed,
+}
+
+struct State {
+    targets: TargetSet,
+    health: Health,
+    problems: Vec<String>,
+}
+
+impl Discovered {
+    /// Of what was found when the component was built.
+    pub(super) fn new(found: Found, context: &Context<'_>) -> Self {
+        let targets = TargetSet::new(found.targets);
+        let state = State { targets, health: health(&found.problems), problems: found.problems };
+        let kept = Kept { state: Mutex::new(state), component: context.component.clone(), changed: context.changed() };
+        Self { kept: Arc::new(kept), looking: Mutex::default() }
+    }
+
+    /// The targets by now.
+    pub(super) fn targets(&self) -> Vec<Labels> {
+        self.kept.state().targets.targets.to_vec()
+    }
+
+    /// The exports of a component that has no others.
+    pub(super) fn exports(&self) -> Value {
+        Value::object([(TARGETS.name, self.kept.state().targets.value.clone())])
+    }
+
+    /// How the last look went.
+    pub(super) fn health(&self) -> Health {
+        self.kept.state().health.clone()
+    }
+
+    /// How many targets there are, and what went wrong.
+    pub(super) fn debug_info(&self) -> Value {
+        let state = self.kept.state();
+        let problems = state.problems.iter().map(|problem| Value::from(problem.as_str()));
+        Value::object([
+            ("targets", Value::from(state.targets.targets.len() as u64)),
+            ("problems", Value::array(problems)),
+        ])
+    }
+
+    /// Looks again and again until [`stop`](Self::stop), on the runtime, and tells of targets that are others than before.
+    pub(super) fn follow(&self, mut discovery: impl Discovery) {
+        let kept = self.kept.clone();
+        let looking = async move {
+            loop {
+                let found = discovery.next().await;
+                kept.take(found);
+            }
+        };
+        self.looking().spawn(looking);
+    }
+
+    /// Looks no more.
+    pub(super) fn stop(&self) {
+        self.looking().abort_all();
+    }
+
+    fn looking(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn take(&self, found: Found) {
+        let component_id = &self.component;
+        let mut state = self.state();
+        if state.problems != found.problems {
+            for problem in found.problems.iter().filter(|problem| !state.problems.contains(problem)) {
+                tracing::error!(%component_id, err = %problem, "cannot look for targets; those of before stay");
+            }
+            if found.problems.is_empty() {
+                tracing::info!(%component_id, "all targets are looked for again");
+            }
+            state.health = health(&found.problems);
+            state.problems = found.problems;
+        }
+        if *state.targets.targets != *found.targets {
+            tracing::debug!(%component_id, targets = found.targets.len(), "other targets than before");
+            state.targets = TargetSet::new(found.targets);
+            drop(state);
+            self.changed.tell();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn health(problems: &[String]) -> Health {
+    match problems {
+        [] => Health::healthy("targets are looked for"),
+        [only] => Health::unhealthy(format!("{only}; the targets of before stay")),
+        [first, others @ ..] => {
+            Health::unhealthy(format!("{first}, and {} more; the targets of before stay", others.len()))
+        }
+    }
+}
+
+/// Targets, and the value that they are to other components.
+struct TargetSet {
+    targets: Arc<[Labels]>,
+    value: Value,
+}
+
+impl TargetSet {
+    fn new(targets: Vec<Labels>) -> Self {
+        let value = Value::array(targets.iter().map(|target| Value::Capsule(Capsule::new(Target(target.clone())))));
+        Self { targets: targets.into(), value }
+    }
+}
+
+/// A target as a value: an object for expressions, labels for those who know it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Target(Labels);
+
+impl Target {
+    /// Its labels, where a value is a target.
+    pub(super) fn labels(value: &Value) -> Option<&Labels> {
+        match value {
+            Value::Capsule(capsule) => capsule.downcast_ref::<Self>().map(|target| &target.0),
+            _ => None,
+        }
+    }
+}
+
+impl CapsuleValue for Target {
+    fn type_name(&self) -> &str {
+        "Target"
+    }
+
+    fn equals(&self, other: &dyn CapsuleValue) -> bool {
+        let other: &dyn std::any::Any = other;
+        other.downcast_ref::<Self>().is_some_and(|other| self == other)
+    }
+
+    fn to_object(&self) -> Option<Value> {
+        Some(Value::object(self.0.iter().map(|(name, value)| (name, Value::from(value)))))
+    }
+}
+
+/// The label sets of one source, in the order of the sources.
+type BySource<S> = BTreeMap<S, Vec<Labels>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! `discovery.file`: targets that are written in files.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy_syntax::schema::Export;
+use alloy_syntax::{Arguments, Invalid, Value};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use profiler_core::labels::Labels;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use self::groups::GroupsError;
+use self::pattern::Pattern;
+use super::{BySource, Discovered, Discovery, Found, TARGETS};
+use crate::component::{Component, Context, Health};
+use crate::watch::{Detector, Watch, WatchSettings};
+
+mod groups;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+/// Most bytes of a file.
+const MAX_FILE: u64 = 16 << 20;
+/// Most files of a component. Each is held in memory as targets.
+const MOST_FILES: usize = 1000;
+
+/// What may stand in the block.
+#[derive(Debug, Clone, PartialEq, Arguments)]
+#[alloy(validate = DiscoveryFileArguments::validate)]
+pub struct DiscoveryFileArguments {
+    /// The files; the last part of a path may hold a `*`.
+    #[alloy(attr)]
+    files: Vec<String>,
+    /// How often they are read without a notice of the file system.
+    #[alloy(attr, default = Duration::from_secs(300))]
+    refresh_interval: Duration,
+}
+
+impl DiscoveryFileArguments {
+    fn validate(&self) -> Result<(), Invalid> {
+        if self.refresh_interval.is_zero() {
+            return Err(Invalid::attribute("refresh_interval", "must be longer than 0s"));
+        }
+        self.patterns().map(drop)
+    }
+
+    fn patterns(&self) -> Result<Vec<Pattern>, Invalid> {
+        let pattern = |path: &String| {
+            Pattern::parse(path).map_err(|error| Invalid::attribute("files", format!("{path:?} {error}")))
+        };
+        self.files.iter().map(pattern).collect()
+    }
+}
+
+/// The running component.
+pub struct DiscoveryFile {
+    files: Arc<Files>,
+    refresh_interval: Duration,
+    discovered: Discovered,
+}
+
+/// Why the targets of a file cannot be had.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("cannot read {0}: {1}")]
+    Io(String, io::Error),
+    #[error("cannot read {0}: it is no file")]
+    NoFile(String),
+    #[error("{0} is larger than {MAX_FILE} bytes")]
+    TooLarge(String),
+    #[error("{0}: {1}")]
+    Groups(String, GroupsError),
+}
+
+impl Component for DiscoveryFile {
+    const NAME: &'static str = "discovery.file";
+    const SUMMARY: &'static str = "Exports the targets that are written in files, and follows their changes.";
+    const EXPORTS: &'static [Export] = &[TARGETS];
+    type Arguments = DiscoveryFileArguments;
+
+    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let seen = previous.map(|previous| previous.files.seen().clone()).unwrap_or_default();
+        let files = Files { patterns: arguments.patterns()?, seen: Mutex::new(seen) };
+        let discovered = Discovered::new(files.read(), context);
+        Ok(Self { files: Arc::new(files), refresh_interval: arguments.refresh_interval, discovered })
+    }
+
+    fn exports(&self) -> Value {
+        self.discovered.exports()
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(self.discovered.health())
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        Some(self.discovered.debug_info())
+    }
+
+    fn activate(&self) {
+        self.discovered.follow(Following::new(self.files.clone(), self.refresh_interval));
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.discovered.stop();
+        futures_util::future::ready(()).boxed()
+    }
+}
+
+/// The files, and what was in them when they could be read last.
+struct Files {
+    patterns: Vec<Pattern>,
+    seen: Mutex<BySource<PathBuf>>,
+}
+
+impl Files {
+    /// Reads all of them. One that cannot be read keeps its targets; those of one that is gone go with it.
+    fn read(&self) -> Found {
+        let (mut paths, mut problems) = (BTreeSet::new(), Vec::new());
+        for pattern in &self.patterns {
+            match pattern.paths() {
+                Ok(found) => paths.extend(found),
+                Err(error) => {
+                    problems.push(format!("cannot look for {pattern}: {error}"));
+                    paths.extend(self.seen().keys().filter(|path| pattern.matches(path)).cloned());
+                }
+            }
+        }
+        if paths.len() > MOST_FILES {
+            problems.push(format!("{} files are more than {MOST_FILES}: the others are not read", paths.len()));
+        }
+        let mut before = std::mem::take(&mut *self.seen());
+        let (mut seen, mut targets) = (BySource::new(), Vec::new());
+        for path in paths.into_iter().take(MOST_FILES) {
+            let groups = read(&path).unwrap_or_else(|error| {
+                problems.push(error.to_string());
+                before.remove(&path).unwrap_or_default()
+            });
+            targets.extend(groups.iter().cloned());
+            seen.insert(path, groups);
+        }
+        *self.seen() = seen;
+        Found { targets, problems }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BySource<PathBuf>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the files when they change.
+struct Following {
+    files: Arc<Files>,
+    refresh_interval: Duration,
+    told: Arc<Notify>,
+    /// One for each path; end with this.
+    _watching: JoinSet<()>,
+}
+
+impl Following {
+    /// Runs on the runtime.
+    fn new(files: Arc<Files>, refresh_interval: Duration) -> Self {
+        let told = Arc::new(Notify::new());
+        let mut watching = JoinSet::new();
+        let places: BTreeSet<&Path> = files.patterns.iter().map(Pattern::watched).collect();
+        for path in places {
+            let settings =
+                WatchSettings { path: path.to_owned(), detector: Detector::Fsnotify, poll_frequency: refresh_interval };
+            let (mut watch, told) = (Watch::new(settings), told.clone());
+            watching.spawn(async move {
+                loop {
+                    watch.changed().await;
+                    told.notify_one();
+                }
+            });
+        }
+        Self { files, refresh_interval, told, _watching: watching }
+    }
+}
+
+impl Discovery for Following {
+    async fn next(&mut self) -> Found {
+        // Without a notice, too: a watch does not see what a link of a folder leads to.
+        tokio::select! {
+            () = self.told.notified() => {}
+            () = sleep(self.refresh_interval) => {}
+        }
+        let files = self.files.clone();
+        tokio::task::spawn_blocking(move || files.read()).await.unwrap_or_else(|aborted| Found {
+            targets: self.files.seen().values().flatten().cloned().collect(),
+            problems: vec![format!("reading broke off: {aborted}")],
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Labels>, FileError> {
+    let name = || path.display().to_string();
+    let io = |error| FileError::Io(name(), error);
+    // A pipe would block until someone writes to it.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(FileError::NoFile(name()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(FileError::TooLarge(name()));
+    }
+    groups::targets(path, &bytes).map_err(|error| FileError::Groups(name(), error))
+}
