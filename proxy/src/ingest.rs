@@ -12,21 +12,24 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::pipeline::{Budget, Share};
+use crate::tls::ServerTls;
 
 mod address;
 mod body;
 mod claim;
 mod connection;
 mod decompress;
-mod lingering;
+mod http2;
 mod listener;
 mod preface;
 mod session;
 mod tenure;
+mod transport;
 
 pub use address::{ListenerAddress, LocalAddress};
 pub use claim::Claim;
 pub use decompress::{DecompressError, ENCODINGS, Encoding, decompress, gunzip};
+pub use http2::Http2;
 pub use listener::{BindError, Listener};
 pub(crate) use preface::is_http2;
 
@@ -59,6 +62,9 @@ pub trait App: Send + Sync + 'static {
 
     /// Limits in force for as long as it answers.
     fn limits(&self) -> Limits;
+
+    /// What connections speak for as long as it answers.
+    fn protocols(&self) -> Protocols;
 }
 
 /// One of an app's routes.
@@ -146,6 +152,29 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Connections at once.
     pub connections: Option<usize>,
+}
+
+/// What the connections of a listener speak.
+#[derive(Clone, Default)]
+pub struct Protocols {
+    /// TLS; none: plain text.
+    pub tls: Option<Arc<ServerTls>>,
+    /// HTTP/2, beside HTTP/1.1.
+    pub http2: Http2,
+}
+
+impl Protocols {
+    /// What is to be offered in a TLS handshake, the most wanted first.
+    pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
+
+    /// Whether a connection of the others may go on with these.
+    fn are(&self, others: &Self) -> bool {
+        let same_tls = match (&self.tls, &others.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same_tls && self.http2 == others.http2
+    }
 }
 
 /// Why a request was not received, or not answered in time.

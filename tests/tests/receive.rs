@@ -21,6 +21,10 @@ use prost::Message;
 mod conformance;
 #[path = "receive/extensions.rs"]
 mod extensions;
+#[path = "receive/http2.rs"]
+mod http2;
+#[path = "receive/tls.rs"]
+mod tls;
 #[path = "receive/unix_socket.rs"]
 mod unix_socket;
 

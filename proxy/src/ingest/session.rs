@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use http::{StatusCode, header};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::listener::Listener;
 use super::tenure::Tenure;
-use super::{Answered, Head, Refusal, Reply, Request, Route, body};
+use super::{Answered, Head, Http2, Refusal, Reply, Request, Route, body};
 use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
@@ -27,11 +27,6 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 /// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
 const MORE_HEADERS: usize = 3;
-/// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The reference's default for `max_concurrent_streams`.
-const STREAMS: u32 = 100;
 /// Of lines about panics.
 static PANICS: LogLimit = LogLimit::new();
 
@@ -41,6 +36,8 @@ pub(super) struct Session {
     /// `true` when the listener ends.
     stop: watch::Receiver<bool>,
     options: HttpServerOptions,
+    /// `None` where the connection speaks HTTP/1.1.
+    http2: Option<Http2>,
 }
 
 /// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
@@ -53,12 +50,12 @@ struct Exchange<'a> {
 struct Reused;
 
 impl Session {
-    pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: bool) -> Self {
+    pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: Option<Http2>) -> Self {
         let mut options = HttpServerOptions::default();
-        options.h2c = http2;
-        options.h2_idle_timeout = Some(idle_timeout);
+        options.h2c = http2.is_some();
+        options.h2_idle_timeout = Some(http2.as_ref().and_then(|http2| http2.idle_timeout).unwrap_or(idle_timeout));
         let stop = listener.stop();
-        Self { listener, stop, options }
+        Self { listener, stop, options, http2 }
     }
 }
 
@@ -207,12 +204,7 @@ impl HttpServerApp for Session {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(STREAMS);
-        Some(options)
+        self.http2.as_ref().map(Http2::options)
     }
 }
 

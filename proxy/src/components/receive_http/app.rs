@@ -14,7 +14,7 @@ use super::forward::ForwardHeaders;
 use super::rate_limit::RateLimit;
 use super::resends::{Delivery, Resends};
 use super::{ingest_route, push_route};
-use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
+use crate::ingest::{Answered, App, Head, Limits, Protocols, Refusal, Reply, Request, Route};
 use crate::pipeline::{Batch, Code, Fanout, Fault, Origin, PushError, Retry, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
@@ -31,6 +31,7 @@ pub(super) struct ReceiveApp {
     pub(super) component_id: Arc<str>,
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
+    protocols: Protocols,
     pub(super) admission: Admission,
     resends: Arc<Resends>,
     pub(super) metrics: ReceiveHttpMetrics,
@@ -44,6 +45,12 @@ pub(super) struct ReceiveApp {
     /// The series of the usual case, so that it need not be looked up.
     ingest: RouteSeries,
     push: RouteSeries,
+}
+
+/// What the listener goes by.
+pub(super) struct Listening {
+    pub limits: Limits,
+    pub protocols: Protocols,
 }
 
 /// Who may send how much, and what of it is told further.
@@ -96,18 +103,20 @@ impl ReceiveApp {
     pub(super) fn new(
         component: &ComponentLabels,
         forward_to: Fanout,
-        limits: Limits,
+        listening: Listening,
         admission: Admission,
         resends: Arc<Resends>,
         metrics: ReceiveHttpMetrics,
         tracer: Arc<Tracer>,
     ) -> Self {
+        let Listening { limits, protocols } = listening;
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
         Self {
             component_id: component.to_string().into(),
             forward_to,
             limits,
+            protocols,
             admission,
             resends,
             metrics,
@@ -296,6 +305,10 @@ impl App for ReceiveApp {
 
     fn limits(&self) -> Limits {
         self.limits.clone()
+    }
+
+    fn protocols(&self) -> Protocols {
+        self.protocols.clone()
     }
 }
 
