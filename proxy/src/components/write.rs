@@ -20,6 +20,7 @@ use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::telemetry::traces::Propagation;
 
+mod by_push;
 mod clients;
 mod endpoint;
 mod labels;
@@ -108,6 +109,7 @@ impl Component for Write {
             queued,
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
+            renamed: LogLimit::default(),
         };
         Ok(Self { stage: Arc::new(stage), clients, component: component.clone(), metrics: metrics.clone() })
     }
