@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::pipeline::{Budget, Share};
+use crate::pipeline::{BodyStream, Budget, Share};
 use crate::tls::ServerTls;
 
 mod address;
@@ -41,6 +41,12 @@ pub trait App: Send + Sync + 'static {
     /// Handles a request that was received whole. That its sender goes away stops nothing; where the answer is due
     /// before the work is done, the work goes on in a task of its own.
     fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply>;
+
+    /// Whether the bodies of a route are handed on while they come, and not held.
+    fn is_streamed(&self, route: Route) -> bool;
+
+    /// Handles a request of such a route. No limit of the listener is on its body: the app bounds the time that it takes.
+    fn handle_streamed(self: Arc<Self>, route: Route, head: Arc<Head>, body: BodyStream) -> BoxFuture<'static, Reply>;
 
     /// The words for a refusal that the listener itself makes once a route is known.
     fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply;

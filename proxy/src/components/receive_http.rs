@@ -24,6 +24,7 @@ use crate::tls::{ServerTls, TlsArguments};
 
 mod app;
 mod auth;
+mod debug_info_route;
 mod forward;
 mod grpc;
 mod http2;
@@ -40,7 +41,6 @@ const LONGEST_PATH: usize = 107;
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = ReceiveHttpArguments::validate)]
-#[alloy(unsupported("debug_info_upload_timeout"))]
 pub struct ReceiveHttpArguments {
     /// Where profiles go.
     #[alloy(attr)]
@@ -51,6 +51,9 @@ pub struct ReceiveHttpArguments {
     /// Bytes of all bodies held at once.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     max_inflight_bytes: Size,
+    /// The longest that handing on a file of debug information may take.
+    #[alloy(attr, default = Duration::from_secs(120))]
+    debug_info_upload_timeout: Duration,
     /// Names of headers that go on to the endpoints with the profiles.
     #[alloy(attr, optional)]
     forward_headers: Vec<String>,
@@ -102,6 +105,10 @@ struct HttpArguments {
 
 impl ReceiveHttpArguments {
     fn validate(&self) -> Result<(), Invalid> {
+        if self.debug_info_upload_timeout.is_zero() {
+            let message = "must be longer than 0s: no file could be handed on";
+            return Err(Invalid::attribute("debug_info_upload_timeout", message));
+        }
         ForwardHeaders::new(&self.forward_headers).map(drop)
     }
 }
@@ -204,6 +211,7 @@ impl Component for ReceiveHttp {
             auth: arguments.auth.as_ref().map(|auth| Auth::new(auth, &name)).transpose()?,
             rate_limit: rate_limit.clone(),
             forward_headers: ForwardHeaders::new(&arguments.forward_headers)?,
+            debug_info_upload_timeout: arguments.debug_info_upload_timeout,
         };
         let resends = previous.map_or_else(|| Arc::new(Resends::new()), |previous| previous.resends.clone());
         let tls = match (&http.tls, previous.and_then(|previous| previous.tls.clone())) {

@@ -1,6 +1,7 @@
 //! One request on a connection: head, body, work, answer, each under its deadline.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::listener::Listener;
 use super::tenure::Tenure;
 use super::{Answered, Head, Http2, Refusal, Reply, Request, Route, body};
+use crate::pipeline::body_stream;
 use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
@@ -96,6 +98,9 @@ impl Exchange<'_> {
     /// Reads the body and lets the app work.
     async fn serve(&mut self, route: Route, head: Head) -> Served {
         let Tenure { app, limits, .. } = &**self.tenure;
+        if app.is_streamed(route) {
+            return Box::pin(self.relay(route, head)).await;
+        }
         let deadline = Instant::now() + limits.read_timeout;
         let (body, memory) = match body::read(self.session, limits, deadline).await {
             Ok(read) => read,
@@ -124,6 +129,35 @@ impl Exchange<'_> {
             }
         };
         Served { reply, request_bytes, body_read: true }
+    }
+}
+
+impl Exchange<'_> {
+    /// Lets the app work while the body comes. When the work is done, no more of the body is wanted.
+    async fn relay(&mut self, route: Route, head: Head) -> Served {
+        let app = &self.tenure.app;
+        let announced = body::announced_length(self.session).map(|length| length as u64);
+        let (writer, stream) = body_stream(announced);
+        let work = app.clone().handle_streamed(route, Arc::new(head), stream);
+        let mut work = AssertUnwindSafe(work).catch_unwind().map(|worked| worked.unwrap_or_else(|_| panicked(route)));
+        let read = {
+            let mut reading = pin!(body::relay(self.session, writer));
+            tokio::select! {
+                biased;
+                reply = &mut work => Err(reply),
+                read = &mut reading => Ok(read),
+            }
+        };
+        let (reply, read) = match read {
+            Err(reply) => (reply, None),
+            Ok(read) => (work.await, Some(read)),
+        };
+        if let Some(Err(refusal)) = &read {
+            app.refused(refusal);
+        }
+        // Bytes that are still to come do not belong to the next request.
+        let body_read = matches!(read, Some(Ok(()))) && self.session.is_body_done();
+        Served { reply, request_bytes: self.session.body_bytes_read(), body_read }
     }
 }
 

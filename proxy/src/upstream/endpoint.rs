@@ -15,6 +15,7 @@ use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
+mod debug_info;
 mod patience;
 
 /// Which API of a backend a call is for.
@@ -53,6 +54,8 @@ pub struct EndpointSettings {
     pub credentials: Option<Credentials>,
     /// The longest that one attempt may take.
     pub remote_timeout: Duration,
+    /// The longest that sending on a file of debug information may take.
+    pub debug_info_upload_timeout: Duration,
     /// How failed attempts are repeated.
     pub backoff: Backoff,
     /// How the spans of attempts are named to the endpoint.
@@ -299,16 +302,22 @@ impl Endpoint {
             error: PushError::internal(format!("the request cannot be built: {error}")),
             retryable: false,
         })?;
-        trace.inject(self.settings.propagation, request.headers_mut());
+        self.prove(request.headers_mut(), trace).await?;
+        Ok(request)
+    }
+
+    /// Adds what says whose request it is.
+    async fn prove(&self, headers: &mut HeaderMap, trace: &Trace) -> Result<(), Failure> {
+        trace.inject(self.settings.propagation, headers);
         if let Some(credentials) = &self.settings.credentials {
             let value = credentials.header().await.map_err(|error| Failure {
                 error: PushError::internal(error.to_string()),
                 // A file may be just about to be replaced, and whoever gives tokens may come back.
                 retryable: true,
             })?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
+            headers.insert(header::AUTHORIZATION, value);
         }
-        Ok(request)
+        Ok(())
     }
 
     fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
@@ -319,13 +328,7 @@ impl Endpoint {
             Api::Ingest => (ingest::PATH, &self.ingest_headers),
         };
         *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
-        *request.headers_mut() = headers.clone();
-        for name in call.headers.keys() {
-            request.headers_mut().remove(name);
-        }
-        for (name, value) in &call.headers {
-            request.headers_mut().append(name, value.clone());
-        }
+        *request.headers_mut() = with_said(headers, &call.headers);
         if let Some((first, rest)) = call.content_types.split_first() {
             request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
             for further in rest {
@@ -334,6 +337,18 @@ impl Endpoint {
         }
         Ok(request)
     }
+}
+
+/// An endpoint's headers, with what the sender said in their place.
+fn with_said(own: &HeaderMap, said: &HeaderMap) -> HeaderMap {
+    let mut headers = own.clone();
+    for name in said.keys() {
+        headers.remove(name);
+    }
+    for (name, value) in said {
+        headers.append(name, value.clone());
+    }
+    headers
 }
 
 fn leads_on(status: StatusCode) -> bool {

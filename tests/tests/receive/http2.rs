@@ -97,12 +97,8 @@ async fn idle_connections_end() {
 async fn a_grpc_block_is_told_where_grpc_is_served() {
     let receive = "grpc {\n listen_port = 9095\n}";
     let spine = Spine::start(Settings { receive, ..Settings::default() }).await.unwrap();
-    let says = format!("addr={} ", spine.address);
-    assert!(
-        spine.flamegate.logs().iter().any(|line| line.contains("gRPC is served here") && line.contains(says.trim())),
-        "{:?}",
-        spine.flamegate.logs()
-    );
+    let line = spine.flamegate.wait_for_log("gRPC is served here", DEADLINE).await.unwrap();
+    assert!(line.contains(&format!("addr={}", spine.address)), "{line}");
     let client = PushClient { protocol: Protocol::Grpc, http2: true, gzip: false };
     assert_eq!(client.push(&spine.url, &good_push()).await.unwrap().error, None);
     let unknown = spine.configuration.replace("listen_port = 9095", "listen_prt = 9095");

@@ -136,6 +136,11 @@ impl QueuedTarget {
         self.queues.end(&self.name);
     }
 
+    /// The endpoint behind the queue.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// What it shows of itself.
     pub(super) fn debug_info(&self) -> Value {
         let stats = self.queue.stats();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::by_push;
 use super::queue::QueuedTarget;
 use super::sent_labels::{IngestName, SentLabels};
-use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, RawSample, Stage, Taken};
+use crate::pipeline::{Batch, Body, DebugInfo, Outcome, Profile, ProfileOutcome, PushError, RawSample, Stage, Taken};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::telemetry::traces::SpanKind;
@@ -57,6 +57,11 @@ impl Stage for WriteStage {
             return self.send_all(batch).boxed();
         }
         self.send_and_queue(batch).boxed()
+    }
+
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        let queued = self.queued.iter().map(|queued| queued.target());
+        self.targets.iter().chain(queued).next().map(|target| &target.endpoint as &dyn DebugInfo)
     }
 }
 
