@@ -19,7 +19,7 @@ mod fanout;
 mod memory;
 mod outcome;
 
-pub use body_stream::{BodyStream, BodyWriter, body_stream};
+pub use body_stream::{BodyStream, BodyWriter, HELD_BYTES, body_stream};
 pub use debug_info::{DebugInfo, DebugInfoCall, DebugInfoUpload};
 pub use fanout::{Fanout, Flow, Receiver};
 pub use memory::{Budget, Share};

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::listener::Listener;
 use super::tenure::Tenure;
 use super::{Answered, Head, Http2, Refusal, Reply, Request, Route, body};
-use crate::pipeline::body_stream;
+use crate::pipeline::{HELD_BYTES, body_stream};
 use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
@@ -135,7 +135,12 @@ impl Exchange<'_> {
 impl Exchange<'_> {
     /// Lets the app work while the body comes. When the work is done, no more of the body is wanted.
     async fn relay(&mut self, route: Route, head: Head) -> Served {
-        let app = &self.tenure.app;
+        let Tenure { app, limits, .. } = &**self.tenure;
+        let Some(_held) = limits.memory.take(HELD_BYTES) else {
+            app.refused(&Refusal::Busy);
+            let reply = app.refuse(route, &head, &Refusal::Busy);
+            return Served { reply, request_bytes: 0, body_read: self.session.is_body_empty() };
+        };
         let announced = body::announced_length(self.session).map(|length| length as u64);
         let (writer, stream) = body_stream(announced);
         let work = app.clone().handle_streamed(route, Arc::new(head), stream);

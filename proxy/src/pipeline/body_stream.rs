@@ -1,4 +1,4 @@
-//! A body that is handed on while it comes: a few pieces of it are in memory at once.
+//! A body that is handed on while it comes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,8 +8,11 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-/// Pieces that wait to be sent on; each is as large as what was read at once, some 64 KiB at most.
-const PIECES: usize = 4;
+/// Pieces that wait to be sent on.
+const PIECES: usize = 1;
+/// Bytes of a body that are in memory at once: a piece that was read, one that waits and one that is sent, each of 64 KiB at
+/// most, unless a listener's `max_read_frame_size` allows larger frames.
+pub const HELD_BYTES: usize = (2 + PIECES) << 16;
 
 /// The end that is written to.
 #[derive(Debug)]

@@ -111,18 +111,20 @@ async fn calls_pass_in_every_protocol() {
 /// Far more than may be held.
 #[tokio::test]
 async fn a_file_is_handed_on_while_it_comes() {
-    let proxy =
-        Proxy::start("max_body_size = \"1KiB\"\nmax_inflight_bytes = \"1KiB\"", "bearer_token = \"token\"").await;
+    let receive = "max_body_size = \"1KiB\"\nmax_inflight_bytes = \"256KiB\"";
+    let proxy = Proxy::start(receive, "bearer_token = \"token\"").await;
     let file: Bytes = (0..=u8::MAX).cycle().take(3 << 20).collect();
     let half = file.len() / 2;
     let mut connection = RawConnection::open(proxy.address).await.unwrap();
     for build in ["ab12", "cd%2F34"] {
+        proxy.downstream.forget();
         let head = format!("POST {UPLOAD}{build} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", file.len());
         connection.send(head).await.unwrap();
         connection.send(&file[..half]).await.unwrap();
         proxy.downstream.has_read(half).await;
-        let metrics = proxy.flamegate.metrics().await.unwrap();
-        assert_eq!(metrics.sum("flamegate_receive_http_inflight_bytes", &[]), Some(0.0));
+        // There is no memory for a second one meanwhile.
+        let reply = proxy.post(&format!("{UPLOAD}second"), &[], "abc").await;
+        assert_eq!((reply.status.as_u16(), &reply.headers["retry-after"]), (503, &"1".parse().unwrap()));
         connection.send(&file[half..]).await.unwrap();
         let reply = connection.reply().await.unwrap().unwrap();
         assert_eq!((reply.status, reply.body.as_str()), (200, ""));
