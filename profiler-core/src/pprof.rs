@@ -13,9 +13,11 @@ use prost::Message;
 pub mod edit;
 mod footprint;
 mod message;
+mod outline;
 
 pub use footprint::decoded_len;
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
+pub use outline::Outline;
 
 /// Why bytes are no pprof.
 #[derive(Debug, thiserror::Error)]

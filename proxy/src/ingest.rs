@@ -11,22 +11,25 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use crate::pipeline::{Budget, Share};
+use crate::pipeline::{BodyStream, Budget, Share};
+use crate::tls::ServerTls;
 
 mod address;
 mod body;
 mod claim;
 mod connection;
 mod decompress;
-mod lingering;
+mod http2;
 mod listener;
 mod preface;
 mod session;
 mod tenure;
+mod transport;
 
 pub use address::{ListenerAddress, LocalAddress};
 pub use claim::Claim;
 pub use decompress::{DecompressError, ENCODINGS, Encoding, decompress, gunzip};
+pub use http2::Http2;
 pub use listener::{BindError, Listener};
 pub(crate) use preface::is_http2;
 
@@ -38,6 +41,12 @@ pub trait App: Send + Sync + 'static {
     /// Handles a request that was received whole. That its sender goes away stops nothing; where the answer is due
     /// before the work is done, the work goes on in a task of its own.
     fn handle(self: Arc<Self>, route: Route, request: Request) -> BoxFuture<'static, Reply>;
+
+    /// Whether the bodies of a route are handed on while they come, and not held.
+    fn is_streamed(&self, route: Route) -> bool;
+
+    /// Handles a request of such a route. No limit of the listener is on its body: the app bounds the time that it takes.
+    fn handle_streamed(self: Arc<Self>, route: Route, head: Arc<Head>, body: BodyStream) -> BoxFuture<'static, Reply>;
 
     /// The words for a refusal that the listener itself makes once a route is known.
     fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply;
@@ -59,6 +68,9 @@ pub trait App: Send + Sync + 'static {
 
     /// Limits in force for as long as it answers.
     fn limits(&self) -> Limits;
+
+    /// What connections speak for as long as it answers.
+    fn protocols(&self) -> Protocols;
 }
 
 /// One of an app's routes.
@@ -146,6 +158,29 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Connections at once.
     pub connections: Option<usize>,
+}
+
+/// What the connections of a listener speak.
+#[derive(Clone, Default)]
+pub struct Protocols {
+    /// TLS; none: plain text.
+    pub tls: Option<Arc<ServerTls>>,
+    /// HTTP/2, beside HTTP/1.1.
+    pub http2: Http2,
+}
+
+impl Protocols {
+    /// What is to be offered in a TLS handshake, the most wanted first.
+    pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
+
+    /// Whether a connection of the others may go on with these.
+    fn are(&self, others: &Self) -> bool {
+        let same_tls = match (&self.tls, &others.tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same_tls && self.http2 == others.http2
+    }
 }
 
 /// Why a request was not received, or not answered in time.

@@ -13,10 +13,14 @@ use profiler_core::labels::Labels;
 
 use crate::telemetry::traces::Trace;
 
+mod body_stream;
+mod debug_info;
 mod fanout;
 mod memory;
 mod outcome;
 
+pub use body_stream::{BodyStream, BodyWriter, HELD_BYTES, body_stream};
+pub use debug_info::{DebugInfo, DebugInfoCall, DebugInfoUpload};
 pub use fanout::{Fanout, Flow, Receiver};
 pub use memory::{Budget, Share};
 pub use outcome::{Code, Fault, Outcome, ProfileOutcome, PushError, Retry, Taken};
@@ -112,4 +116,9 @@ pub struct Batch {
 pub trait Stage: Send + Sync {
     /// Takes a batch and answers when every profile in it has its [`ProfileOutcome`], in the batch's order.
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome>;
+
+    /// The first endpoint that it sends to; none where there is none. A stage that forwards asks [`Fanout::debug_info`].
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        None
+    }
 }

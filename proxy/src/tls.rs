@@ -5,6 +5,7 @@
 
 mod arguments;
 mod client_certificates;
+mod handshake;
 mod names;
 mod pem;
 mod server;
@@ -12,5 +13,6 @@ mod server;
 pub(crate) mod tests;
 
 pub use arguments::TlsArguments;
+pub use handshake::FirstByte;
 pub use names::{CipherSuites, ClientAuth, Curve, Version};
 pub use server::{ServerTls, TlsError};

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of bytes. Only this module and `profiler_core::pprof` know protobuf.
 
 pub mod connect;
+pub mod debug_info;
 pub mod ingest;
 pub mod ingest_name;
 pub mod jfr_labels;

@@ -19,8 +19,14 @@ use prost::Message;
 
 #[path = "receive/conformance.rs"]
 mod conformance;
+#[path = "receive/debug_info.rs"]
+mod debug_info;
 #[path = "receive/extensions.rs"]
 mod extensions;
+#[path = "receive/http2.rs"]
+mod http2;
+#[path = "receive/tls.rs"]
+mod tls;
 #[path = "receive/unix_socket.rs"]
 mod unix_socket;
 
@@ -209,6 +215,35 @@ async fn a_chunked_body_in_pieces() {
     }
     assert_eq!(connection.reply().await.unwrap().unwrap().status, 200);
     assert_eq!(spine.backend.received()[0].body, "main 2\n");
+}
+
+/// What the reference calls a timeout chain: there a sender's deadline ends the retries too.
+#[tokio::test]
+async fn a_sender_s_timeout_bounds_its_own_wait_alone() {
+    use std::time::Duration;
+
+    use flamegate_tests::backend::{Answer, Script};
+    use flamegate_tests::polling::DEADLINE;
+    let late = || Answer::Judge.after(Duration::from_millis(500));
+    let down = || Answer::status(http::StatusCode::SERVICE_UNAVAILABLE).after(Duration::from_millis(300));
+    for (protocol, http2, timeout) in [
+        (Protocol::Connect, false, ("connect-timeout-ms", "200")),
+        (Protocol::Connect, true, ("connect-timeout-ms", "200")),
+        (Protocol::Grpc, true, ("grpc-timeout", "200m")),
+        (Protocol::GrpcWeb, false, ("grpc-timeout", "200m")),
+    ] {
+        let script = Script::first([down(), down(), late()]);
+        let spine = Spine::start(Settings { script, ..Settings::default() }).await.unwrap();
+        let client = PushClient { protocol, http2, gzip: false };
+        let message = good_push().encode_to_vec();
+        let reply = client.send(&spine.url, &message, &[timeout]).await.unwrap();
+        assert_eq!(reply.error.unwrap().code, "deadline_exceeded", "{client:?}");
+        let series = spine.backend.wait_for(|series| series.service_name() == "shop", DEADLINE).await.unwrap();
+        // Each attempt has the time that the endpoint gives it.
+        assert_eq!(series.headers["connect-timeout-ms"], "10000", "{client:?}");
+        assert_eq!(spine.backend.attempts().len(), 3, "{client:?}");
+        spine.wait_refused("unanswered", 1.0).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use http::{HeaderMap, StatusCode};
 
 #[path = "write/conformance.rs"]
 mod conformance;
+#[path = "write/names.rs"]
+mod names;
 
 /// A receiver, and a `pyroscope.write` of these lines and one endpoint of those.
 async fn pipeline(url: &str, write: &str, endpoint: &str) -> (Flamegate, String) {

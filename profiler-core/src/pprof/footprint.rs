@@ -42,7 +42,9 @@ fn fields(mut message: &[u8], size: impl Fn(u32, &[u8]) -> usize) -> usize {
     sum
 }
 
-fn next<'a>(message: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, DecodeError> {
+/// The next field, its tag before it; none at the end, or where the rest is cut short. A number that stands alone is as it is on
+/// the wire.
+pub(super) fn next<'a>(message: &mut &'a [u8]) -> Result<Option<(u32, &'a [u8])>, DecodeError> {
     if message.is_empty() {
         return Ok(None);
     }

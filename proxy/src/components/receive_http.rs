@@ -8,20 +8,26 @@ use bytesize::ByteSize;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::app::{Admission, ReceiveApp};
+use self::app::{Admission, Listening, ReceiveApp};
 use self::auth::{Auth, AuthArguments};
 use self::forward::ForwardHeaders;
+use self::grpc::GrpcArguments;
+use self::http2::Http2Arguments;
 use self::rate_limit::{RateLimit, RateLimitArguments};
 use self::resends::Resends;
 use super::size::Size;
 use crate::component::{Component, Context};
-use crate::ingest::{App, Claim, Limits, ListenerAddress, LocalAddress};
+use crate::ingest::{App, Claim, Limits, ListenerAddress, LocalAddress, Protocols};
 use crate::pipeline::{Budget, Fanout, Flow, Receiver};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
+use crate::tls::{ServerTls, TlsArguments};
 
 mod app;
 mod auth;
+mod debug_info_route;
 mod forward;
+mod grpc;
+mod http2;
 mod ingest_route;
 mod push_route;
 mod rate_limit;
@@ -35,7 +41,6 @@ const LONGEST_PATH: usize = 107;
 /// What may stand in the block.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = ReceiveHttpArguments::validate)]
-#[alloy(unsupported("debug_info_upload_timeout", "grpc"))]
 pub struct ReceiveHttpArguments {
     /// Where profiles go.
     #[alloy(attr)]
@@ -46,6 +51,9 @@ pub struct ReceiveHttpArguments {
     /// Bytes of all bodies held at once.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     max_inflight_bytes: Size,
+    /// The longest that handing on a file of debug information may take.
+    #[alloy(attr, default = Duration::from_secs(120))]
+    debug_info_upload_timeout: Duration,
     /// Names of headers that go on to the endpoints with the profiles.
     #[alloy(attr, optional)]
     forward_headers: Vec<String>,
@@ -61,11 +69,13 @@ pub struct ReceiveHttpArguments {
     /// Where and how to listen.
     #[alloy(block, optional)]
     http: HttpArguments,
+    /// Has no effect: gRPC is served where the `http` block listens.
+    #[alloy(block, optional)]
+    grpc: Option<GrpcArguments>,
 }
 
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = HttpArguments::validate)]
-#[alloy(unsupported("tls", "http2"))]
 struct HttpArguments {
     /// Host name or address; empty for all. `unix:///run/flamegate.sock` is a Unix socket.
     #[alloy(attr, optional)]
@@ -85,10 +95,20 @@ struct HttpArguments {
     /// Silence between two requests of a connection.
     #[alloy(attr, default = Duration::from_secs(120))]
     server_idle_timeout: Duration,
+    /// TLS; without it the listener speaks in plain text.
+    #[alloy(block, optional)]
+    tls: Option<TlsArguments>,
+    /// How HTTP/2 is spoken.
+    #[alloy(block, optional)]
+    http2: Http2Arguments,
 }
 
 impl ReceiveHttpArguments {
     fn validate(&self) -> Result<(), Invalid> {
+        if self.debug_info_upload_timeout.is_zero() {
+            let message = "must be longer than 0s: no file could be handed on";
+            return Err(Invalid::attribute("debug_info_upload_timeout", message));
+        }
         ForwardHeaders::new(&self.forward_headers).map(drop)
     }
 }
@@ -142,10 +162,12 @@ pub struct ReceiveHttp {
     forward_to: Fanout,
     rate_limit: Option<Arc<RateLimit>>,
     resends: Arc<Resends>,
+    tls: Option<Arc<ServerTls>>,
     app: Arc<dyn App>,
     component: ComponentLabels,
     metrics: Arc<Metrics>,
     shutdown_timeout: Duration,
+    grpc_block: bool,
 }
 
 impl Component for ReceiveHttp {
@@ -189,10 +211,22 @@ impl Component for ReceiveHttp {
             auth: arguments.auth.as_ref().map(|auth| Auth::new(auth, &name)).transpose()?,
             rate_limit: rate_limit.clone(),
             forward_headers: ForwardHeaders::new(&arguments.forward_headers)?,
+            debug_info_upload_timeout: arguments.debug_info_upload_timeout,
         };
         let resends = previous.map_or_else(|| Arc::new(Resends::new()), |previous| previous.resends.clone());
+        let tls = match (&http.tls, previous.and_then(|previous| previous.tls.clone())) {
+            (None, _) => None,
+            // Its connections stay.
+            (Some(block), Some(same)) if same.is_of(block) => Some(same),
+            (Some(block), _) => {
+                let tls = ServerTls::new(block, &Protocols::ALPN, name, metrics.tls(&component.component_id));
+                Some(Arc::new(tls.map_err(|error| Invalid::attribute("http", format!("tls: {error}")))?))
+            }
+        };
+        let protocols = Protocols { tls: tls.clone(), http2: http.http2.settings()? };
         let series = metrics.receive_http(component);
-        let app = ReceiveApp::new(component, forward_to.clone(), limits, admission, resends.clone(), series, tracer);
+        let listening = Listening { limits, protocols };
+        let app = ReceiveApp::new(component, forward_to.clone(), listening, admission, resends.clone(), series, tracer);
         Ok(Self {
             claim,
             memory,
@@ -200,10 +234,12 @@ impl Component for ReceiveHttp {
             forward_to,
             rate_limit,
             resends,
+            tls,
             app: Arc::new(app),
             component: component.clone(),
             metrics,
             shutdown_timeout: arguments.graceful_shutdown_timeout,
+            grpc_block: arguments.grpc.is_some(),
         })
     }
 
@@ -220,6 +256,9 @@ impl Component for ReceiveHttp {
         self.claim.serve(self.app.clone());
         let addr = self.claim.local_address();
         tracing::info!(component_id = %self.component, %addr, "listening");
+        if self.grpc_block {
+            tracing::warn!(component_id = %self.component, %addr, "gRPC is served here, beside HTTP: the grpc block has no effect and may be removed");
+        }
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

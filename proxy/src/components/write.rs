@@ -24,6 +24,7 @@ use crate::upstream::Way;
 
 mod backends;
 mod balancers;
+mod by_push;
 mod clients;
 mod endpoint;
 mod labels;
@@ -122,6 +123,7 @@ impl Component for Write {
             queued,
             metrics: metrics.write(component),
             refusals: LogLimit::default(),
+            renamed: LogLimit::default(),
         };
         Ok(Self { stage: Arc::new(stage), clients, balancers, component: component.clone(), metrics: metrics.clone() })
     }

@@ -6,7 +6,7 @@ use pingora_core::protocols::http::ServerSession;
 use tokio::time::Instant;
 
 use super::{Limits, Refusal};
-use crate::pipeline::Share;
+use crate::pipeline::{BodyWriter, Share};
 
 /// Memory taken at first for a body of unknown or of great length.
 const FIRST_STEP: usize = 1 << 20;
@@ -41,6 +41,21 @@ pub(super) async fn read(
     Ok((body.bytes.freeze(), body.share))
 }
 
+/// Hands on a body while it comes, to its end or until nobody wants more of it.
+pub(super) async fn relay(session: &mut ServerSession, writer: BodyWriter) -> Result<(), Refusal> {
+    if expects_continue(session) {
+        let continued = session.write_continue_response().await;
+        continued.map_err(|error| Refusal::Broken(error.to_string()))?;
+    }
+    while let Some(chunk) = session.read_request_body().await.map_err(broken)? {
+        if !writer.write(chunk).await {
+            return Ok(());
+        }
+    }
+    writer.finish().await;
+    Ok(())
+}
+
 struct Growing {
     bytes: BytesMut,
     share: Share,
@@ -66,7 +81,7 @@ impl Growing {
     }
 }
 
-fn announced_length(session: &ServerSession) -> Option<usize> {
+pub(super) fn announced_length(session: &ServerSession) -> Option<usize> {
     session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

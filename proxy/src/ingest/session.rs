@@ -1,6 +1,7 @@
 //! One request on a connection: head, body, work, answer, each under its deadline.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use futures_util::FutureExt;
 use http::{StatusCode, header};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use tokio::sync::watch;
@@ -17,7 +18,8 @@ use tokio::time::Instant;
 
 use super::listener::Listener;
 use super::tenure::Tenure;
-use super::{Answered, Head, Refusal, Reply, Request, Route, body};
+use super::{Answered, Head, Http2, Refusal, Reply, Request, Route, body};
+use crate::pipeline::{HELD_BYTES, body_stream};
 use crate::telemetry::LogLimit;
 
 /// Requests of a sender that we refused are read on for so long and no longer, so that the answer is not lost in the
@@ -27,11 +29,6 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 /// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
 const MORE_HEADERS: usize = 3;
-/// HTTP/2 windows, wide enough that a profile of usual size needs no round trip of its own.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The reference's default for `max_concurrent_streams`.
-const STREAMS: u32 = 100;
 /// Of lines about panics.
 static PANICS: LogLimit = LogLimit::new();
 
@@ -41,6 +38,8 @@ pub(super) struct Session {
     /// `true` when the listener ends.
     stop: watch::Receiver<bool>,
     options: HttpServerOptions,
+    /// `None` where the connection speaks HTTP/1.1.
+    http2: Option<Http2>,
 }
 
 /// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
@@ -53,12 +52,12 @@ struct Exchange<'a> {
 struct Reused;
 
 impl Session {
-    pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: bool) -> Self {
+    pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: Option<Http2>) -> Self {
         let mut options = HttpServerOptions::default();
-        options.h2c = http2;
-        options.h2_idle_timeout = Some(idle_timeout);
+        options.h2c = http2.is_some();
+        options.h2_idle_timeout = Some(http2.as_ref().and_then(|http2| http2.idle_timeout).unwrap_or(idle_timeout));
         let stop = listener.stop();
-        Self { listener, stop, options }
+        Self { listener, stop, options, http2 }
     }
 }
 
@@ -99,6 +98,9 @@ impl Exchange<'_> {
     /// Reads the body and lets the app work.
     async fn serve(&mut self, route: Route, head: Head) -> Served {
         let Tenure { app, limits, .. } = &**self.tenure;
+        if app.is_streamed(route) {
+            return Box::pin(self.relay(route, head)).await;
+        }
         let deadline = Instant::now() + limits.read_timeout;
         let (body, memory) = match body::read(self.session, limits, deadline).await {
             Ok(read) => read,
@@ -127,6 +129,40 @@ impl Exchange<'_> {
             }
         };
         Served { reply, request_bytes, body_read: true }
+    }
+}
+
+impl Exchange<'_> {
+    /// Lets the app work while the body comes. When the work is done, no more of the body is wanted.
+    async fn relay(&mut self, route: Route, head: Head) -> Served {
+        let Tenure { app, limits, .. } = &**self.tenure;
+        let Some(_held) = limits.memory.take(HELD_BYTES) else {
+            app.refused(&Refusal::Busy);
+            let reply = app.refuse(route, &head, &Refusal::Busy);
+            return Served { reply, request_bytes: 0, body_read: self.session.is_body_empty() };
+        };
+        let announced = body::announced_length(self.session).map(|length| length as u64);
+        let (writer, stream) = body_stream(announced);
+        let work = app.clone().handle_streamed(route, Arc::new(head), stream);
+        let mut work = AssertUnwindSafe(work).catch_unwind().map(|worked| worked.unwrap_or_else(|_| panicked(route)));
+        let read = {
+            let mut reading = pin!(body::relay(self.session, writer));
+            tokio::select! {
+                biased;
+                reply = &mut work => Err(reply),
+                read = &mut reading => Ok(read),
+            }
+        };
+        let (reply, read) = match read {
+            Err(reply) => (reply, None),
+            Ok(read) => (work.await, Some(read)),
+        };
+        if let Some(Err(refusal)) = &read {
+            app.refused(refusal);
+        }
+        // Bytes that are still to come do not belong to the next request.
+        let body_read = matches!(read, Some(Ok(()))) && self.session.is_body_done();
+        Served { reply, request_bytes: self.session.body_bytes_read(), body_read }
     }
 }
 
@@ -207,12 +243,7 @@ impl HttpServerApp for Session {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(STREAMS);
-        Some(options)
+        self.http2.as_ref().map(Http2::options)
     }
 }
 

@@ -7,13 +7,15 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{App, Limits};
+use super::{App, Limits, Protocols};
 
 /// An app while it answers, and what it has begun until that is finished.
 pub(super) struct Tenure {
     pub app: Arc<dyn App>,
     /// The app's, asked once.
     pub limits: Limits,
+    /// The app's, asked once.
+    pub protocols: Protocols,
     /// Tells the connections that were accepted under these terms to go. Successors with the same terms share it.
     leave: Arc<watch::Sender<bool>>,
     /// Requests of this app, and of the listener under whatever app.
@@ -28,10 +30,12 @@ pub(super) struct Unfinished {
 impl Tenure {
     /// Of an app whose own requests are counted in the first tracker, in place of another.
     pub(super) fn new(app: Arc<dyn App>, work: [TaskTracker; 2], predecessor: Option<&Self>) -> Self {
-        let limits = app.limits();
-        let same = predecessor.filter(|predecessor| terms(&predecessor.limits) == terms(&limits));
+        let (limits, protocols) = (app.limits(), app.protocols());
+        let same = predecessor.filter(|predecessor| {
+            terms(&predecessor.limits) == terms(&limits) && predecessor.protocols.are(&protocols)
+        });
         let leave = same.map_or_else(|| Arc::new(watch::Sender::new(false)), |same| same.leave.clone());
-        Self { app, limits, leave, work }
+        Self { app, limits, protocols, leave, work }
     }
 
     /// Whether a connection may stay when the other takes over.

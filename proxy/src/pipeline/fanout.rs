@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
-use super::{Batch, Outcome, PushError, Stage};
+use super::{Batch, DebugInfo, Outcome, PushError, Stage};
 
 /// What a component exports as `receiver`: the stage behind it, and the path of the component whose it is.
 #[derive(Clone)]
@@ -73,6 +73,11 @@ impl Fanout {
     pub fn flow(&self) -> Flow {
         let to = self.receivers.iter().map(|receiver| receiver.component.clone()).collect();
         Flow { to, profiles: self.profiles.load(Ordering::Relaxed) }
+    }
+
+    /// The first endpoint that is reached this way, which debug information goes to.
+    pub fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        self.receivers.iter().find_map(|receiver| receiver.stage.debug_info())
     }
 
     fn count(&self, batch: &Batch) {

@@ -13,6 +13,7 @@ use super::TlsArguments;
 use super::client_certificates;
 use super::names::Version;
 use super::pem::FileStamp;
+use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::TlsMetrics;
 
 /// Between two looks at the files.
@@ -82,8 +83,10 @@ pub enum TlsError {
 pub struct ServerTls {
     arguments: TlsArguments,
     alpn: Vec<Vec<u8>>,
-    owner: Arc<str>,
-    metrics: TlsMetrics,
+    pub(super) owner: Arc<str>,
+    pub(super) metrics: TlsMetrics,
+    /// Of lines about handshakes that fail.
+    pub(super) failures: LogLimit,
     config: ArcSwap<ServerConfig>,
     looked: Mutex<Looked>,
 }
@@ -112,18 +115,19 @@ impl ServerTls {
         // Before the files are read: what changes meanwhile is read again.
         let looked = Looked { at: Instant::now(), stamps: stamps(arguments) };
         let config = ArcSwap::from_pointee(config(arguments, &alpn)?);
-        Ok(Self { arguments: arguments.clone(), alpn, owner, metrics, config, looked: Mutex::new(looked) })
+        let (arguments, looked) = (arguments.clone(), Mutex::new(looked));
+        Ok(Self { arguments, alpn, owner, metrics, failures: LogLimit::default(), config, looked })
+    }
+
+    /// Whether it is made of the same block.
+    pub fn is_of(&self, arguments: &TlsArguments) -> bool {
+        self.arguments == *arguments
     }
 
     /// What the next handshake goes by. Looks at the files at most once a second, and reads them when they changed; what
     /// cannot be used is told to the log once, and the last that could be used stays.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config_at(Instant::now())
-    }
-
-    /// A handshake failed.
-    pub fn handshake_failed(&self) {
-        self.metrics.handshake_failures.inc();
     }
 
     pub(super) fn config_at(&self, now: Instant) -> Arc<ServerConfig> {

@@ -16,12 +16,15 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use self::http1::{Http1, Http1Error};
+use self::outgoing::Outgoing;
 use self::renewed::{Files, Renewed};
 use super::Segments;
 use super::connector::{Versions, connector};
 use super::http_client::{Dial, HttpClientArguments, Proxies, Route, TlsError};
+use crate::pipeline::BodyStream;
 
 mod http1;
+mod outgoing;
 mod renewed;
 
 /// Most bytes of an answer that are read. Backends answer pushes with a few; an endless answer is cut here.
@@ -32,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(300);
 const PING: Duration = Duration::from_secs(60);
 const PING_ANSWER: Duration = Duration::from_secs(15);
 
-type Sender = legacy::Client<HttpsConnector<Route>, Segments>;
+type Sender = legacy::Client<HttpsConnector<Route>, Outgoing>;
 
 /// The connections of one set of options.
 #[derive(Debug)]
@@ -204,6 +207,15 @@ impl Client {
         if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
             return Ok(plain.send(connection, request).await?);
         }
+        self.exchange(connection, request.map(Outgoing::Whole)).await
+    }
+
+    /// Sends a request whose body comes while it is sent, and reads the answer.
+    pub(super) async fn send_streamed(&self, request: Request<BodyStream>) -> Result<Answer, ClientError> {
+        self.exchange(Connection::Any, request.map(Outgoing::Streamed)).await
+    }
+
+    async fn exchange(&self, connection: Connection, request: Request<Outgoing>) -> Result<Answer, ClientError> {
         let answering = match &self.connections {
             Connections::Fixed(pool) => pool.sender(connection).request(request),
             Connections::Renewed(renewed) => renewed.pool().await.sender(connection).request(request),

@@ -18,6 +18,7 @@ use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
 
 mod base;
+mod debug_info;
 mod patience;
 
 pub(super) use self::base::Base;
@@ -59,6 +60,8 @@ pub struct EndpointSettings {
     pub credentials: Option<Credentials>,
     /// The longest that one attempt may take.
     pub remote_timeout: Duration,
+    /// The longest that sending on a file of debug information may take.
+    pub debug_info_upload_timeout: Duration,
     /// How failed attempts are repeated.
     pub backoff: Backoff,
     /// How the spans of attempts are named to the endpoint.
@@ -265,7 +268,7 @@ impl Endpoint {
         span: &mut Span,
     ) -> Result<(), Failure> {
         let began = Instant::now();
-        let mut pick = self.pick(balancer, call, &[]).await?;
+        let mut pick = self.pick(balancer, call.hash_key, &[]).await?;
         loop {
             span.record(|span| {
                 span.set("network.peer.address", &*pick.address().ip().to_string());
@@ -284,16 +287,16 @@ impl Endpoint {
             if began.elapsed() >= self.settings.remote_timeout {
                 return Err(failure);
             }
-            pick = match self.pick(balancer, call, unreachable).await {
+            pick = match self.pick(balancer, call.hash_key, unreachable).await {
                 Ok(other) => other,
                 Err(_) => return Err(failure),
             };
         }
     }
 
-    async fn pick(&self, balancer: &Balancer, call: &Call, avoided: &[SocketAddr]) -> Result<Pick, Failure> {
+    async fn pick(&self, balancer: &Balancer, hash_key: u64, avoided: &[SocketAddr]) -> Result<Pick, Failure> {
         let limit = self.settings.remote_timeout;
-        let pick = tokio::time::timeout(limit, balancer.pick(call.hash_key, avoided)).await;
+        let pick = tokio::time::timeout(limit, balancer.pick(hash_key, avoided)).await;
         let pick = pick.map_err(|_| Failure::unavailable(format!("no backend was found within {limit:?}")))?;
         pick.ok_or_else(|| Failure::unavailable("no backend: the list of targets is empty".to_owned()))
     }
@@ -357,7 +360,13 @@ impl Endpoint {
             retryable: false,
             evidence: Evidence::Well,
         })?;
-        trace.inject(self.settings.propagation, request.headers_mut());
+        self.prove(request.headers_mut(), trace).await?;
+        Ok(request)
+    }
+
+    /// Adds what says whose request it is.
+    async fn prove(&self, headers: &mut HeaderMap, trace: &Trace) -> Result<(), Failure> {
+        trace.inject(self.settings.propagation, headers);
         if let Some(credentials) = &self.settings.credentials {
             let value = credentials.header().await.map_err(|error| Failure {
                 error: PushError::internal(error.to_string()),
@@ -365,9 +374,9 @@ impl Endpoint {
                 retryable: true,
                 evidence: Evidence::Well,
             })?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
+            headers.insert(header::AUTHORIZATION, value);
         }
-        Ok(request)
+        Ok(())
     }
 
     fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
@@ -378,13 +387,7 @@ impl Endpoint {
             Api::Ingest => (ingest::PATH, &self.ingest_headers),
         };
         *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
-        *request.headers_mut() = headers.clone();
-        for name in call.headers.keys() {
-            request.headers_mut().remove(name);
-        }
-        for (name, value) in &call.headers {
-            request.headers_mut().append(name, value.clone());
-        }
+        *request.headers_mut() = with_said(headers, &call.headers);
         if let Some((first, rest)) = call.content_types.split_first() {
             request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
             for further in rest {
@@ -403,6 +406,18 @@ impl Way {
             Self::Balanced(_) => None,
         }
     }
+}
+
+/// An endpoint's headers, with what the sender said in their place.
+fn with_said(own: &HeaderMap, said: &HeaderMap) -> HeaderMap {
+    let mut headers = own.clone();
+    for name in said.keys() {
+        headers.remove(name);
+    }
+    for (name, value) in said {
+        headers.append(name, value.clone());
+    }
+    headers
 }
 
 fn leads_on(status: StatusCode) -> bool {

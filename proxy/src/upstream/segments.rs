@@ -58,6 +58,13 @@ pub struct Piece {
     _origin: Option<Arc<Origin>>,
 }
 
+impl From<Bytes> for Piece {
+    /// A piece whose memory is counted elsewhere.
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, _origin: None }
+    }
+}
+
 impl Buf for Piece {
     fn remaining(&self) -> usize {
         self.bytes.remaining()

@@ -9,12 +9,10 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::time::Instant;
 
 use super::idle::{Activity, Counted};
 use crate::ingest::is_http2;
@@ -33,12 +31,6 @@ const STREAMS: u32 = 64;
 
 /// What ALPN offers.
 pub(super) const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-
-/// What a server that speaks TLS says to a client that does not, as Go's does.
-const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
-    Content-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-/// Bytes of such a client that are read, so that the answer is not lost in the reset that closing over unread bytes causes.
-const LINGER_BYTES: u64 = 64 * 1024;
 
 /// What every connection needs.
 pub(super) struct Connection {
@@ -62,17 +54,12 @@ impl Connection {
             }
             Some(tls) => {
                 let opened = tokio::select! {
-                    opened = timeout_at(deadline, handshake(stream, &tls)) => opened,
+                    opened = tls.handshake(stream, deadline) => opened,
                     () = stopped(&mut self.stop) => return,
                 };
-                match opened {
-                    Ok(Some(stream)) => {
-                        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        self.speak(stream, http2).await;
-                    }
-                    Ok(None) => {}
-                    Err(_) => tls.handshake_failed(),
-                }
+                let Some(stream) = opened else { return };
+                let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.speak(stream, http2).await;
             }
         }
     }
@@ -110,36 +97,6 @@ async fn drive(connection: impl GracefulConnection, mut stop: watch::Receiver<bo
     }
     connection.as_mut().graceful_shutdown();
     let _ended = connection.await;
-}
-
-/// The stream inside TLS; none where there will be none.
-async fn handshake(stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<TcpStream>> {
-    let mut first = [0];
-    if stream.peek(&mut first).await.ok()? == 0 {
-        return None;
-    }
-    // A request begins with its method, a handshake with the number 22.
-    if first[0].is_ascii_alphabetic() {
-        refuse_plain_text(stream).await;
-        tls.handshake_failed();
-        return None;
-    }
-    match TlsAcceptor::from(tls.config()).accept(stream).await {
-        Ok(stream) => Some(stream),
-        Err(error) => {
-            tls.handshake_failed();
-            tracing::debug!(listener = "admin", err = %error, "TLS handshake failed");
-            None
-        }
-    }
-}
-
-async fn refuse_plain_text(mut stream: TcpStream) {
-    if stream.write_all(NO_TLS).await.is_ok() && stream.shutdown().await.is_ok() {
-        let mut unread = stream.take(LINGER_BYTES);
-        // To the client's end of the connection, or the caller's deadline.
-        let _read = tokio::io::copy(&mut unread, &mut tokio::io::sink()).await;
-    }
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

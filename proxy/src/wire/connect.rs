@@ -108,12 +108,16 @@ impl Call {
 
     /// The answer to a call that went well: an empty message.
     pub fn success(self) -> Answer {
-        let message: &'static [u8] = match self.codec {
+        self.success_with(&Bytes::from_static(match self.codec {
             Codec::Proto => b"",
             Codec::Json => b"{}",
-        };
+        }))
+    }
+
+    /// The answer to a call that went well: a message of the call's codec, of at most 4 GiB.
+    pub fn success_with(self, message: &Bytes) -> Answer {
         match self.protocol {
-            Protocol::Connect => self.answer(StatusCode::OK, Bytes::from_static(message), None),
+            Protocol::Connect => self.answer(StatusCode::OK, message.clone(), None),
             Protocol::Grpc | Protocol::GrpcWeb => {
                 let mut body = BytesMut::with_capacity(ENVELOPE + message.len());
                 put_envelope(&mut body, 0, message);
@@ -213,7 +217,7 @@ const TRAILERS_FLAG: u8 = 0x80;
 
 fn put_envelope(out: &mut BytesMut, flags: u8, message: &[u8]) {
     out.put_u8(flags);
-    // Answers are short: an empty message, or trailers of some hundred bytes.
+    // Answers are short: a message that a backend's answer had room for, or trailers of some hundred bytes.
     out.put_u32(message.len() as u32);
     out.put_slice(message);
 }

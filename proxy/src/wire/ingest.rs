@@ -36,7 +36,12 @@ pub struct UnreadableName {
 
 /// The value of the first `format`, decoded.
 pub fn format(query: &str) -> Option<Cow<'_, [u8]>> {
-    raw_parameter(query, b"format").map(unescape)
+    parameter(query, "format")
+}
+
+/// The value of the first parameter of this name, decoded.
+pub fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
+    raw_parameter(query, name.as_bytes()).map(unescape)
 }
 
 /// Where the samples of a body stand, and their labels.

@@ -56,20 +56,38 @@ pub fn parse_bytes(name: &[u8]) -> Result<Labels, NameError> {
     parse(str::from_utf8(name).map_err(invalid)?)
 }
 
-/// The `name` of a series; labels are sorted and `__name__` stands before the braces.
+/// What ends a value, or begins the labels: it can stand in none.
+const UNWRITABLE: [char; 3] = [',', '{', '}'];
+
+/// Whether a `name` can say these labels as they are.
+pub fn is_exact(labels: &Labels) -> bool {
+    labels.iter().all(|(_, value)| !value.contains(UNWRITABLE))
+}
+
+/// The `name` of a series; labels are sorted and `__name__` stands before the braces. What cannot stand in a value becomes `_`.
 pub fn write(labels: &Labels) -> String {
     let mut name = String::with_capacity(labels.byte_len() + 2 * labels.len() + 2);
-    name.push_str(labels.value(NAME).unwrap_or_default());
+    push_value(&mut name, labels.value(NAME).unwrap_or_default());
     name.push('{');
     let mut separator = "";
     for (key, value) in labels.iter().filter(|(key, _)| *key != NAME) {
-        for part in [separator, key, "=", value] {
+        for part in [separator, key, "="] {
             name.push_str(part);
         }
+        push_value(&mut name, value);
         separator = ",";
     }
     name.push('}');
     name
+}
+
+fn push_value(name: &mut String, value: &str) {
+    for (place, writable) in value.split(UNWRITABLE).enumerate() {
+        if place > 0 {
+            name.push('_');
+        }
+        name.push_str(writable);
+    }
 }
 
 /// Keys and values in order, `__name__` first.

@@ -8,10 +8,10 @@ use flamegate_tests::backend::{Answer, Attempt, Backend, Script, parse_name};
 use flamegate_tests::blocks::{self, ReceiveHttp};
 use flamegate_tests::conformance::{Case, cases};
 use flamegate_tests::flamegate::Flamegate;
-use flamegate_tests::http_client::send;
+use flamegate_tests::http_client::{post, send};
 use flamegate_tests::push_api::{LabelPair, PushRequest, RawProfileSeries, RawSample};
 use flamegate_tests::push_client::{Protocol, PushClient};
-use flamegate_tests::spine::RECEIVE;
+use flamegate_tests::spine::{RECEIVE, Settings, Spine};
 use http::{Method, StatusCode};
 use prost::Message;
 use serde_json::Value;
@@ -159,5 +159,35 @@ fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
         several => several.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+    }
+}
+
+/// `ingest_name.json`, each name escaped as a form has it, and byte by byte.
+#[tokio::test]
+async fn names_however_they_are_escaped() {
+    let script = Script::always(Answer::status(StatusCode::OK));
+    let spine = Spine::start(Settings { script, ..Settings::default() }).await.unwrap();
+    for case in cases("ingest_name.json").unwrap() {
+        let name = case.value["name"].as_str().unwrap();
+        let mut expected: BTreeMap<String, String> =
+            serde_json::from_value(case.value["labels_forwarded"].clone()).unwrap();
+        let form: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let bytes: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        for query in [format!("name={form}"), format!("a=b&n%61me={bytes}&name=second")] {
+            let before = spine.backend.attempts().len();
+            let reply = post(&format!("{}/ingest?{query}", spine.url), &[], "main 1\n").await.unwrap();
+            let attempts = spine.backend.attempts();
+            if expected.is_empty() {
+                assert_eq!((reply.status.as_u16(), attempts.len()), (400, before), "{query}");
+                continue;
+            }
+            assert_eq!((reply.status.as_u16(), attempts.len()), (200, before + 1), "{query}");
+            // Write puts the service before the braces.
+            if let Some(service) = expected.get("service_name").cloned() {
+                expected.insert("__name__".to_owned(), service);
+            }
+            let sent = attempts[before].request.query.iter().find(|(key, _)| key == "name").unwrap();
+            assert_eq!(parse_name(&sent.1).as_ref(), Ok(&expected), "{query}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
+use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Counter, FanoutMetrics};
 
@@ -32,6 +32,10 @@ pub(super) struct Counts {
 impl Stage for EnrichStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         sift(batch, self, &self.forward_to, &self.fanout).boxed()
+    }
+
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        self.forward_to.debug_info()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is behind the listener: two routes, and the words for everything else.
+//! What is behind the listener: its routes, and the words for everything else.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use http::{HeaderValue, Method, StatusCode, header};
 use profiler_core::labels::Labels;
 
 use super::auth::Auth;
+use super::debug_info_route::UPLOAD;
 use super::forward::ForwardHeaders;
 use super::rate_limit::RateLimit;
 use super::resends::{Delivery, Resends};
-use super::{ingest_route, push_route};
-use crate::ingest::{Answered, App, Head, Limits, Refusal, Reply, Request, Route};
-use crate::pipeline::{Batch, Code, Fanout, Fault, Origin, PushError, Retry, Share};
+use super::{debug_info_route, ingest_route, push_route};
+use crate::ingest::{Answered, App, Head, Limits, Protocols, Refusal, Reply, Request, Route};
+use crate::pipeline::{Batch, BodyStream, Code, Fanout, Fault, Origin, PushError, Retry, Share};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::receive_http::{METHODS, OTHER};
 use crate::telemetry::metrics::{ComponentLabels, Histogram, IntGauge, ReceiveHttpMetrics, RequestLabels};
@@ -31,6 +32,7 @@ pub(super) struct ReceiveApp {
     pub(super) component_id: Arc<str>,
     pub(super) forward_to: Fanout,
     pub(super) limits: Limits,
+    protocols: Protocols,
     pub(super) admission: Admission,
     resends: Arc<Resends>,
     pub(super) metrics: ReceiveHttpMetrics,
@@ -46,11 +48,19 @@ pub(super) struct ReceiveApp {
     push: RouteSeries,
 }
 
-/// Who may send how much, and what of it is told further.
+/// What the listener goes by.
+pub(super) struct Listening {
+    pub limits: Limits,
+    pub protocols: Protocols,
+}
+
+/// Who may send how much and for how long, and what of it is told further.
 pub(super) struct Admission {
     pub auth: Option<Auth>,
     pub rate_limit: Option<Arc<RateLimit>>,
     pub forward_headers: ForwardHeaders,
+    /// The longest that handing on a file of debug information may take.
+    pub debug_info_upload_timeout: Duration,
 }
 
 /// A head that says enough to refuse the request.
@@ -96,18 +106,21 @@ impl ReceiveApp {
     pub(super) fn new(
         component: &ComponentLabels,
         forward_to: Fanout,
-        limits: Limits,
+        listening: Listening,
         admission: Admission,
         resends: Arc<Resends>,
         metrics: ReceiveHttpMetrics,
         tracer: Arc<Tracer>,
     ) -> Self {
+        let Listening { limits, protocols } = listening;
         metrics.connections_limit.set(limits.connections.map_or(0, |limit| i64::try_from(limit).unwrap_or(i64::MAX)));
+        metrics.grpc_streams_limit.set(protocols.http2.streams.into());
         let (ingest, push) = (RouteSeries::new(&metrics, INGEST), RouteSeries::new(&metrics, PUSH));
         Self {
             component_id: component.to_string().into(),
             forward_to,
             limits,
+            protocols,
             admission,
             resends,
             metrics,
@@ -120,8 +133,13 @@ impl ReceiveApp {
         }
     }
 
-    fn series(&self, route: Route) -> &RouteSeries {
-        if route == PUSH { &self.push } else { &self.ingest }
+    /// Those of profiles alone.
+    fn series(&self, route: Route) -> Option<&RouteSeries> {
+        match route {
+            PUSH => Some(&self.push),
+            INGEST => Some(&self.ingest),
+            _ => None,
+        }
     }
 
     /// Counts a refusal and says it to the log, where it does not flood.
@@ -142,11 +160,14 @@ impl ReceiveApp {
         let route = match head.path.as_str() {
             ingest::PATH => INGEST,
             push::PATH => PUSH,
-            path => {
-                self.count_refusal("not_found", &path);
-                let text = format!("{path:?} is not served here; POST {} and {} are\n", ingest::PATH, push::PATH);
-                return Err(Reply::text(StatusCode::NOT_FOUND, text).into());
-            }
+            path => match debug_info_route::route(path) {
+                Some(route) => route,
+                None => {
+                    self.count_refusal("not_found", &path);
+                    let text = format!("{path:?} is not served here; POST {} and {} are\n", ingest::PATH, push::PATH);
+                    return Err(Reply::text(StatusCode::NOT_FOUND, text).into());
+                }
+            },
         };
         if head.method != Method::POST {
             self.count_refusal("method", &head.method);
@@ -154,7 +175,11 @@ impl ReceiveApp {
             let allow = HeaderValue::from_static("POST");
             return Err(Reply::text(StatusCode::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow).into());
         }
-        let checked = if route == PUSH { push_route::check(head) } else { ingest_route::check(head) };
+        let checked = match route {
+            INGEST => ingest_route::check(head),
+            UPLOAD => Ok(()),
+            _ => push_route::check(head),
+        };
         checked.map_err(|unacceptable| {
             let Unacceptable { reason, reply } = *unacceptable;
             self.count_refusal(reason, &reply.status);
@@ -195,7 +220,8 @@ impl ReceiveApp {
 
     /// The span of a request that is not handled.
     fn record_refusal(&self, head: &Head, reply: &Reply) {
-        let route = [INGEST, PUSH].into_iter().find(|route| route.0 == head.path);
+        let profiles = [INGEST, PUSH].into_iter().find(|route| route.0 == head.path);
+        let route = profiles.or_else(|| debug_info_route::route(&head.path));
         let name = route.map_or_else(|| method_label(&head.method), |route| route.0);
         let mut span = self.tracer.receive(name, &head.headers, head.arrived);
         span.record(|span| self.describe(span, head, route, reply));
@@ -229,10 +255,10 @@ impl App for ReceiveApp {
             let head = request.head.clone();
             let mut span = self.tracer.receive(route.0, &head.headers, head.arrived);
             span.record(|span| span.set("http.request.body.size", request.body.len()));
-            let reply = if route == PUSH {
-                push_route::handle(&self, request, &mut span).await
-            } else {
-                ingest_route::handle(&self, request, &mut span).await
+            let reply = match route {
+                PUSH => push_route::handle(&self, request, &mut span).await,
+                INGEST => ingest_route::handle(&self, request, &mut span).await,
+                _ => Box::pin(debug_info_route::handle(&self, route, request, &mut span)).await,
             };
             span.record(|span| self.describe(span, &head, Some(route), &reply));
             reply
@@ -240,11 +266,24 @@ impl App for ReceiveApp {
         .boxed()
     }
 
+    fn is_streamed(&self, route: Route) -> bool {
+        route == UPLOAD
+    }
+
+    fn handle_streamed(self: Arc<Self>, route: Route, head: Arc<Head>, body: BodyStream) -> BoxFuture<'static, Reply> {
+        async move {
+            let mut span = self.tracer.receive(route.0, &head.headers, head.arrived);
+            let reply = debug_info_route::upload(&self, &head, body, &mut span).await;
+            span.record(|span| self.describe(span, &head, Some(route), &reply));
+            reply
+        }
+        .boxed()
+    }
+
     fn refuse(&self, route: Route, head: &Head, refusal: &Refusal) -> Reply {
-        let reply = if route == PUSH {
-            push_route::refuse(head, refusal)
-        } else {
-            Reply::text(refusal.status(), format!("{refusal}\n"))
+        let reply = match route {
+            INGEST | UPLOAD => Reply::text(refusal.status(), format!("{refusal}\n")),
+            _ => push_route::refuse(head, refusal),
         };
         // Work that goes on has its span already.
         if !matches!(refusal, Refusal::Unanswered(_)) {
@@ -265,15 +304,18 @@ impl App for ReceiveApp {
     }
 
     fn patience(&self, route: Route, head: &Head) -> Option<Duration> {
-        if route == PUSH { push_route::patience(head) } else { None }
+        match route {
+            INGEST | UPLOAD => None,
+            _ => push_route::patience(head),
+        }
     }
 
     fn answered(&self, answered: &Answered) {
         let took = answered.took.as_secs_f64();
         let (request_bytes, response_bytes) = (answered.request_bytes as f64, answered.response_bytes as f64);
         self.metrics.inflight_bytes.set(i64::try_from(self.limits.memory.used()).unwrap_or(i64::MAX));
-        if let (Some(route), StatusCode::OK) = (answered.route, answered.status) {
-            let series = self.series(route);
+        let usual = answered.route.filter(|_| answered.status == StatusCode::OK);
+        if let Some(series) = usual.and_then(|route| self.series(route)) {
             series.received.observe(request_bytes);
             series.sent.observe(response_bytes);
             series.took.observe(took);
@@ -287,7 +329,10 @@ impl App for ReceiveApp {
     }
 
     fn inflight(&self, route: Route, change: i64) {
-        self.series(route).inflight.inc_by(change);
+        match self.series(route) {
+            Some(series) => series.inflight.inc_by(change),
+            None => self.metrics.inflight(RequestLabels { method: "POST", route: route.0 }).inc_by(change),
+        };
     }
 
     fn connected(&self) -> Box<dyn Any + Send> {
@@ -297,11 +342,15 @@ impl App for ReceiveApp {
     fn limits(&self) -> Limits {
         self.limits.clone()
     }
+
+    fn protocols(&self) -> Protocols {
+        self.protocols.clone()
+    }
 }
 
 /// A refusal in the words of the API that was asked.
 fn refusal(head: &Head, code: Code, status: StatusCode, message: &str) -> Reply {
-    if head.path == push::PATH {
+    if head.path == push::PATH || debug_info_route::route(&head.path).is_some_and(|route| route != UPLOAD) {
         return push_route::refuse_with(head, code, status, message);
     }
     Reply::text(status, format!("{message}\n"))

@@ -62,11 +62,7 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
     let Request { head, body, mut memory } = request;
     let series = match read(app, call, &head, body, &mut memory).await {
         Ok(series) => series,
-        Err(refused) => {
-            app.count_refusal(refused.reason, &refused.message);
-            let reply = failure(call, refused.code, refused.status, &refused.message);
-            return if refused.code == Code::Unavailable { come_again(reply) } else { reply };
-        }
+        Err(refused) => return refused.reply(app, call),
     };
     if let Err(reply) = app.admit_series(&head, series.iter().map(|series| &series.labels)) {
         return *reply;
@@ -86,11 +82,24 @@ pub(super) async fn handle(app: &ReceiveApp, request: Request, span: &mut Span) 
     }
 }
 
-struct Refused {
+/// What cannot be read.
+pub(super) struct Refused {
     reason: &'static str,
     code: Code,
     status: StatusCode,
     message: String,
+}
+
+impl Refused {
+    fn malformed(message: String) -> Self {
+        Self { reason: "malformed", code: Code::InvalidArgument, status: StatusCode::BAD_REQUEST, message }
+    }
+
+    pub(super) fn reply(self, app: &ReceiveApp, call: Call) -> Reply {
+        app.count_refusal(self.reason, &self.message);
+        let reply = failure(call, self.code, self.status, &self.message);
+        if self.code == Code::Unavailable { come_again(reply) } else { reply }
+    }
 }
 
 async fn read(
@@ -100,15 +109,26 @@ async fn read(
     body: bytes::Bytes,
     memory: &mut Share,
 ) -> Result<Vec<push::Series>, Refused> {
-    let malformed = |message: String| Refused {
-        reason: "malformed",
-        code: Code::InvalidArgument,
-        status: StatusCode::BAD_REQUEST,
-        message,
+    let message = message(app, call, head, body, memory).await?;
+    let series = match call.codec {
+        Codec::Proto => push::decode(&message, &app.pushed),
+        Codec::Json => push::decode_json(&message),
     };
+    series.map_err(|error| Refused::malformed(error.to_string()))
+}
+
+/// The message of a call, out of its envelope and unpacked.
+pub(super) async fn message(
+    app: &ReceiveApp,
+    call: Call,
+    head: &Head,
+    body: bytes::Bytes,
+    memory: &mut Share,
+) -> Result<bytes::Bytes, Refused> {
+    let malformed = Refused::malformed;
     let named = compression(call, head).unwrap_or_default();
     let wrapped = call.unwrap_message(body, named.is_some()).map_err(|error| malformed(error.to_string()))?;
-    let message = match (wrapped.compressed, named) {
+    Ok(match (wrapped.compressed, named) {
         (false, _) => wrapped.message,
         (true, None) => return Err(malformed("the message is compressed, and no header says how".to_owned())),
         (true, Some(_)) if wrapped.message.is_empty() => wrapped.message,
@@ -129,12 +149,7 @@ async fn read(
                 },
                 DecompressError::Damaged(..) => malformed(error.to_string()),
             })?,
-    };
-    let series = match call.codec {
-        Codec::Proto => push::decode(&message, &app.pushed),
-        Codec::Json => push::decode_json(&message),
-    };
-    series.map_err(|error| malformed(error.to_string()))
+    })
 }
 
 /// Which call a head announces; [`check`] has let no other pass.
@@ -142,7 +157,7 @@ fn call(head: &Head) -> Option<Call> {
     Call::from_content_type(head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?)
 }
 
-fn call_or_connect(head: &Head) -> Call {
+pub(super) fn call_or_connect(head: &Head) -> Call {
     call(head).unwrap_or(Call { protocol: Protocol::Connect, codec: Codec::Proto })
 }
 
@@ -163,7 +178,7 @@ fn worst(outcomes: &[Outcome], labels: &[profiler_core::labels::Labels]) -> Opti
     PushError::worst(&failed).cloned()
 }
 
-fn failure(call: Call, code: Code, status: StatusCode, message: &str) -> Reply {
+pub(super) fn failure(call: Call, code: Code, status: StatusCode, message: &str) -> Reply {
     let mut reply = reply(call.failure(code, message));
     // The status says more than the code does: 413, or a backend's 422.
     if call.protocol == Protocol::Connect {
@@ -172,7 +187,7 @@ fn failure(call: Call, code: Code, status: StatusCode, message: &str) -> Reply {
     reply
 }
 
-fn reply(answer: Answer) -> Reply {
+pub(super) fn reply(answer: Answer) -> Reply {
     let Answer { status, headers, body, trailers } = answer;
     Reply { status, headers, body, trailers, receipt: None }
 }

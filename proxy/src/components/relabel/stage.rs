@@ -10,7 +10,7 @@ use super::samples::SampleRules;
 use crate::components::edit_body::EditedBody;
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Stage};
+use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics, RelabelMetrics};
 
@@ -29,6 +29,10 @@ pub(super) struct RelabelStage {
 impl Stage for RelabelStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         sift(batch, self, &self.forward_to, &self.fanout).boxed()
+    }
+
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        self.forward_to.debug_info()
     }
 }
 

@@ -13,7 +13,7 @@ use super::arguments::{OnError, OnUnsupported};
 use crate::components::edit_body::{BodyEditor, EditedBody, NO_SAMPLES, Unopened, edit_body};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{AnswerError, Filter, FilterError, JudgedProfile, UNSUPPORTED, Verdict};
-use crate::pipeline::{Batch, Fanout, Outcome, Profile, PushError, Share, Stage};
+use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Share, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 
@@ -34,6 +34,10 @@ pub(super) struct FilterStage {
 impl Stage for FilterStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         sift(batch, self, &self.forward_to, &self.fanout).boxed()
+    }
+
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        self.forward_to.debug_info()
     }
 }
 

@@ -19,7 +19,6 @@ use super::queue::{QueueArguments, folder_name};
 /// An endpoint as written.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = EndpointArguments::validate)]
-#[alloy(unsupported("debug_info_upload_timeout"))]
 pub(super) struct EndpointArguments {
     /// Where the backend is: scheme, host, port and perhaps a base path.
     #[alloy(attr)]
@@ -30,6 +29,9 @@ pub(super) struct EndpointArguments {
     /// The longest that one attempt may take.
     #[alloy(attr, default = Duration::from_secs(10))]
     remote_timeout: Duration,
+    /// The longest that sending on a file of debug information may take.
+    #[alloy(attr, default = Duration::from_secs(120))]
+    debug_info_upload_timeout: Duration,
     /// Sent with every request.
     #[alloy(attr, optional)]
     headers: BTreeMap<String, String>,
@@ -162,6 +164,7 @@ impl EndpointArguments {
             follow_redirects: self.follow_redirects,
             credentials: http.credentials()?,
             remote_timeout: self.remote_timeout,
+            debug_info_upload_timeout: self.debug_info_upload_timeout,
             backoff: Backoff { min: self.min_backoff_period, max: self.max_backoff_period, attempts: self.attempts()? },
             retry_on_http_429: self.retry_on_http_429,
             propagation,
@@ -173,6 +176,10 @@ impl EndpointArguments {
         self.http().validate()?;
         if self.remote_timeout.is_zero() {
             return Err(Invalid::attribute("remote_timeout", "must be longer than 0s: no attempt could succeed"));
+        }
+        if self.debug_info_upload_timeout.is_zero() {
+            let message = "must be longer than 0s: no file could be sent";
+            return Err(Invalid::attribute("debug_info_upload_timeout", message));
         }
         if self.max_backoff_period < self.min_backoff_period {
             return Err(Invalid::attribute("max_backoff_period", "must not be shorter than min_backoff_period"));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use profiler_core::labels::{LabelError, Labels, NAME, SERVICE_NAME};
 
+use super::by_push::Pushable;
+
 /// Why the labels of a profile are not acceptable; says so in the reference's words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidLabels {
@@ -64,6 +66,25 @@ pub(super) fn for_ingest(labels: &Labels, external: &BTreeMap<String, String>) -
     }
     external.iter().for_each(|(name, value)| sent.set(name, value));
     sent.build()
+}
+
+/// The labels under which a server keeps a single pprof of `/ingest`, for sending it by push: those for `/ingest`, under the
+/// profile's own name.
+pub(super) fn for_ingest_by_push(
+    labels: &Labels,
+    external: &BTreeMap<String, String>,
+    profile: &Pushable,
+) -> Result<Labels, LabelError> {
+    let ingested = for_ingest(labels, external)?;
+    let sent = |name: &str| !name.starts_with("__") || name == "__session_id__";
+    let mut kept: profiler_core::labels::LabelsBuilder<'_> = ingested.iter().filter(|(name, _)| sent(name)).collect();
+    kept.set(NAME, profile.name);
+    kept.set("__delta__", "false");
+    kept.set("pyroscope_spy", &profile.spy);
+    if ingested.value(SERVICE_NAME).is_none() {
+        kept.set(SERVICE_NAME, ingested.value(NAME).unwrap_or_default());
+    }
+    kept.build()
 }
 
 #[cfg(test)]

@@ -136,6 +136,11 @@ impl QueuedTarget {
         self.queues.end(&self.name);
     }
 
+    /// The endpoint behind the queue.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// What it shows of itself.
     pub(super) fn debug_info(&self) -> Value {
         let stats = self.queue.stats();
@@ -227,7 +232,7 @@ impl WriteStage {
     /// Appends the batch to every queue while it goes to those endpoints that have none.
     pub(super) async fn send_and_queue(&self, batch: Batch) -> Outcome {
         let began = Instant::now();
-        let calls: Vec<_> = batch.profiles.iter().map(|profile| self.call(profile)).collect();
+        let calls = join_all(batch.profiles.iter().map(|profile| self.call(profile))).await;
         let queuing = join_all(self.queued.iter().map(|queued| queued.take(&batch.profiles, &calls, self)));
         let (mut outcomes, queued) = if self.targets.is_empty() {
             let queued = queuing.await;

@@ -2,21 +2,45 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use profiler_core::labels::{LabelError, Labels};
 
+use super::by_push::Pushable;
 use super::labels;
 use crate::pipeline::PushError;
-use crate::recent::{LABEL_SETS, Recent};
+use crate::recent::{LABEL_SETS, Recent, Weigh};
 use crate::upstream::hash_key;
-use crate::wire::{ingest, push};
+use crate::wire::{ingest, ingest_name, push};
 
 /// Checks and encodes label sets, and remembers those that backends accept.
 pub(super) struct SentLabels {
     external: BTreeMap<String, String>,
     pushed: Recent<Labels, Bytes>,
-    ingested: Recent<Labels, Arc<str>>,
+    ingested: Recent<Labels, IngestName>,
+}
+
+/// The `name` of a series on `/ingest`.
+#[derive(Clone)]
+pub(super) struct IngestName {
+    /// As it stands in a query.
+    pub escaped: Arc<str>,
+    /// None where it says the labels as they are; else whether the log was told of the series.
+    pub told: Option<Arc<AtomicBool>>,
+}
+
+impl IngestName {
+    /// Whether it is not told yet that the name is another one than the labels; from now on it is.
+    pub(super) fn is_to_be_told(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| !told.swap(true, Ordering::Relaxed))
+    }
+}
+
+impl Weigh for IngestName {
+    fn weight(&self) -> usize {
+        self.escaped.len()
+    }
 }
 
 impl SentLabels {
@@ -35,14 +59,22 @@ impl SentLabels {
         Ok(encoded)
     }
 
-    /// The `name` of a request to `/ingest`, escaped.
-    pub(super) fn for_ingest(&self, labels: &Labels) -> Result<Arc<str>, PushError> {
+    /// The `name` of a request to `/ingest`.
+    pub(super) fn for_ingest(&self, labels: &Labels) -> Result<IngestName, PushError> {
         if let Some(name) = self.ingested.find(labels) {
             return Ok(name);
         }
-        let name: Arc<str> = ingest::escaped_name(&self.checked(labels, labels::for_ingest)?).into();
+        let sent = self.checked(labels, labels::for_ingest)?;
+        let told = (!ingest_name::is_exact(&sent)).then(Arc::default);
+        let name = IngestName { escaped: ingest::escaped_name(&sent).into(), told };
         self.ingested.insert(labels.clone(), name.clone());
         Ok(name)
+    }
+
+    /// The labels of a push in the place of a request to `/ingest`, encoded.
+    pub(super) fn for_ingest_by_push(&self, labels: &Labels, profile: &Pushable) -> Result<Bytes, PushError> {
+        let sent = self.checked(labels, |labels, external| labels::for_ingest_by_push(labels, external, profile))?;
+        Ok(push::encode_labels(&sent))
     }
 
     /// The value of a label as it is sent; none where there is none.

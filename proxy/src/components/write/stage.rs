@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::{self, StreamExt};
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::by_push;
 use super::queue::QueuedTarget;
-use super::sent_labels::SentLabels;
-use crate::pipeline::{Batch, Body, Outcome, Profile, ProfileOutcome, PushError, Stage, Taken};
+use super::sent_labels::{IngestName, SentLabels};
+use crate::pipeline::{Batch, Body, DebugInfo, Outcome, Profile, ProfileOutcome, PushError, RawSample, Stage, Taken};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::telemetry::traces::SpanKind;
@@ -32,6 +34,8 @@ pub(super) struct WriteStage {
     pub metrics: WriteMetrics,
     /// Of lines about profiles that no endpoint is asked to take.
     pub refusals: LogLimit,
+    /// Of lines about labels that are sent otherwise than they are.
+    pub renamed: LogLimit,
 }
 
 pub(super) struct Target {
@@ -56,6 +60,11 @@ impl Stage for WriteStage {
         }
         self.send_and_queue(batch).boxed()
     }
+
+    fn debug_info(&self) -> Option<&dyn DebugInfo> {
+        let queued = self.queued.iter().map(|queued| queued.target());
+        self.targets.iter().chain(queued).next().map(|target| &target.endpoint as &dyn DebugInfo)
+    }
 }
 
 impl WriteStage {
@@ -73,7 +82,7 @@ impl WriteStage {
 
     async fn write(&self, profile: &Profile) -> ProfileOutcome {
         let began = Instant::now();
-        let call = match self.call(profile) {
+        let call = match self.call(profile).await {
             Ok(call) => call,
             Err(error) => return self.refuse(profile, error),
         };
@@ -98,22 +107,45 @@ impl WriteStage {
         ProfileOutcome { error: Some(error), taken: Vec::new() }
     }
 
-    pub(super) fn call(&self, profile: &Profile) -> Result<Call, PushError> {
-        let headers = profile.origin.forwarded.clone();
-        let held = |body: Segments| body.of(profile.origin.clone());
+    pub(super) async fn call(&self, profile: &Profile) -> Result<Call, PushError> {
         Ok(match &profile.body {
-            Body::Pprof(samples) => {
-                let labels = self.sent.for_push(&profile.labels)?;
-                let body = held(push::encode(&labels, samples).into());
-                Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body, hash_key: 0 }
-            }
+            Body::Pprof(samples) => push_call(&self.sent.for_push(&profile.labels)?, samples, profile),
             Body::Ingest(received) => {
                 let name = self.sent.for_ingest(&profile.labels)?;
-                let query = Some(ingest::query(&received.query, &name));
-                let (content_types, body) = (received.content_types.clone(), held(received.bytes.clone().into()));
+                if name.told.is_some() {
+                    if let Some(pushable) = Box::pin(by_push::pushable(received, &profile.origin.memory)).await? {
+                        let labels = self.sent.for_ingest_by_push(&profile.labels, &pushable)?;
+                        let sample = RawSample { id: Bytes::new(), profile: pushable.profile };
+                        return Ok(push_call(&labels, &[sample], profile));
+                    }
+                    self.count_renamed(profile, &name);
+                }
+                let headers = profile.origin.forwarded.clone();
+                let query = Some(ingest::query(&received.query, &name.escaped));
+                let body = Segments::from(received.bytes.clone()).of(profile.origin.clone());
+                let content_types = received.content_types.clone();
                 Call { api: Api::Ingest, query, content_types, headers, body, hash_key: 0 }
             }
         })
+    }
+}
+
+fn push_call(labels: &Bytes, samples: &[RawSample], profile: &Profile) -> Call {
+    let body = Segments::from(push::encode(labels, samples)).of(profile.origin.clone());
+    let headers = profile.origin.forwarded.clone();
+    Call { api: Api::Push, query: None, content_types: Vec::new(), headers, body, hash_key: 0 }
+}
+
+impl WriteStage {
+    /// A label of this profile cannot be said as it is.
+    fn count_renamed(&self, profile: &Profile, name: &IngestName) {
+        self.metrics.renamed.inc();
+        if name.is_to_be_told()
+            && let Some(line) = self.renamed.admit()
+        {
+            let says = "`,`, `{` and `}` cannot stand in a label's value on /ingest: each is sent as `_`";
+            tracing::warn!(component_id = %self.component, series = %profile.labels, left_out = line.left_out, "{says}");
+        }
     }
 }
 

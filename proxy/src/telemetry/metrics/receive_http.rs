@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::wire::{ingest, push};
+use crate::wire::{debug_info, ingest, push};
 
 use super::{ComponentLabels, Counter, HistogramFamily, IntGauge, counters, gauges, histograms};
 
@@ -64,6 +64,14 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    component_id: Arc<str>,
+    component_path: Arc<str>,
+    method: &'static str,
+    result: &'static str,
+}
+
 #[derive(Clone)]
 pub(super) struct Families {
     connections: Family<ProtocolLabels, IntGauge>,
@@ -75,6 +83,8 @@ pub(super) struct Families {
     refused: Family<ReasonLabels, Counter>,
     resent: Family<KindLabels, Counter>,
     inflight_bytes: Family<ComponentLabels, IntGauge>,
+    grpc_streams_limit: Family<ComponentLabels, IntGauge>,
+    debug_info_calls: Family<ResultLabels, Counter>,
 }
 
 /// The series of one `pyroscope.receive_http`.
@@ -88,6 +98,8 @@ pub struct ReceiveHttpMetrics {
     pub connections_limit: IntGauge,
     /// Bytes of bodies held now.
     pub inflight_bytes: IntGauge,
+    /// Calls at once on one connection.
+    pub grpc_streams_limit: IntGauge,
 }
 
 /// What distinguishes requests. The values come from fixed sets: nothing that a sender chooses becomes a label.
@@ -142,15 +154,30 @@ impl Families {
             refused: counters(r, "flamegate_receive_http_refused_total", "Requests refused, by reason"),
             resent: counters(r, "flamegate_receive_http_resent_total", "Requests that had been sent before, by kind"),
             inflight_bytes: gauges(r, "flamegate_receive_http_inflight_bytes", "Bytes of bodies held now"),
+            grpc_streams_limit: gauges(
+                r,
+                "pyroscope_receive_http_grpc_concurrent_streams_limit",
+                "Calls allowed at once on one connection",
+            ),
+            debug_info_calls: counters(
+                r,
+                "pyroscope_receive_http_debuginfo_downstream_calls_total",
+                "Calls about debug information that were handed on",
+            ),
         }
     }
 
     pub(super) fn of(&self, component: &ComponentLabels) -> ReceiveHttpMetrics {
-        let http = protocol_labels(component);
+        let http = protocol_labels(component, "http");
+        // There is no listener for gRPC alone, so that it has no connection and no limit.
+        let grpc = protocol_labels(component, "grpc");
+        self.connections.get_or_create_owned(&grpc).set(0);
+        self.connections_limit.get_or_create_owned(&grpc).set(0);
         ReceiveHttpMetrics {
             connections: self.connections.get_or_create_owned(&http),
             connections_limit: self.connections_limit.get_or_create_owned(&http),
             inflight_bytes: self.inflight_bytes.get_or_create_owned(component),
+            grpc_streams_limit: self.grpc_streams_limit.get_or_create_owned(component),
             component: component.clone(),
             families: self.clone(),
         }
@@ -159,9 +186,17 @@ impl Families {
     /// Removes whatever this component may have: the families cannot be searched, but their labels are of fixed sets.
     pub(super) fn forget(&self, component: &ComponentLabels) {
         let of = self.of(component);
-        self.connections.remove(&protocol_labels(component));
-        self.connections_limit.remove(&protocol_labels(component));
+        for protocol in ["http", "grpc"] {
+            self.connections.remove(&protocol_labels(component, protocol));
+            self.connections_limit.remove(&protocol_labels(component, protocol));
+        }
         self.inflight_bytes.remove(component);
+        self.grpc_streams_limit.remove(component);
+        for method in DEBUG_INFO_METHODS {
+            for result in [SUCCESS, FAILURE] {
+                self.debug_info_calls.remove(&of.result_labels(method, result));
+            }
+        }
         for (method, route) in METHODS.into_iter().flat_map(|method| ROUTES.map(|route| (method, route))) {
             let request = RequestLabels { method, route };
             let labels = of.route_labels(request);
@@ -219,6 +254,17 @@ impl ReceiveHttpMetrics {
         KindLabels { component_id, component_path, kind }
     }
 
+    /// Counts a call about debug information; the method is one of [`DEBUG_INFO_METHODS`].
+    pub fn debug_info_call(&self, method: &'static str, success: bool) {
+        let labels = self.result_labels(method, if success { SUCCESS } else { FAILURE });
+        self.families.debug_info_calls.get_or_create_owned(&labels).inc();
+    }
+
+    fn result_labels(&self, method: &'static str, result: &'static str) -> ResultLabels {
+        let ComponentLabels { component_id, component_path } = self.component.clone();
+        ResultLabels { component_id, component_path, method, result }
+    }
+
     fn route_labels(&self, request: RequestLabels) -> RouteLabels {
         let ComponentLabels { component_id, component_path } = self.component.clone();
         RouteLabels { component_id, component_path, method: request.method, route: request.route }
@@ -238,7 +284,18 @@ impl ReceiveHttpMetrics {
 /// The methods that become a label.
 pub const METHODS: [&str; 6] = ["POST", "GET", "HEAD", "PUT", "DELETE", OTHER];
 /// The routes that become a label.
-pub const ROUTES: [&str; 3] = [ingest::PATH, push::PATH, OTHER];
+pub const ROUTES: [&str; 6] = [
+    ingest::PATH,
+    push::PATH,
+    debug_info::SHOULD_INITIATE_UPLOAD,
+    debug_info::UPLOAD_FINISHED,
+    debug_info::UPLOAD,
+    OTHER,
+];
+/// The calls about debug information that become a label.
+pub const DEBUG_INFO_METHODS: [&str; 3] = ["ShouldInitiateUpload", "UploadFinished", "Upload"];
+const SUCCESS: &str = "success";
+const FAILURE: &str = "failure";
 /// Why requests are refused.
 pub const REASONS: [&str; 12] = [
     "not_found",
@@ -257,7 +314,7 @@ pub const REASONS: [&str; 12] = [
 /// Every other method or route.
 pub const OTHER: &str = "other";
 
-fn protocol_labels(component: &ComponentLabels) -> ProtocolLabels {
+fn protocol_labels(component: &ComponentLabels, protocol: &'static str) -> ProtocolLabels {
     let ComponentLabels { component_id, component_path } = component.clone();
-    ProtocolLabels { component_id, component_path, protocol: "http" }
+    ProtocolLabels { component_id, component_path, protocol }
 }

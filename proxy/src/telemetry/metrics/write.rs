@@ -32,6 +32,7 @@ pub(super) struct Families {
     dropped_profiles: Family<EndpointLabels, Counter>,
     retries: Family<EndpointLabels, Counter>,
     latency: HistogramFamily<LatencyLabels>,
+    renamed: Family<ComponentLabels, Counter>,
 }
 
 /// The series of one `pyroscope.write`.
@@ -39,6 +40,8 @@ pub(super) struct Families {
 pub struct WriteMetrics {
     /// Seconds of a call of all endpoints together.
     pub total: WriteLatency,
+    /// Profiles whose labels could not be sent as they are.
+    pub renamed: Counter,
 }
 
 /// The series of one endpoint.
@@ -92,11 +95,19 @@ impl Families {
             dropped_profiles: counters(r, "pyroscope_write_dropped_profiles_total", "Profiles given up"),
             retries: counters(r, "pyroscope_write_retries_total", "Attempts after the first one"),
             latency: histograms(r, "pyroscope_write_latency", "Seconds of calls to endpoints", &DEFAULT_BUCKETS),
+            renamed: counters(
+                r,
+                "flamegate_write_renamed_profiles_total",
+                "Profiles sent with _ in the place of characters that /ingest cannot say",
+            ),
         }
     }
 
     pub(super) fn of(&self, component: &ComponentLabels) -> WriteMetrics {
-        WriteMetrics { total: self.latency(component, &ALL_ENDPOINTS.into(), ["push_total", "ingest_total"]) }
+        WriteMetrics {
+            total: self.latency(component, &ALL_ENDPOINTS.into(), ["push_total", "ingest_total"]),
+            renamed: self.renamed.get_or_create_owned(component),
+        }
     }
 
     pub(super) fn endpoint(&self, component: &ComponentLabels, endpoint: &Arc<str>) -> EndpointMetrics {
@@ -115,6 +126,9 @@ impl Families {
     /// Removes the series of an endpoint that is no more, or with `None` those of all endpoints together.
     pub(super) fn forget(&self, component: &ComponentLabels, endpoint: Option<&Arc<str>>) {
         let all: Arc<str> = ALL_ENDPOINTS.into();
+        if endpoint.is_none() {
+            self.renamed.remove(component);
+        }
         let endpoint = endpoint.unwrap_or(&all);
         let labels = endpoint_labels(component, endpoint);
         for family in

@@ -76,6 +76,12 @@ impl Base {
         format!("{}://{}{path}", self.scheme, self.authority)
     }
 
+    /// The URL of a path of an API.
+    pub(super) fn beneath(&self, path: &str) -> Result<Uri, http::Error> {
+        let path = PathAndQuery::try_from(format!("{}{path}", self.path))?;
+        Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path).build()
+    }
+
     pub(super) fn uri(&self, path: &'static str, query: Option<&str>) -> Result<Uri, http::Error> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
