@@ -180,10 +180,10 @@ impl Model {
         }
         assert!(numbers.iter().all(|number| self.records.contains_key(number)), "{numbers:?}");
         assert_eq!((recovered.records, recovered.lost, recovered.ignored_files), (numbers.len() as u64, 0, 0));
-        found.iter().for_each(|record| log.give_back(record.sequence));
-        log.limits = self.limits;
+        // Opened once more: more has been lent from this one than ever may be.
+        drop(log);
+        (self.log, _) = Log::open(self.folder.clone(), self.limits).unwrap();
         self.records = numbers.into_iter().map(|number| (number, State::Waits)).collect();
-        self.log = log;
         self.lent.clear();
         self.dropped = 0;
     }

@@ -239,7 +239,6 @@ async fn connections_that_the_backend_closed_meanwhile_cost_nothing() {
         let (backend, network) = Network::start(ONE_ATTEMPT).await;
         network.pool(&backend, 8).await;
         network.proxy.cut(cut);
-        network.forgets().await;
         for _ in 0..8 {
             assert_eq!(network.push().await.error, None, "{cut:?}");
         }
