@@ -122,7 +122,7 @@ mod tests {
     fn stars_stand_for_anything() {
         for (pattern, name, fit) in [
             ("a.json", "a.json", true),
-            ("a.json", "ba.json", false),
+            ("a.json", "xa.json", false),
             ("a.json", "a.json~", false),
             ("*.json", ".json", true),
             ("*.json", "x.json", true),
