@@ -14,6 +14,8 @@ use http::{HeaderMap, StatusCode};
 
 #[path = "write/conformance.rs"]
 mod conformance;
+#[path = "write/dialers.rs"]
+mod dialers;
 #[path = "write/names.rs"]
 mod names;
 

@@ -88,11 +88,12 @@ impl Component for Write {
         for block in &arguments.endpoints {
             let of_backends = metrics.backends(component, &block.url().into());
             let before = previous.map(|previous| &previous.balancers);
-            let way = match balancers.balancer(block, of_backends, before)? {
+            let dialer = metrics.dialer(&block.name().into());
+            let way = match balancers.balancer(block, of_backends, &dialer, before)? {
                 Some(balancer) => Way::Balanced(balancer),
                 None => {
                     let before = previous.map(|previous| &previous.clients);
-                    Way::Direct(clients.client(block.connections(), before)?)
+                    Way::Direct(clients.client((block.connections(), block.name().into()), metrics, before)?)
                 }
             };
             let endpoint = block.build(way, arguments.tracing.propagation())?;

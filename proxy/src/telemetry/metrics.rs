@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 mod backends;
 mod controller;
+mod dialer;
 mod ebpf;
 mod fanout;
 mod filter;
@@ -32,6 +33,7 @@ mod write_queue;
 
 pub use backends::{BackendMetrics, BackendsMetrics};
 pub use controller::{ControllerMetrics, ModuleLabels};
+pub use dialer::{DialerMetrics, OpenConnection};
 pub use ebpf::{EbpfMetrics, ProfilerCounter};
 pub use fanout::FanoutMetrics;
 pub use filter::FilterMetrics;
@@ -50,6 +52,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 pub struct Metrics {
     registry: Registry,
     backends: backends::Families,
+    dialer: dialer::Families,
     ebpf: ebpf::Families,
     fanout: fanout::Families,
     filter: filter::Families,
@@ -73,6 +76,7 @@ impl Metrics {
         let mut registry = Registry::default();
         Arc::new(Self {
             backends: backends::Families::register(&mut registry),
+            dialer: dialer::Families::register(&mut registry),
             ebpf: ebpf::Families::register(&mut registry),
             fanout: fanout::Families::register(&mut registry),
             filter: filter::Families::register(&mut registry),
@@ -158,6 +162,11 @@ impl Metrics {
     /// The series of the backends of one endpoint of a `pyroscope.write`.
     pub fn backends(&self, component: &ComponentLabels, endpoint: &Arc<str>) -> BackendsMetrics {
         self.backends.of(component, endpoint)
+    }
+
+    /// The series of who opens connections under this name.
+    pub fn dialer(&self, name: &Arc<str>) -> DialerMetrics {
+        self.dialer.of(name)
     }
 
     /// The series of a listener that speaks TLS: the admin listener or that of a component, by its id.

@@ -20,8 +20,9 @@ use self::outgoing::Outgoing;
 use self::renewed::{Files, Renewed};
 use super::Segments;
 use super::connector::{Versions, connector};
-use super::http_client::{Dial, HttpClientArguments, Proxies, Route, TlsError};
+use super::http_client::{Dial, Dialing, HttpClientArguments, Proxies, Route, TlsError};
 use crate::pipeline::BodyStream;
+use crate::telemetry::metrics::DialerMetrics;
 
 mod http1;
 mod outgoing;
@@ -90,6 +91,7 @@ pub struct ClientMaker {
     source: Source,
     versions: Versions,
     proxies: Option<Arc<Proxies>>,
+    counted: Option<DialerMetrics>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,12 +101,12 @@ enum Source {
 }
 
 impl ClientMaker {
-    /// For clients of these options; authentication, headers and redirects are their callers'. Reads files, which are
-    /// looked at again while the clients are in use.
+    /// For clients of these options, which count the connections that they open; authentication, headers and redirects
+    /// are their callers'. Reads files, which are looked at again while the clients are in use.
     ///
     /// # Errors
     /// Options that exclude each other, and files that cannot be used.
-    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
+    pub fn of(arguments: &HttpClientArguments, counted: Option<DialerMetrics>) -> Result<Self, Invalid> {
         let proxies = Proxies::of(arguments)?.map(Arc::new);
         let versions = Versions::of(arguments.enable_http2);
         let refused = |error: TlsError| Invalid::block(format!("tls_config: {error}"));
@@ -116,7 +118,7 @@ impl ClientMaker {
             let made = tls.material().and_then(|material| tls.settings_of(&material, versions, proxies.clone()));
             Source::Fixed(Arc::new(made.map_err(refused)?))
         };
-        Ok(Self { source, versions, proxies })
+        Ok(Self { source, versions, proxies, counted })
     }
 
     /// One more client.
@@ -130,10 +132,11 @@ impl ClientMaker {
     }
 
     fn make(&self, dial: Option<Dial>) -> Client {
-        let plain = plain(self.versions, self.proxies.as_ref(), dial.clone());
+        let dialing = Dialing { only: dial, counted: self.counted.clone() };
+        let plain = plain(self.versions, self.proxies.as_ref(), dialing.clone());
         let connections = match &self.source {
-            Source::Fixed(settings) => Connections::Fixed(Arc::new(pool(ClientSettings::clone(settings), dial))),
-            Source::Files(files) => Connections::Renewed(Arc::new(Renewed::new(files.clone(), dial))),
+            Source::Fixed(settings) => Connections::Fixed(Arc::new(pool(ClientSettings::clone(settings), dialing))),
+            Source::Files(files) => Connections::Renewed(Arc::new(Renewed::new(files.clone(), dialing))),
         };
         Client { connections, plain, proxies: self.proxies.clone() }
     }
@@ -177,15 +180,15 @@ impl ClientError {
 
 impl Client {
     /// A client of these options, as [`ClientMaker::of`] has it.
-    pub fn of(arguments: &HttpClientArguments) -> Result<Self, Invalid> {
-        Ok(ClientMaker::of(arguments)?.client())
+    pub fn of(arguments: &HttpClientArguments, counted: Option<DialerMetrics>) -> Result<Self, Invalid> {
+        Ok(ClientMaker::of(arguments, counted)?.client())
     }
 
     /// A client that speaks so.
     pub fn with(settings: ClientSettings) -> Self {
         let proxies = settings.proxies.clone();
-        let plain = plain(settings.versions, proxies.as_ref(), None);
-        Self { connections: Connections::Fixed(Arc::new(pool(settings, None))), plain, proxies }
+        let plain = plain(settings.versions, proxies.as_ref(), Dialing::default());
+        Self { connections: Connections::Fixed(Arc::new(pool(settings, Dialing::default()))), plain, proxies }
     }
 
     /// What a request to this URL must tell the proxy that reads it.
@@ -226,11 +229,11 @@ impl Client {
     }
 }
 
-fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>, dial: Option<Dial>) -> Option<Http1> {
-    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dial)))
+fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>, dialing: Dialing) -> Option<Http1> {
+    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dialing)))
 }
 
-fn pool(settings: ClientSettings, dial: Option<Dial>) -> Pool {
+fn pool(settings: ClientSettings, dialing: Dialing) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
@@ -242,7 +245,7 @@ fn pool(settings: ClientSettings, dial: Option<Dial>) -> Pool {
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING_ANSWER)
         .http2_keep_alive_while_idle(true);
-    let connector = connector(tls, server_name, versions, proxies, dial);
+    let connector = connector(tls, server_name, versions, proxies, dialing);
     Pool { kept: builder.build(connector.clone()), apart: builder.pool_max_idle_per_host(0).build(connector) }
 }
 

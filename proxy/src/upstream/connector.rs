@@ -6,7 +6,7 @@ use hyper_rustls::{DefaultServerNameResolver, FixedServerNameResolver, HttpsConn
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::http_client::{Dial, Proxies, Route};
+use super::http_client::{Dialing, Proxies, Route};
 
 /// What is spoken over TLS. Without it that is HTTP/1.1, or HTTP/2 alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +35,18 @@ impl Versions {
     }
 }
 
-/// Opens connections with these settings, which have no ALPN yet; with `dial` those to one server lead to its address.
+/// Opens connections with these settings, which have no ALPN yet; `dialing` says where sockets lead.
 pub(super) fn connector(
     mut tls: ClientConfig,
     server_name: Option<ServerName<'static>>,
     versions: Versions,
     proxies: Option<Arc<Proxies>>,
-    dial: Option<Dial>,
+    dialing: Dialing,
 ) -> HttpsConnector<Route> {
     tls.alpn_protocols = versions.alpn();
     let resolver: Arc<dyn ResolveServerName + Send + Sync> = match server_name {
         Some(name) => Arc::new(FixedServerNameResolver::new(name)),
         None => Arc::new(DefaultServerNameResolver::default()),
     };
-    HttpsConnector::new(Route::new(proxies, dial), tls, false, resolver)
+    HttpsConnector::new(Route::new(proxies, dialing), tls, false, resolver)
 }

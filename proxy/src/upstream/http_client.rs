@@ -19,7 +19,7 @@ pub use oauth2::{OAuth2Arguments, TokenError};
 pub(crate) use secret_file::read as read_secret_file;
 pub use tls::{TlsConfigArguments, TlsError};
 
-pub(super) use self::proxy::{BoxError, Dial, Proxies, Route};
+pub(super) use self::proxy::{BoxError, Dial, Dialing, Proxies, Route};
 pub(super) use self::redirect::Next;
 pub(super) use self::tls::Material;
 use super::client::chain;
@@ -174,8 +174,13 @@ impl HttpClient {
 
     fn connect(&self, material: &Material) -> Result<Pool, TlsError> {
         let config = self.tls.client_config(material)?;
-        let connector =
-            connector(config, self.tls.server_name()?, Versions::of(self.http2), self.proxies.clone(), None);
+        let connector = connector(
+            config,
+            self.tls.server_name()?,
+            Versions::of(self.http2),
+            self.proxies.clone(),
+            Dialing::default(),
+        );
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(MAX_IDLE);
         Ok(builder.build(connector))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alloy_syntax::{Invalid, Value};
 
 use super::endpoint::EndpointArguments;
-use crate::telemetry::metrics::BackendsMetrics;
+use crate::telemetry::metrics::{BackendsMetrics, DialerMetrics};
 use crate::upstream::{BackendInfo, Balancer, Target, Unresolved};
 
 /// Balancers, each with the endpoint that it was made for.
@@ -30,6 +30,7 @@ impl Balancers {
         &mut self,
         endpoint: &EndpointArguments,
         metrics: BackendsMetrics,
+        dialer: &DialerMetrics,
         previous: Option<&Self>,
     ) -> Result<Option<Arc<Balancer>>, Invalid> {
         let Some(targets) = endpoint.targets()? else { return Ok(None) };
@@ -40,7 +41,7 @@ impl Balancers {
             Some(same) => same.balancer.clone(),
             None => {
                 let similar = before.iter().find(|before| before.endpoint.leads_where(&endpoint));
-                Arc::new(endpoint.balancer(metrics, similar.map(|similar| &*similar.balancer))?)
+                Arc::new(endpoint.balancer(metrics, dialer.clone(), similar.map(|similar| &*similar.balancer))?)
             }
         };
         self.0.push(Balanced { endpoint, balancer: balancer.clone(), targets });

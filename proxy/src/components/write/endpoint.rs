@@ -7,7 +7,7 @@ use alloy_syntax::{Arguments, Invalid, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::backends::{BackendsArguments, refuse_proxies};
-use crate::telemetry::metrics::BackendsMetrics;
+use crate::telemetry::metrics::{BackendsMetrics, DialerMetrics};
 use crate::telemetry::traces::Propagation;
 use crate::upstream::http_client::{
     AuthorizationArguments, BasicAuthArguments, HttpClientArguments, OAuth2Arguments, TlsConfigArguments,
@@ -111,6 +111,11 @@ impl EndpointArguments {
         self.http().connections()
     }
 
+    /// Under which it is counted and logged; may be empty.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -133,13 +138,18 @@ impl EndpointArguments {
 
     /// Whether connections to its servers are as good for the other one.
     pub(super) fn leads_where(&self, other: &Self) -> bool {
-        self.url == other.url && self.connections() == other.connections()
+        self.url == other.url && self.name == other.name && self.connections() == other.connections()
     }
 
     /// What balances over its backends.
-    pub(super) fn balancer(&self, metrics: BackendsMetrics, previous: Option<&Balancer>) -> Result<Balancer, Invalid> {
+    pub(super) fn balancer(
+        &self,
+        metrics: BackendsMetrics,
+        dialer: DialerMetrics,
+        previous: Option<&Balancer>,
+    ) -> Result<Balancer, Invalid> {
         let http = self.http();
-        let clients = ClientMaker::of(&http.connections())?;
+        let clients = ClientMaker::of(&http.connections(), Some(dialer))?;
         let mut headers = self.request_headers()?;
         for (name, value) in &http.headers()? {
             headers.append(name, value.clone());

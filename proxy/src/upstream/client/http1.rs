@@ -19,6 +19,7 @@ use tower_service::Service;
 
 use self::answer::{AnswerError, read_answer};
 use super::{Answer, Connection, IDLE};
+use crate::telemetry::metrics::OpenConnection;
 use crate::upstream::Segments;
 use crate::upstream::http_client::{BoxError, Route};
 
@@ -50,8 +51,15 @@ struct Idle {
 
 #[derive(Debug)]
 struct IdleConnection {
-    stream: TcpStream,
+    socket: Socket,
     since: Instant,
+}
+
+#[derive(Debug)]
+struct Socket {
+    stream: TcpStream,
+    /// Counts it for as long as it is open.
+    _open: Option<OpenConnection>,
 }
 
 /// Why there is no answer.
@@ -83,10 +91,10 @@ impl Http1 {
         let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
         let head = head(&parts.uri, authority, &parts.headers, body.len());
         let kept = if connection == Connection::Any { self.take(authority) } else { None };
-        if let Some(mut stream) = kept {
-            match exchange(&mut stream, head.clone(), body.clone()).await {
+        if let Some(mut socket) = kept {
+            match exchange(&mut socket.stream, head.clone(), body.clone()).await {
                 Ok((answer, reusable)) => {
-                    self.keep(authority, stream, reusable);
+                    self.keep(authority, socket, reusable);
                     return Ok(answer);
                 }
                 // The server closed it while it was idle, which is no failure of the server's: it is asked again.
@@ -94,35 +102,36 @@ impl Http1 {
                 Err(failed) => return Err(failed),
             }
         }
-        let mut stream = self.connect(parts.uri.clone()).await?;
-        let (answer, reusable) = exchange(&mut stream, head, body).await?;
-        self.keep(authority, stream, reusable);
+        let mut socket = self.connect(parts.uri.clone()).await?;
+        let (answer, reusable) = exchange(&mut socket.stream, head, body).await?;
+        self.keep(authority, socket, reusable);
         Ok(answer)
     }
 
-    async fn connect(&self, uri: Uri) -> Result<TcpStream, Http1Error> {
+    async fn connect(&self, uri: Uri) -> Result<Socket, Http1Error> {
         let mut route = self.route.clone();
         std::future::poll_fn(|context| route.poll_ready(context)).await.map_err(Http1Error::Connect)?;
-        Ok(route.call(uri).await.map_err(Http1Error::Connect)?.into_tcp())
+        let (stream, open) = route.call(uri).await.map_err(Http1Error::Connect)?.into_tcp();
+        Ok(Socket { stream, _open: open })
     }
 
     /// The connection that was used last and is still open.
-    fn take(&self, authority: &Authority) -> Option<TcpStream> {
+    fn take(&self, authority: &Authority) -> Option<Socket> {
         let mut idle = self.idle();
         let connections = idle.connections.get_mut(authority)?;
         while let Some(connection) = connections.pop() {
             if connection.is_open() {
-                return Some(connection.stream);
+                return Some(connection.socket);
             }
         }
         None
     }
 
-    fn keep(&self, authority: &Authority, stream: TcpStream, reusable: bool) {
+    fn keep(&self, authority: &Authority, socket: Socket, reusable: bool) {
         if !reusable {
             return;
         }
-        let connection = IdleConnection { stream, since: Instant::now() };
+        let connection = IdleConnection { socket, since: Instant::now() };
         let mut idle = self.idle();
         match idle.connections.get_mut(authority) {
             Some(connections) if connections.len() < MOST_IDLE => connections.push(connection),
@@ -142,7 +151,7 @@ impl Http1 {
 impl IdleConnection {
     /// Whether the server has neither closed it nor said anything unasked.
     fn is_open(&self) -> bool {
-        let read = self.stream.try_read(&mut [0]);
+        let read = self.socket.stream.try_read(&mut [0]);
         read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }

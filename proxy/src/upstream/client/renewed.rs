@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::{ClientSettings, Pool, pool};
 use crate::upstream::connector::Versions;
-use crate::upstream::http_client::{Dial, Material, Proxies, TlsConfigArguments, TlsError};
+use crate::upstream::http_client::{Dialing, Material, Proxies, TlsConfigArguments, TlsError};
 
 /// Between two looks at the files.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Renewed {
     files: Arc<Files>,
-    dial: Option<Dial>,
+    dialing: Dialing,
     made: ArcSwap<Made>,
 }
 
@@ -27,9 +27,9 @@ struct Made {
 }
 
 impl Renewed {
-    pub(super) fn new(files: Arc<Files>, dial: Option<Dial>) -> Self {
-        let made = ArcSwap::from_pointee(Made::new(files.settings.load_full(), dial.clone()));
-        Self { files, dial, made }
+    pub(super) fn new(files: Arc<Files>, dialing: Dialing) -> Self {
+        let made = ArcSwap::from_pointee(Made::new(files.settings.load_full(), dialing.clone()));
+        Self { files, dialing, made }
     }
 
     /// The connections by now.
@@ -40,15 +40,15 @@ impl Renewed {
             return made.pool.clone();
         }
         // Two requests may come here at once: the connections of one of them are not used again.
-        let made = Arc::new(Made::new(settings, self.dial.clone()));
+        let made = Arc::new(Made::new(settings, self.dialing.clone()));
         self.made.store(made.clone());
         made.pool.clone()
     }
 }
 
 impl Made {
-    fn new(with: Arc<ClientSettings>, dial: Option<Dial>) -> Self {
-        let pool = Arc::new(pool(ClientSettings::clone(&with), dial));
+    fn new(with: Arc<ClientSettings>, dialing: Dialing) -> Self {
+        let pool = Arc::new(pool(ClientSettings::clone(&with), dialing));
         Self { with, pool }
     }
 }

@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use super::HttpClientArguments;
 use super::arguments::secret_headers;
+use crate::telemetry::metrics::{DialerMetrics, OpenConnection};
 
 /// Time to open a connection, in which the reference gives TLS ten seconds.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -187,7 +188,16 @@ fn check_proxy(attribute: &'static str, url: &str) -> Result<(), Invalid> {
 pub(in crate::upstream) struct Route {
     tcp: HttpConnector,
     proxies: Option<Arc<Proxies>>,
-    dial: Option<Dial>,
+    dialing: Dialing,
+}
+
+/// How sockets are opened.
+#[derive(Debug, Clone, Default)]
+pub(in crate::upstream) struct Dialing {
+    /// Where one server is.
+    pub(in crate::upstream) only: Option<Dial>,
+    /// Counts the connections.
+    pub(in crate::upstream) counted: Option<DialerMetrics>,
 }
 
 /// The address of a server that is not looked up by its name.
@@ -200,15 +210,15 @@ pub(in crate::upstream) struct Dial {
 }
 
 impl Route {
-    pub(in crate::upstream) fn new(proxies: Option<Arc<Proxies>>, dial: Option<Dial>) -> Self {
+    pub(in crate::upstream) fn new(proxies: Option<Arc<Proxies>>, dialing: Dialing) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(if dial.is_some() { CONNECT_BACKEND } else { CONNECT }));
+        tcp.set_connect_timeout(Some(if dialing.only.is_some() { CONNECT_BACKEND } else { CONNECT }));
         tcp.set_tcp_user_timeout(Some(STUCK));
         tcp.set_keepalive(Some(PROBE));
         tcp.set_keepalive_interval(Some(PROBE));
-        Self { tcp, proxies, dial }
+        Self { tcp, proxies, dialing }
     }
 }
 
@@ -233,14 +243,31 @@ impl Service<Uri> for Route {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
+        let opening = self.open(target);
+        let Some(dialed) = self.dialing.counted.as_ref().map(DialerMetrics::dial) else { return opening };
+        async move {
+            match opening.await {
+                Ok(opened) => Ok(Opened { open: dialed.established(), ..opened }),
+                Err(error) => {
+                    dialed.failed(error.as_ref());
+                    Err(error)
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Route {
+    fn open(&self, target: Uri) -> BoxFuture<'static, Result<Opened, BoxError>> {
         let mut tcp = self.tcp.clone();
         let proxy = self.proxies.as_ref().and_then(|proxies| Some((proxies.proxy_of(&target)?, proxies.clone())));
         let Some((intercept, proxies)) = proxy else {
-            let target = match self.dial.as_ref().map(|dial| dial.instead_of(&target)).transpose() {
+            let target = match self.dialing.only.as_ref().map(|dial| dial.instead_of(&target)).transpose() {
                 Ok(instead) => instead.flatten().unwrap_or(target),
                 Err(error) => return async move { Err(error.into()) }.boxed(),
             };
-            return async move { Ok(Opened { stream: tcp.call(target).await?, asks_proxy: false }) }.boxed();
+            return async move { Ok(Opened::new(tcp.call(target).await?, false)) }.boxed();
         };
         let proxy = intercept.uri().clone();
         if matches!(proxy.scheme_str(), Some("socks5" | "socks5h")) {
@@ -249,16 +276,16 @@ impl Service<Uri> for Route {
             if let Some((user, password)) = intercept.raw_auth() {
                 socks = socks.with_auth(user.to_owned(), password.to_owned());
             }
-            return async move { Ok(Opened { stream: socks.call(target).await?, asks_proxy: false }) }.boxed();
+            return async move { Ok(Opened::new(socks.call(target).await?, false)) }.boxed();
         }
         if target.scheme() != Some(&Scheme::HTTPS) {
-            return async move { Ok(Opened { stream: tcp.call(proxy).await?, asks_proxy: true }) }.boxed();
+            return async move { Ok(Opened::new(tcp.call(proxy).await?, true)) }.boxed();
         }
         let mut tunnel = Tunnel::new(proxy, tcp).with_headers(proxies.connect_headers.clone());
         if let Some(authorization) = intercept.basic_auth() {
             tunnel = tunnel.with_auth(authorization.clone());
         }
-        async move { Ok(Opened { stream: tunnel.call(target).await?, asks_proxy: false }) }.boxed()
+        async move { Ok(Opened::new(tunnel.call(target).await?, false)) }.boxed()
     }
 }
 
@@ -266,12 +293,18 @@ impl Service<Uri> for Route {
 pub(in crate::upstream) struct Opened {
     stream: TokioIo<TcpStream>,
     asks_proxy: bool,
+    /// Only where connections are counted.
+    open: Option<OpenConnection>,
 }
 
 impl Opened {
-    /// The socket beneath.
-    pub(in crate::upstream) fn into_tcp(self) -> TcpStream {
-        self.stream.into_inner()
+    fn new(stream: TokioIo<TcpStream>, asks_proxy: bool) -> Self {
+        Self { stream, asks_proxy, open: None }
+    }
+
+    /// The socket beneath, and what counts it for as long as it is open.
+    pub(in crate::upstream) fn into_tcp(self) -> (TcpStream, Option<OpenConnection>) {
+        (self.stream.into_inner(), self.open)
     }
 }
 

@@ -23,7 +23,7 @@ impl Resending {
         let arguments: WriteArguments = decode_block(block, &scope).map_err(|error| error.to_string())?;
         let endpoint = arguments.endpoints.first().ok_or("no URL")?;
         let invalid = |invalid: alloy_syntax::Invalid| invalid.message;
-        let client = Client::of(&endpoint.connections()).map_err(invalid)?;
+        let client = Client::of(&endpoint.connections(), None).map_err(invalid)?;
         Ok(Self { endpoint: endpoint.build(Way::Direct(client), arguments.tracing.propagation()).map_err(invalid)? })
     }
 

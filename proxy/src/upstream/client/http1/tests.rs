@@ -4,6 +4,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::upstream::client::MAX_ANSWER;
+use crate::upstream::http_client::Dialing;
 
 /// Bytes of an answer, its status and body, and whether another request may follow.
 #[tokio::test]
@@ -93,7 +94,7 @@ fn request(address: std::net::SocketAddr, body: Vec<Bytes>) -> Request<Segments>
 }
 
 fn client() -> Http1 {
-    Http1::new(Route::new(None, None))
+    Http1::new(Route::new(None, Dialing::default()))
 }
 
 /// Reads a request with a body of that length.
@@ -196,7 +197,7 @@ async fn connections_that_nobody_uses_are_closed() {
     let client = client();
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut server, _) = listener.accept().await.unwrap();
-    client.keep(&authority, stream, true);
+    client.keep(&authority, Socket { stream, _open: None }, true);
     tokio::time::sleep(IDLE - SWEEP).await;
     assert_eq!(client.idle().connections.len(), 1);
     tokio::time::sleep(2 * SWEEP).await;
