@@ -72,8 +72,9 @@ async fn work(
     end: Instant,
 ) -> anyhow::Result<(Connection, Histogram<u64>)> {
     let mut latency = histogram()?;
+    let requests = payload.requests(index);
     // Each connection begins with another label set.
-    for request in payload.requests.iter().cycle().skip(index % payload.requests.len().max(1)) {
+    for request in requests.iter().cycle().skip(index % requests.len().max(1)) {
         let sent = Instant::now();
         if sent >= end {
             break;

@@ -50,7 +50,8 @@ pub(super) async fn measure(program: &Program, connections: NonZeroU32) -> anyho
     let connections = connections.get();
     let setup = Setup::start(program, usize::try_from(connections)?).await?;
     let payload = Payload::new(Mode::Push, setup.door.address)?;
-    let request = payload.requests.first().context("the load has no request")?;
+    let requests = payload.requests(0);
+    let request = requests.first().context("the load has no request")?;
 
     // What is made once is there before anything is counted.
     let mut before = Vec::new();

@@ -131,7 +131,7 @@ async fn send(address: SocketAddr, pace: Duration, duration: Duration) -> anyhow
     let mut turns = interval(pace);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = tokio::time::Instant::now() + duration;
-    for request in payload.requests.iter().cycle() {
+    for request in payload.requests(0).iter().cycle() {
         let sent = turns.tick().await;
         if sent >= end {
             break;

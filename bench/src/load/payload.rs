@@ -30,10 +30,11 @@ impl Display for Mode {
     }
 }
 
-/// The requests that connections send in turn, one for each label set.
+/// What is sent, and how.
 pub(crate) struct Payload {
-    /// Head and body, ready to be written.
-    pub(crate) requests: Vec<Bytes>,
+    mode: Mode,
+    address: SocketAddr,
+    profile: Vec<u8>,
     /// Length of the profile in each, in bytes.
     pub(crate) profile_len: usize,
 }
@@ -42,23 +43,28 @@ impl Payload {
     /// Requests to a program that listens on `address`.
     pub(crate) fn new(mode: Mode, address: SocketAddr) -> anyhow::Result<Self> {
         let profile = pprof::gzip(pprof::SAMPLES)?;
-        let requests = (0..LABEL_SETS)
-            .map(|series| match mode {
-                Mode::Push => push(series, &profile, address),
-                Mode::Ingest => ingest(series, &profile, address),
-            })
-            .collect();
-        Ok(Self { requests, profile_len: profile.len() })
+        Ok(Self { mode, address, profile_len: profile.len(), profile })
+    }
+
+    /// The requests that a connection sends in turn, one for each label set: head and body, ready to be written. Each
+    /// connection has its own: Flamegate takes equal requests at the same time for one that is sent again.
+    pub(crate) fn requests(&self, connection: usize) -> Vec<Bytes> {
+        let request = |series| match self.mode {
+            Mode::Push => push(series, connection, &self.profile, self.address),
+            Mode::Ingest => ingest(series, connection, &self.profile, self.address),
+        };
+        (0..LABEL_SETS).map(request).collect()
     }
 }
 
-fn push(series: usize, profile: &[u8], address: SocketAddr) -> Bytes {
+fn push(series: usize, connection: usize, profile: &[u8], address: SocketAddr) -> Bytes {
     let mut labels = vec![
         LabelPair { name: "__name__".into(), value: "process_cpu".into() },
         LabelPair { name: "service_name".into(), value: service(series) },
     ];
     labels.extend(target(series).map(|(name, value)| LabelPair { name: name.into(), value }));
-    let sample = RawSample { raw_profile: profile.to_vec(), id: format!("6f1a0f6e-0000-4000-8000-{series:012}") };
+    let sample =
+        RawSample { raw_profile: profile.to_vec(), id: format!("6f1a0f6e-0000-4000-8000-{connection:08}{series:04}") };
     let message = PushRequest { series: vec![RawProfileSeries { labels, samples: vec![sample] }] };
     request(
         address,
@@ -68,11 +74,12 @@ fn push(series: usize, profile: &[u8], address: SocketAddr) -> Bytes {
     )
 }
 
-fn ingest(series: usize, profile: &[u8], address: SocketAddr) -> Bytes {
+fn ingest(series: usize, connection: usize, profile: &[u8], address: SocketAddr) -> Bytes {
     let labels: Vec<String> = target(series).iter().map(|(name, value)| format!("{name}={value}")).collect();
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("name", &format!("{}{{{}}}", service(series), labels.join(",")))
         .append_pair("format", "pprof")
+        .append_pair("from", &connection.to_string())
         .finish();
     request(address, &format!("{INGEST_PATH}?{query}"), "Content-Type: binary/octet-stream\r\n", profile)
 }
@@ -141,8 +148,9 @@ mod tests {
     fn every_request_is_complete_and_names_a_series_of_its_own() {
         for mode in [Mode::Push, Mode::Ingest] {
             let payload = Payload::new(mode, ([127, 0, 0, 1], 4040).into()).unwrap();
-            assert_eq!(payload.requests.iter().collect::<HashSet<_>>().len(), LABEL_SETS);
-            for request in &payload.requests {
+            let requests = [payload.requests(0), payload.requests(1)].concat();
+            assert_eq!(requests.iter().collect::<HashSet<_>>().len(), 2 * LABEL_SETS);
+            for request in &requests {
                 let mut headers = [httparse::EMPTY_HEADER; 8];
                 let mut parsed = httparse::Request::new(&mut headers);
                 let head = parsed.parse(request).unwrap().unwrap();
@@ -161,7 +169,7 @@ mod tests {
     #[test]
     fn ingest_carries_its_labels_in_the_name() {
         let payload = Payload::new(Mode::Ingest, ([127, 0, 0, 1], 4040).into()).unwrap();
-        let request = String::from_utf8_lossy(&payload.requests[3]).into_owned();
+        let request = String::from_utf8_lossy(&payload.requests(0)[3]).into_owned();
         let query = request.split(' ').nth(1).unwrap().split_once('?').unwrap().1;
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         assert_eq!(pairs[0].0, "name");
