@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, Request, Uri, header};
+use http::{Request, Uri, header};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -89,7 +90,7 @@ impl Http1 {
     pub(super) async fn send(&self, connection: Connection, request: Request<Segments>) -> Result<Answer, Http1Error> {
         let (parts, body) = request.into_parts();
         let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
-        let head = head(&parts.uri, authority, &parts.headers, body.len());
+        let head = head(&parts, authority, body.len());
         let kept = if connection == Connection::Any { self.take(authority) } else { None };
         if let Some(mut socket) = kept {
             match exchange(&mut socket.stream, head.clone(), body.clone()).await {
@@ -193,11 +194,12 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn head(uri: &Uri, authority: &Authority, headers: &HeaderMap, body: u64) -> Bytes {
+fn head(request: &Parts, authority: &Authority, body: u64) -> Bytes {
+    let Parts { method, uri, headers, .. } = request;
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let mut head = BytesMut::with_capacity(path.len() + authority.as_str().len() + fields + 80);
-    for part in ["POST ", path, " HTTP/1.1\r\n"] {
+    for part in [method.as_str(), " ", path, " HTTP/1.1\r\n"] {
         head.put_slice(part.as_bytes());
     }
     if !headers.contains_key(header::HOST) {

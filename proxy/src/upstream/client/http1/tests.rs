@@ -1,4 +1,4 @@
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -90,6 +90,7 @@ fn request(address: std::net::SocketAddr, body: Vec<Bytes>) -> Request<Segments>
     let mut request = Request::new(Segments::from(body));
     *request.uri_mut() = format!("http://{address}/ingest?name=a%20b").parse().unwrap();
     request.headers_mut().insert("x-tenant", HeaderValue::from_static("one"));
+    *request.method_mut() = Method::POST;
     request
 }
 
@@ -141,6 +142,24 @@ async fn a_connection_is_used_again_and_many_pieces_arrive_in_order() {
         assert_eq!(head, expected);
         assert!(sent.as_bytes() == body, "the pieces are not what was sent");
     }
+}
+
+/// Health checks ask.
+#[tokio::test]
+async fn the_method_is_the_request_s() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let received = receive(&mut stream, 0).await;
+        stream.write_all(OK).await.unwrap();
+        received
+    });
+    let mut request = request(address, Vec::new());
+    *request.method_mut() = Method::GET;
+    client().send(Connection::Any, request).await.unwrap();
+    let received = server.await.unwrap();
+    assert!(received.starts_with("GET /ingest?name=a%20b HTTP/1.1\r\n"), "{received}");
 }
 
 /// It closes between two requests, with or without the client having seen it.
