@@ -20,4 +20,5 @@ pub mod tls;
 pub mod upstream;
 pub mod watch;
 pub mod web;
+mod whole_file;
 pub mod wire;

@@ -1,7 +1,5 @@
 //! `local.file`: the content of a file, for example of a password, for other components.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +12,7 @@ use crate::component::{Component, Context, Health};
 use crate::latest::{Latest, Reread};
 use crate::telemetry::metrics::{ComponentLabels, IntGauge, Metrics};
 use crate::watch::{Detector, Watch, WatchSettings};
+use crate::whole_file::{self, WholeFileError};
 
 /// Most bytes of the file. It is held in memory, and by each component that refers to it.
 const MAX_FILE: u64 = 16 << 20;
@@ -61,12 +60,8 @@ pub struct LocalFile {
 /// Why a file's content cannot be had.
 #[derive(Debug, thiserror::Error)]
 enum LocalFileError {
-    #[error("cannot read {0}: {1}")]
-    Io(String, io::Error),
-    #[error("cannot read {0}: it is no file")]
-    NoFile(String),
-    #[error("{0} is larger than {MAX_FILE} bytes")]
-    TooLarge(String),
+    #[error(transparent)]
+    Read(#[from] WholeFileError),
     #[error("{0} is not UTF-8: {1}")]
     NotText(String, std::str::Utf8Error),
     #[error("reading broke off: {0}")]
@@ -143,17 +138,7 @@ impl Reread for Following {
 }
 
 fn read(path: &Path, is_secret: bool) -> Result<OptionalSecret, LocalFileError> {
-    let name = || path.display().to_string();
-    let io = |error| LocalFileError::Io(name(), error);
-    // A pipe would block until someone writes to it.
-    if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(LocalFileError::NoFile(name()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(LocalFileError::TooLarge(name()));
-    }
-    let text = str::from_utf8(&bytes).map_err(|error| LocalFileError::NotText(name(), error))?;
+    let bytes = whole_file::read(path, MAX_FILE)?;
+    let text = str::from_utf8(&bytes).map_err(|error| LocalFileError::NotText(path.display().to_string(), error))?;
     Ok(if is_secret { OptionalSecret::secret(text) } else { OptionalSecret::plain(text) })
 }

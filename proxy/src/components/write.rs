@@ -88,12 +88,13 @@ impl Component for Write {
         for block in &arguments.endpoints {
             let of_backends = metrics.backends(component, &block.url().into());
             let before = previous.map(|previous| &previous.balancers);
-            let dialer = metrics.dialer(&block.name().into());
+            let name: Arc<str> = block.name().into();
+            let dialer = metrics.dialer(&name);
             let way = match balancers.balancer(block, of_backends, &dialer, before)? {
                 Some(balancer) => Way::Balanced(balancer),
                 None => {
                     let before = previous.map(|previous| &previous.clients);
-                    Way::Direct(clients.client((block.connections(), block.name().into()), metrics, before)?)
+                    Way::Direct(clients.client((block.connections(), name), dialer, before)?)
                 }
             };
             let endpoint = block.build(way, arguments.tracing.propagation())?;

@@ -1,7 +1,7 @@
 //! Certificates and keys, from the configuration or from files.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
+use crate::whole_file::{self, WholeFileError};
 
 /// Bytes of a file; a bundle of every public authority has a quarter of it.
 const MAX_BYTES: u64 = 1 << 20;
@@ -97,14 +98,9 @@ impl<'a> PemSource<'a> {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // To open a named pipe waits for its writer, perhaps for ever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
-    }
-    Ok(text)
+    whole_file::read(path, MAX_BYTES).map_err(|error| match error {
+        WholeFileError::Io(_, error) => error,
+        WholeFileError::NoFile(_) => io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"),
+        WholeFileError::TooLarge(..) => io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"),
+    })
 }

@@ -178,19 +178,9 @@ impl Endpoint {
         loop {
             attempts += 1;
             rounds = rounds.saturating_add(1);
-            let began = Instant::now();
-            let result = self.attempt(&call, attempts, &mut unreachable, trace).await;
-            observe(Attempt { number: attempts, took: began.elapsed() });
-            let failure = match result {
-                Ok(()) => {
-                    self.retries.succeeded();
-                    return Settled { attempts, result: Ok(()) };
-                }
-                Err(failure) => failure,
+            let Err(failure) = self.attempt(&call, attempts, &mut unreachable, trace, &observe).await else {
+                return Settled { attempts, result: Ok(()) };
             };
-            if attempts == 1 {
-                self.retries.failed();
-            }
             if !self.wait_for_retry(&failure, &mut rounds).await {
                 let verb = match call.api {
                     Api::Push => "push",
@@ -199,9 +189,13 @@ impl Endpoint {
                 let words = format!("failed to {verb} to endpoint {} ({attempts} retries)", self.name);
                 return Settled { attempts, result: Err(failure.error.context(words)) };
             }
-            let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
-            tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
+            self.tell_of_retry(attempts, &failure);
         }
+    }
+
+    fn tell_of_retry(&self, attempts: u32, failure: &Failure) {
+        let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
+        tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
     }
 
     /// Waits until there may be another attempt after this failure; `false` where there may be none.
@@ -227,14 +221,17 @@ impl Endpoint {
         false
     }
 
-    /// Makes one attempt; `unreachable` are the backends to which this call found no connection so far.
+    /// Makes one attempt, which `observe` and the budget of retries hear of; `unreachable` are the backends to which this
+    /// call found no connection so far.
     async fn attempt(
         &self,
         call: &Call,
         number: u32,
         unreachable: &mut Vec<SocketAddr>,
         trace: &Trace,
+        observe: &impl Fn(Attempt),
     ) -> Result<(), Failure> {
+        let began = Instant::now();
         let mut span = trace.child("POST", SpanKind::Client);
         span.record(|span| {
             span.set("http.request.method", "POST");
@@ -255,6 +252,13 @@ impl Endpoint {
                 span.fail(&failure.error.cause);
             }
         });
+        drop(span);
+        observe(Attempt { number, took: began.elapsed() });
+        match &result {
+            Ok(()) => self.retries.succeeded(),
+            Err(_) if number == 1 => self.retries.failed(),
+            Err(_) => {}
+        }
         result
     }
 

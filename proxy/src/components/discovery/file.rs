@@ -1,8 +1,6 @@
 //! `discovery.file`: targets that are written in files.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +19,7 @@ use self::pattern::Pattern;
 use super::{BySource, Discovered, Discovery, Found, TARGETS};
 use crate::component::{Component, Context, Health};
 use crate::watch::{Detector, Watch, WatchSettings};
+use crate::whole_file::{self, WholeFileError};
 
 mod groups;
 mod pattern;
@@ -71,12 +70,8 @@ pub struct DiscoveryFile {
 /// Why the targets of a file cannot be had.
 #[derive(Debug, thiserror::Error)]
 enum FileError {
-    #[error("cannot read {0}: {1}")]
-    Io(String, io::Error),
-    #[error("cannot read {0}: it is no file")]
-    NoFile(String),
-    #[error("{0} is larger than {MAX_FILE} bytes")]
-    TooLarge(String),
+    #[error(transparent)]
+    Read(#[from] WholeFileError),
     #[error("{0}: {1}")]
     Groups(String, GroupsError),
 }
@@ -203,16 +198,6 @@ impl Discovery for Following {
 }
 
 fn read(path: &Path) -> Result<Vec<Labels>, FileError> {
-    let name = || path.display().to_string();
-    let io = |error| FileError::Io(name(), error);
-    // A pipe would block until someone writes to it.
-    if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(FileError::NoFile(name()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(FileError::TooLarge(name()));
-    }
-    groups::targets(path, &bytes).map_err(|error| FileError::Groups(name(), error))
+    let bytes = whole_file::read(path, MAX_FILE)?;
+    groups::targets(path, &bytes).map_err(|error| FileError::Groups(path.display().to_string(), error))
 }

@@ -1,5 +1,6 @@
 //! How many requests each tenant, or each value of a label, may send.
 
+use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -91,7 +92,7 @@ impl RateLimit {
             return Ok(());
         }
         let tenant = headers.get(&self.tenant_header).map_or(&b""[..], HeaderValue::as_bytes);
-        self.admit(&[self.hashing.hash_one_of(tenant)], Instant::now())
+        self.admit(&[self.hashing.hash_one(tenant)], Instant::now())
     }
 
     /// Whether a request with these series may be taken, which counts once for each value of the label; else when it may
@@ -101,7 +102,7 @@ impl RateLimit {
         if label.is_empty() {
             return Ok(());
         }
-        let hash = |labels: &Labels| self.hashing.hash_one_of(labels.value(label).unwrap_or_default().as_bytes());
+        let hash = |labels: &Labels| self.hashing.hash_one(labels.value(label).unwrap_or_default().as_bytes());
         let mut keys: Vec<u64> = series.map(hash).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -130,16 +131,6 @@ impl RateLimit {
             known.put(key, allowance);
         }
         Ok(())
-    }
-}
-
-trait HashOne {
-    fn hash_one_of(&self, key: &[u8]) -> u64;
-}
-
-impl HashOne for RandomState {
-    fn hash_one_of(&self, key: &[u8]) -> u64 {
-        std::hash::BuildHasher::hash_one(self, key)
     }
 }
 

@@ -71,7 +71,7 @@ struct Attempt {
     resends: Arc<Resends>,
     batch: Batch,
     digest: Option<Digest>,
-    stage: Phase,
+    phase: Phase,
 }
 
 enum Phase {
@@ -106,7 +106,7 @@ impl Resends {
         forward_to: &Fanout,
         metrics: &ReceiveHttpMetrics,
     ) -> Delivery {
-        let mut attempt = Attempt { resends: self.clone(), batch: batch.clone(), digest: None, stage: Phase::Unknown };
+        let mut attempt = Attempt { resends: self.clone(), batch: batch.clone(), digest: None, phase: Phase::Unknown };
         if self.remembered.load(Ordering::Relaxed) > 0 {
             match self.find(attempt.digest()) {
                 None => {}
@@ -219,11 +219,11 @@ impl Attempt {
 
     /// From now on it can be joined.
     fn register(&mut self) {
-        if matches!(self.stage, Phase::Unknown) {
+        if matches!(self.phase, Phase::Unknown) {
             let (sender, receiver) = watch::channel(None);
             let digest = self.digest();
             self.resends.remember(digest, Known::Running(receiver));
-            self.stage = Phase::Registered(sender);
+            self.phase = Phase::Registered(sender);
         }
     }
 
@@ -231,7 +231,7 @@ impl Attempt {
         let succeeded = is_success(&outcomes);
         let taken = if succeeded { Vec::new() } else { taken_by(&self.batch, &outcomes) };
         let worth_it = taken.iter().any(|taken| !taken.is_empty());
-        if let Phase::Registered(sender) = std::mem::replace(&mut self.stage, Phase::Over) {
+        if let Phase::Registered(sender) = std::mem::replace(&mut self.phase, Phase::Over) {
             // Before it is told, so that none of those who wait finds it running.
             let digest = self.digest();
             self.resends.forget(digest);
@@ -251,19 +251,19 @@ impl Attempt {
     }
 
     fn succeeded(mut self, outcomes: Vec<Outcome>) -> Delivery {
-        self.stage = Phase::Succeeded;
+        self.phase = Phase::Succeeded;
         Delivery { outcomes, receipt: Some(Box::new(self)) }
     }
 
     fn over(mut self, outcomes: Vec<Outcome>) -> Delivery {
-        self.stage = Phase::Over;
+        self.phase = Phase::Over;
         Delivery { outcomes, receipt: None }
     }
 }
 
 impl Receipt for Attempt {
     fn heard(mut self: Box<Self>) {
-        self.stage = Phase::Over;
+        self.phase = Phase::Over;
         if let Some(digest) = self.digest {
             self.resends.forget(digest);
         }
@@ -272,7 +272,7 @@ impl Receipt for Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match self.stage {
+        match self.phase {
             Phase::Unknown | Phase::Over => {}
             // It came to no end: who joined sends on its own account.
             Phase::Registered(_) => {

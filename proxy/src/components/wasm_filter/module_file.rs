@@ -1,12 +1,12 @@
 //! The file of a module, read whole.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use crate::filters::MAX_COMPONENT;
+use crate::whole_file::{self, WholeFileError};
 
 /// Between two reads that must agree: whoever writes the file goes on meanwhile.
 const BETWEEN_READS: Duration = Duration::from_millis(10);
@@ -41,17 +41,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 }
 
 fn read_once(path: &Path) -> Result<Vec<u8>, FileError> {
-    let io = |error| FileError::Io { path: path.to_owned(), error };
-    // A pipe would block until someone writes to it.
-    if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(FileError::NoFile(path.to_owned()));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(MAX_COMPONENT + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_COMPONENT {
-        return Err(FileError::TooLarge(path.to_owned()));
-    }
-    Ok(bytes)
+    whole_file::read(path, MAX_COMPONENT).map_err(|error| match error {
+        WholeFileError::Io(_, error) => FileError::Io { path: path.to_owned(), error },
+        WholeFileError::NoFile(_) => FileError::NoFile(path.to_owned()),
+        WholeFileError::TooLarge(..) => FileError::TooLarge(path.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -66,7 +60,7 @@ mod tests {
         std::fs::write(&path, b"module").unwrap();
         assert_eq!(read(&path).unwrap(), b"module");
         assert!(matches!(read(folder.path()), Err(FileError::NoFile(_))));
-        File::options().write(true).open(&path).unwrap().set_len(MAX_COMPONENT + 1).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(MAX_COMPONENT + 1).unwrap();
         assert!(matches!(read(&path), Err(FileError::TooLarge(_))));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_syntax::Invalid;
 
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::DialerMetrics;
 use crate::upstream::Client;
 use crate::upstream::http_client::HttpClientArguments;
 
@@ -20,7 +20,12 @@ impl Clients {
     ///
     /// # Errors
     /// Options that exclude each other, and files that cannot be used.
-    pub(super) fn client(&mut self, made: Made, metrics: &Metrics, previous: Option<&Self>) -> Result<Client, Invalid> {
+    pub(super) fn client(
+        &mut self,
+        made: Made,
+        dialer: DialerMetrics,
+        previous: Option<&Self>,
+    ) -> Result<Client, Invalid> {
         let known =
             |clients: &Self| clients.0.iter().find(|(known, _)| *known == made).map(|(_, client)| client.clone());
         if let Some(client) = known(self) {
@@ -28,7 +33,7 @@ impl Clients {
         }
         let client = match previous.and_then(known) {
             Some(client) => client,
-            None => Client::of(&made.0, Some(metrics.dialer(&made.1)))?,
+            None => Client::of(&made.0, Some(dialer))?,
         };
         self.0.push((made, client.clone()));
         Ok(client)

@@ -26,8 +26,7 @@ impl DebugInfo for Endpoint {
         async move {
             let limit = self.settings.debug_info_upload_timeout;
             let uploaded = tokio::time::timeout(limit, self.upload_debug_info(upload)).await;
-            let late = || failed(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, late(limit));
-            uploaded.unwrap_or_else(|_| Err(late()))
+            uploaded.unwrap_or_else(|_| Err(late(limit)))
         }
         .boxed()
     }
@@ -107,8 +106,9 @@ impl Server<'_> {
     }
 }
 
-fn late(limit: std::time::Duration) -> String {
-    format!("not done within the endpoint's debug_info_upload_timeout ({limit:?})")
+fn late(limit: std::time::Duration) -> PushError {
+    let cause = format!("not done within the endpoint's debug_info_upload_timeout ({limit:?})");
+    failed(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, cause)
 }
 
 fn failed(status: StatusCode, code: Code, cause: String) -> PushError {

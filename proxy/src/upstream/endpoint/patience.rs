@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::{Attempt, Call, Endpoint, Settled};
 use crate::pipeline::Retry;
@@ -32,27 +31,16 @@ impl Endpoint {
             attempts = attempts.saturating_add(1);
             // From before the attempt on: a success of others meanwhile is not missed.
             let others = taken.notified();
-            let began = Instant::now();
             // Each attempt may find every backend: a call waits for as long as its profiles may.
-            let result = self.attempt(&call, attempts, &mut Vec::new(), trace).await;
-            observe(Attempt { number: attempts, took: began.elapsed() });
-            let failure = match result {
-                Ok(()) => {
-                    self.retries.succeeded();
-                    taken.notify_waiters();
-                    return Some(Settled { attempts, result: Ok(()) });
-                }
-                Err(failure) => failure,
+            let Err(failure) = self.attempt(&call, attempts, &mut Vec::new(), trace, &observe).await else {
+                taken.notify_waiters();
+                return Some(Settled { attempts, result: Ok(()) });
             };
-            if attempts == 1 {
-                self.retries.failed();
-            }
             if !failure.retryable {
                 let words = format!("endpoint {}, attempt {attempts}", self.name);
                 return Some(Settled { attempts, result: Err(failure.error.context(words)) });
             }
-            let (endpoint, name, err) = (&self.name, self.alias(), &failure.error);
-            tracing::debug!(%endpoint, name, attempts, %err, "attempt failed, trying again");
+            self.tell_of_retry(attempts, &failure);
             tokio::select! {
                 () = &mut ended => return None,
                 () = self.pause(&failure, attempts, others) => {}

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 /// A path, whose last part may hold stars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
@@ -104,14 +106,10 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
             return rest.ends_with(part);
         }
         // The leftmost is as good as any: what follows has the most left then.
-        let Some(place) = find(rest, part) else { return false };
+        let Some(place) = memmem::find(rest, part) else { return false };
         rest = rest.get(place + part.len()..).unwrap_or_default();
     }
     rest.is_empty()
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() { Some(0) } else { text.windows(part.len()).position(|window| window == part) }
 }
 
 #[cfg(test)]
