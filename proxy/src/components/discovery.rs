@@ -1,47 +1,119 @@
 //! What the `discovery.*` components share: where targets come from, and how they are exported.
 //!
-//! A discovery is something that [looks](Discovery) again and again. What it finds is exported as targets that all
-//! consumers share: each is a capsule around its labels, which reads as an object and is never copied.
+//! A [`Discovery`] is a kind of block, and [`Discovering`] makes it a component: its [`Search`] looks again and again, and
+//! what it finds is exported as targets that all consumers share. Each is a capsule around its labels, which reads as an
+//! object and is never copied.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_syntax::schema::Export;
-use alloy_syntax::{Capsule, CapsuleValue, Value};
+use alloy_syntax::{Arguments, Capsule, CapsuleValue, Invalid, Value};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 use tokio::task::JoinSet;
 
 use super::targets::ADDRESS;
-use crate::component::{Changed, Context, Health};
+use crate::component::{Changed, Component, Context, Health};
 use crate::telemetry::metrics::ComponentLabels;
 
 mod dns;
 mod file;
 
-pub use dns::DiscoveryDns;
-pub use file::DiscoveryFile;
+/// `discovery.dns`.
+pub type DiscoveryDns = Discovering<dns::Dns>;
+/// `discovery.file`.
+pub type DiscoveryFile = Discovering<file::Files>;
 
 /// What every discovery exports.
-pub(super) const TARGETS: Export =
-    Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
+const TARGETS: Export = Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
 
-/// Something that finds targets.
-pub(super) trait Discovery: Send + 'static {
+/// A kind of block that finds targets.
+pub trait Discovery: Sized + Send + Sync + 'static {
+    /// The block's name, for example `discovery.dns`.
+    const NAME: &'static str;
+
+    /// What it is for, in one line.
+    const SUMMARY: &'static str;
+
+    /// What may stand in the block.
+    type Arguments: Arguments + PartialEq + Send + Sync + 'static;
+
+    /// Builds one without any effect that can be observed; `previous` is the one of the same id that runs now.
+    ///
+    /// # Errors
+    /// Arguments that cannot be used.
+    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid>;
+
+    /// What is exported until the search has found something: what `before` was found by the block's predecessor, where it
+    /// takes time to look.
+    fn first(&self, before: Vec<Labels>) -> Found {
+        Found { targets: before, problems: Vec::new() }
+    }
+
+    /// Begins to look. Runs on the runtime.
+    fn search(&self) -> impl Search;
+}
+
+/// Looks for targets, again and again.
+pub trait Search: Send + 'static {
     /// Waits until it is time, and looks.
     fn next(&mut self) -> impl Future<Output = Found> + Send;
 }
 
 /// What a look found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub struct Found {
     /// All targets that there are by now; from where nothing could be learned, those of before.
-    pub(super) targets: Vec<Labels>,
+    pub targets: Vec<Labels>,
     /// What went wrong, for the user.
-    pub(super) problems: Vec<String>,
+    pub problems: Vec<String>,
+}
+
+/// The component that a discovery is.
+pub struct Discovering<D> {
+    discovery: D,
+    discovered: Discovered,
+}
+
+impl<D: Discovery> Component for Discovering<D> {
+    const NAME: &'static str = D::NAME;
+    const SUMMARY: &'static str = D::SUMMARY;
+    const EXPORTS: &'static [Export] = &[TARGETS];
+    type Arguments = D::Arguments;
+
+    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let before = previous.map(|previous| previous.discovered.targets()).unwrap_or_default();
+        let discovery = D::build(arguments, context, previous.map(|previous| &previous.discovery))?;
+        let discovered = Discovered::new(discovery.first(before), context);
+        Ok(Self { discovery, discovered })
+    }
+
+    fn exports(&self) -> Value {
+        self.discovered.exports()
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(self.discovered.health())
+    }
+
+    fn debug_info(&self) -> Option<Value> {
+        Some(self.discovered.debug_info())
+    }
+
+    fn activate(&self) {
+        self.discovered.follow(self.discovery.search());
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.discovered.stop();
+        futures_util::future::ready(()).boxed()
+    }
 }
 
 /// What a running discovery has found.
-pub(super) struct Discovered {
+struct Discovered {
     kept: Arc<Kept>,
     /// Looks again, once the component has its place; ends with it.
     looking: Mutex<JoinSet<()>>,
@@ -61,7 +133,7 @@ struct State {
 
 impl Discovered {
     /// Of what was found when the component was built.
-    pub(super) fn new(found: Found, context: &Context<'_>) -> Self {
+    fn new(found: Found, context: &Context<'_>) -> Self {
         let targets = TargetSet::new(found.targets);
         let state = State { targets, health: health(&found.problems), problems: found.problems };
         let kept = Kept { state: Mutex::new(state), component: context.component.clone(), changed: context.changed() };
@@ -69,22 +141,20 @@ impl Discovered {
     }
 
     /// The targets by now.
-    pub(super) fn targets(&self) -> Vec<Labels> {
+    fn targets(&self) -> Vec<Labels> {
         self.kept.state().targets.targets.to_vec()
     }
 
-    /// The exports of a component that has no others.
-    pub(super) fn exports(&self) -> Value {
+    fn exports(&self) -> Value {
         Value::object([(TARGETS.name, self.kept.state().targets.value.clone())])
     }
 
-    /// How the last look went.
-    pub(super) fn health(&self) -> Health {
+    fn health(&self) -> Health {
         self.kept.state().health.clone()
     }
 
     /// How many targets there are, and what went wrong.
-    pub(super) fn debug_info(&self) -> Value {
+    fn debug_info(&self) -> Value {
         let state = self.kept.state();
         let problems = state.problems.iter().map(|problem| Value::from(problem.as_str()));
         Value::object([
@@ -94,11 +164,11 @@ impl Discovered {
     }
 
     /// Looks again and again until [`stop`](Self::stop), on the runtime, and tells of targets that are others than before.
-    pub(super) fn follow(&self, mut discovery: impl Discovery) {
+    fn follow(&self, mut search: impl Search) {
         let kept = self.kept.clone();
         let looking = async move {
             loop {
-                let found = discovery.next().await;
+                let found = search.next().await;
                 kept.take(found);
             }
         };
@@ -106,7 +176,7 @@ impl Discovered {
     }
 
     /// Looks no more.
-    pub(super) fn stop(&self) {
+    fn stop(&self) {
         self.looking().abort_all();
     }
 

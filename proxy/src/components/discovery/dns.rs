@@ -4,10 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_syntax::schema::Export;
-use alloy_syntax::{Arguments, Invalid, TextValue, Value};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use alloy_syntax::{Arguments, Invalid, TextValue};
 use futures_util::stream::{self, StreamExt};
 use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -19,8 +16,8 @@ use hickory_resolver::{Resolver, TokioResolver};
 use profiler_core::labels::{LabelError, Labels};
 use tokio::time::sleep;
 
-use super::{ADDRESS, BySource, Discovered, Discovery, Found, TARGETS};
-use crate::component::{Component, Context, Health};
+use super::{ADDRESS, BySource, Discovery, Found, Search};
+use crate::component::Context;
 
 #[cfg(test)]
 mod tests;
@@ -119,47 +116,21 @@ impl DiscoveryDnsArguments {
     }
 }
 
-/// The running component.
-pub struct DiscoveryDns {
-    lookups: Arc<Lookups>,
-    discovered: Discovered,
-}
+/// The lookups of a block.
+pub struct Dns(Arc<Lookups>);
 
-impl Component for DiscoveryDns {
+impl Discovery for Dns {
     const NAME: &'static str = "discovery.dns";
     const SUMMARY: &'static str = "Exports the targets that records of DNS name, and looks them up again and again.";
-    const EXPORTS: &'static [Export] = &[TARGETS];
     type Arguments = DiscoveryDnsArguments;
 
-    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
-        // Nothing is looked up yet: what was found before stays until then.
-        let targets = previous.map(|previous| previous.discovered.targets()).unwrap_or_default();
-        let lookups = Lookups::new(arguments, Arc::new(read_system_conf), previous.map(|previous| &*previous.lookups))?;
-        Ok(Self {
-            lookups: Arc::new(lookups),
-            discovered: Discovered::new(Found { targets, problems: Vec::new() }, context),
-        })
+    fn build(arguments: &Self::Arguments, _: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let lookups = Lookups::new(arguments, Arc::new(read_system_conf), previous.map(|previous| &*previous.0))?;
+        Ok(Self(Arc::new(lookups)))
     }
 
-    fn exports(&self) -> Value {
-        self.discovered.exports()
-    }
-
-    fn health(&self) -> Option<Health> {
-        Some(self.discovered.health())
-    }
-
-    fn debug_info(&self) -> Option<Value> {
-        Some(self.discovered.debug_info())
-    }
-
-    fn activate(&self) {
-        self.discovered.follow(Following { lookups: self.lookups.clone(), began: false });
-    }
-
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        self.discovered.stop();
-        futures_util::future::ready(()).boxed()
+    fn search(&self) -> impl Search {
+        Following { lookups: self.0.clone(), began: false }
     }
 }
 
@@ -168,7 +139,7 @@ struct Following {
     began: bool,
 }
 
-impl Discovery for Following {
+impl Search for Following {
     async fn next(&mut self) -> Found {
         if std::mem::replace(&mut self.began, true) {
             sleep(self.lookups.refresh_interval).await;
@@ -237,7 +208,7 @@ impl Lookups {
         Found { targets, problems }
     }
 
-    fn search(&self) -> Result<Search, NetError> {
+    fn search(&self) -> Result<SearchList, NetError> {
         let (config, mut options) = (self.servers)()?;
         // What is asked is what the servers say now.
         options.cache_size = 0;
@@ -246,11 +217,11 @@ impl Lookups {
         let domains = config.search().iter().chain(config.domain()).cloned().collect();
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         *builder.options_mut() = options;
-        Ok(Search { resolver: builder.build()?, domains, ndots })
+        Ok(SearchList { resolver: builder.build()?, domains, ndots })
     }
 
     /// The targets of a name, in an order that does not depend on that of the answer.
-    async fn look_up(&self, search: &Search, name: &str) -> Result<Vec<Labels>, LookupError> {
+    async fn look_up(&self, search: &SearchList, name: &str) -> Result<Vec<Labels>, LookupError> {
         let records = search.records(name, self.kind.record_type()).await;
         let records = records.map_err(|error| LookupError::Net(name.to_owned(), error))?;
         let targets = records.iter().filter_map(|record| self.target(name, record));
@@ -302,14 +273,14 @@ impl Lookups {
 }
 
 /// Whom to ask, and for which names.
-struct Search {
+struct SearchList {
     resolver: TokioResolver,
     domains: Vec<Name>,
     /// A name with so many dots is asked for as it is first.
     ndots: usize,
 }
 
-impl Search {
+impl SearchList {
     /// The records of a name, or of it in one of the domains: of the first that exists. None where none does, and an
     /// error where no server says so for each of them.
     async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, NetError> {

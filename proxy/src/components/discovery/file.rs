@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy_syntax::schema::Export;
-use alloy_syntax::{Arguments, Invalid, Value};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use alloy_syntax::{Arguments, Invalid};
 use profiler_core::labels::Labels;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -16,8 +13,8 @@ use tokio::time::sleep;
 
 use self::groups::GroupsError;
 use self::pattern::Pattern;
-use super::{BySource, Discovered, Discovery, Found, TARGETS};
-use crate::component::{Component, Context, Health};
+use super::{BySource, Discovery, Found, Search};
+use crate::component::Context;
 use crate::watch::{Detector, Watch, WatchSettings};
 use crate::whole_file::{self, WholeFileError};
 
@@ -60,12 +57,8 @@ impl DiscoveryFileArguments {
     }
 }
 
-/// The running component.
-pub struct DiscoveryFile {
-    files: Arc<Files>,
-    refresh_interval: Duration,
-    discovered: Discovered,
-}
+/// The files of a block.
+pub struct Files(Arc<Reading>);
 
 /// Why the targets of a file cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -76,48 +69,34 @@ enum FileError {
     Groups(String, GroupsError),
 }
 
-impl Component for DiscoveryFile {
+impl Discovery for Files {
     const NAME: &'static str = "discovery.file";
     const SUMMARY: &'static str = "Exports the targets that are written in files, and follows their changes.";
-    const EXPORTS: &'static [Export] = &[TARGETS];
     type Arguments = DiscoveryFileArguments;
 
-    fn build(arguments: &Self::Arguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
-        let seen = previous.map(|previous| previous.files.seen().clone()).unwrap_or_default();
-        let files = Files { patterns: arguments.patterns()?, seen: Mutex::new(seen) };
-        let discovered = Discovered::new(files.read(), context);
-        Ok(Self { files: Arc::new(files), refresh_interval: arguments.refresh_interval, discovered })
+    fn build(arguments: &Self::Arguments, _: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
+        let seen = previous.map(|previous| previous.0.seen().clone()).unwrap_or_default();
+        let (patterns, refresh_interval) = (arguments.patterns()?, arguments.refresh_interval);
+        Ok(Self(Arc::new(Reading { patterns, refresh_interval, seen: Mutex::new(seen) })))
     }
 
-    fn exports(&self) -> Value {
-        self.discovered.exports()
+    fn first(&self, _: Vec<Labels>) -> Found {
+        self.0.read()
     }
 
-    fn health(&self) -> Option<Health> {
-        Some(self.discovered.health())
-    }
-
-    fn debug_info(&self) -> Option<Value> {
-        Some(self.discovered.debug_info())
-    }
-
-    fn activate(&self) {
-        self.discovered.follow(Following::new(self.files.clone(), self.refresh_interval));
-    }
-
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        self.discovered.stop();
-        futures_util::future::ready(()).boxed()
+    fn search(&self) -> impl Search {
+        Following::new(self.0.clone())
     }
 }
 
-/// The files, and what was in them when they could be read last.
-struct Files {
+/// What is read, and what was found there when it could be read last.
+struct Reading {
     patterns: Vec<Pattern>,
+    refresh_interval: Duration,
     seen: Mutex<BySource<PathBuf>>,
 }
 
-impl Files {
+impl Reading {
     /// Reads all of them. One that cannot be read keeps its targets; those of one that is gone go with it.
     fn read(&self) -> Found {
         let (mut paths, mut problems) = (BTreeSet::new(), Vec::new());
@@ -154,8 +133,7 @@ impl Files {
 
 /// Reads the files when they change.
 struct Following {
-    files: Arc<Files>,
-    refresh_interval: Duration,
+    files: Arc<Reading>,
     told: Arc<Notify>,
     /// One for each path; end with this.
     _watching: JoinSet<()>,
@@ -163,13 +141,16 @@ struct Following {
 
 impl Following {
     /// Runs on the runtime.
-    fn new(files: Arc<Files>, refresh_interval: Duration) -> Self {
+    fn new(files: Arc<Reading>) -> Self {
         let told = Arc::new(Notify::new());
         let mut watching = JoinSet::new();
         let places: BTreeSet<&Path> = files.patterns.iter().map(Pattern::watched).collect();
         for path in places {
-            let settings =
-                WatchSettings { path: path.to_owned(), detector: Detector::Fsnotify, poll_frequency: refresh_interval };
+            let settings = WatchSettings {
+                path: path.to_owned(),
+                detector: Detector::Fsnotify,
+                poll_frequency: files.refresh_interval,
+            };
             let (mut watch, told) = (Watch::new(settings), told.clone());
             watching.spawn(async move {
                 loop {
@@ -178,16 +159,16 @@ impl Following {
                 }
             });
         }
-        Self { files, refresh_interval, told, _watching: watching }
+        Self { files, told, _watching: watching }
     }
 }
 
-impl Discovery for Following {
+impl Search for Following {
     async fn next(&mut self) -> Found {
         // Without a notice, too: a watch does not see what a link of a folder leads to.
         tokio::select! {
             () = self.told.notified() => {}
-            () = sleep(self.refresh_interval) => {}
+            () = sleep(self.files.refresh_interval) => {}
         }
         let files = self.files.clone();
         tokio::task::spawn_blocking(move || files.read()).await.unwrap_or_else(|aborted| Found {

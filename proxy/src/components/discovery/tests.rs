@@ -29,7 +29,7 @@ fn target(address: &str) -> Labels {
 /// Finds what it is told.
 struct Told(mpsc::Receiver<Found>);
 
-impl Discovery for Told {
+impl Search for Told {
     async fn next(&mut self) -> Found {
         match self.0.recv().await {
             Some(found) => found,

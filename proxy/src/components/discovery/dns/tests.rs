@@ -12,8 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
+use super::super::DiscoveryDns;
 use super::super::tests::{context, services, shown};
 use super::*;
+use crate::component::Component;
 
 /// Records by name and kind; else a code. Names that are not there do not exist.
 type Zone = HashMap<(&'static str, RecordType), Result<Vec<RData>, ResponseCode>>;
@@ -253,7 +255,7 @@ async fn a_running_component_follows() {
     let arguments = decode("names = [\"one.test.\"]\ntype = \"A\"\nport = 1\nrefresh_interval = \"20ms\"").unwrap();
     let context = context(&services, "discovery.dns.a");
     let mut component = DiscoveryDns::build(&arguments, &context, None).unwrap();
-    component.lookups = Arc::new(Lookups::new(&arguments, server.servers(), None).unwrap());
+    component.discovery = Dns(Arc::new(Lookups::new(&arguments, server.servers(), None).unwrap()));
     assert!(shown(&component.exports()).is_empty());
     component.activate();
     let finds = async |address: &str| {

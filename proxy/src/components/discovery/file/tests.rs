@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
 
-use super::super::ADDRESS;
 use super::super::tests::{context, services, shown};
+use super::super::{ADDRESS, DiscoveryFile};
 use super::*;
-use crate::component::Services;
+use crate::component::{Component, Services};
 
 struct Running {
     services: Services,
@@ -50,12 +50,12 @@ impl Running {
 
     async fn is(&self, word: &str) -> String {
         let waiting = async {
-            while !self.component.discovered.health().message.contains(word) {
+            while !self.component.health().unwrap().message.contains(word) {
                 sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
-        self.component.discovered.health().message
+        self.component.health().unwrap().message
     }
 }
 
