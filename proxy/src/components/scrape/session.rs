@@ -109,13 +109,16 @@ impl Session {
     /// Says in the log what went wrong.
     pub(super) fn tell(&self, target: &Target, error: &ScrapeError) {
         let Some(line) = self.failures.admit() else { return };
-        let (component_id, url) = (&self.component, &target.url);
-        let remark = if error.result() == ScrapeResult::Absent {
-            "the target has no such profile, and is asked again every ten minutes: disable the kind where it is not wanted"
+        let (component_id, url, left_out) = (&self.component, &target.url, line.left_out);
+        if error.result() == ScrapeResult::Absent {
+            let kind = target.type_name();
+            tracing::warn!(
+                %component_id, %url, kind, err = %error, left_out,
+                "the target has no such profile, and is asked again every ten minutes; a kind can be disabled"
+            );
         } else {
-            "scrape failed"
-        };
-        tracing::error!(%component_id, %url, err = %error, left_out = line.left_out, "{remark}");
+            tracing::error!(%component_id, %url, err = %error, left_out, "scrape failed");
+        }
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {

@@ -107,7 +107,8 @@ impl Intake {
         }
         let held = self.memory.bytes();
         if length > held {
-            let step = if held == 0 { self.expected.max(FIRST_STEP) } else { held.saturating_mul(2) };
+            let expected = if self.cut.is_some() { 0 } else { self.expected };
+            let step = if held == 0 { expected.max(FIRST_STEP) } else { held.saturating_mul(2) };
             let capacity = length.max(step.min(self.limit));
             if !self.memory.grow_in_turn(capacity - held).await {
                 return Err(IntakeError::NoRoom(self.memory.limit()));

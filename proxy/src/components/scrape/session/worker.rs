@@ -18,6 +18,8 @@ use crate::components::scrape::target::{Settings, Target, distinct};
 
 /// Between two lists of targets: discovery may find others again and again.
 const TARGETS_EVERY: Duration = Duration::from_secs(5);
+/// Bytes of a target that are shown.
+const EXAMPLE: usize = 1_000;
 /// Targets between two chances for other tasks to run.
 const STEP: usize = 256;
 
@@ -193,11 +195,13 @@ impl Worker {
         session.metrics.loops.set(count(self.loops.len()));
         session.metrics.refused.set(count(refused.len()));
         tracing::debug!(%component_id, loops = self.loops.len(), refused = refused.len(), "targets");
-        let health = match refused.iter().next() {
+        let example = refused.iter().map(|(target, error)| format!("{target}: {error}")).min();
+        let health = match example {
             None => Health::healthy("targets are scraped"),
-            Some((target, error)) => {
+            Some(mut example) => {
+                example.truncate(example.floor_char_boundary(EXAMPLE));
                 let number = refused.len();
-                Health::unhealthy(format!("targets that cannot be scraped: {number}; for example {target}: {error}"))
+                Health::unhealthy(format!("targets that cannot be scraped: {number}; for example {example}"))
             }
         };
         let mut standing = session.standing();
