@@ -17,6 +17,7 @@ use crate::graph::Controller;
 use crate::telemetry::logs::{self, Logs};
 use crate::web;
 
+mod open_files;
 mod reference_flags;
 
 use super::fail;
@@ -61,6 +62,7 @@ pub(super) fn run(flags: &RunFlags) -> ExitCode {
     // The first provider stays; nothing else here installs one.
     let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     flags.reference.warn();
+    open_files::allow_most();
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(flags, &logs)),
         Err(error) => Err(format!("the runtime cannot start: {error}\n")),

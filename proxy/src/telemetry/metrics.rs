@@ -26,6 +26,7 @@ mod local_file;
 mod process;
 pub mod receive_http;
 mod relabel;
+mod scrape;
 mod tls;
 mod traces;
 mod write;
@@ -40,6 +41,7 @@ pub use filter::FilterMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::{RelabelMetrics, SampleRulesMetrics, SkippedKind};
+pub use scrape::{ScrapeMetrics, ScrapeResult};
 pub use tls::TlsMetrics;
 pub use traces::{ExporterMetrics, TracingMetrics};
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
@@ -59,6 +61,7 @@ pub struct Metrics {
     local_file: local_file::Families,
     receive_http: receive_http::Families,
     relabel: relabel::Families,
+    scrape: scrape::Families,
     write: write::Families,
     write_queue: write_queue::Families,
     orphans: OrphanMetrics,
@@ -83,6 +86,7 @@ impl Metrics {
             local_file: local_file::Families::register(&mut registry),
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
+            scrape: scrape::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
             write_queue: write_queue::Families::register(&mut registry),
             orphans: OrphanMetrics::register(&mut registry),
@@ -137,6 +141,11 @@ impl Metrics {
     /// The series of the rules for samples of a `pyroscope.relabel`.
     pub fn sample_rules(&self, component: &ComponentLabels) -> SampleRulesMetrics {
         self.relabel.samples_of(component)
+    }
+
+    /// The series of a `pyroscope.scrape`.
+    pub fn scrape(&self, component: &ComponentLabels) -> ScrapeMetrics {
+        self.scrape.of(component)
     }
 
     /// The series of a `pyroscope.write`.
@@ -197,6 +206,7 @@ impl Metrics {
         self.filter.forget(component);
         self.local_file.forget(component);
         self.relabel.forget(component);
+        self.scrape.forget(component);
         self.write.forget(component, None);
         self.receive_http.forget(component);
         self.tls.forget(&component.component_id);

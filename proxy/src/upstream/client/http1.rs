@@ -26,6 +26,7 @@ use crate::upstream::http_client::{BoxError, Route};
 use crate::workers;
 
 mod answer;
+mod fetch;
 #[cfg(test)]
 mod tests;
 
@@ -95,7 +96,7 @@ impl Http1 {
     pub(super) async fn send(&self, connection: Connection, request: Request<Segments>) -> Result<Answer, Http1Error> {
         let (parts, body) = request.into_parts();
         let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
-        let head = head(&parts, authority, body.len());
+        let head = head(&parts, authority, Some(body.len()));
         let kept = if connection == Connection::Any { self.take(authority) } else { None };
         if let Some(mut socket) = kept {
             match exchange(&mut socket.stream, head.clone(), body.clone()).await {
@@ -173,6 +174,11 @@ impl Http1Error {
         matches!(self, Self::Connect(_))
     }
 
+    /// Whether the answer is larger than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Answer(AnswerError::Intake(_)))
+    }
+
     /// Whether the server has not answered with a single byte.
     fn is_silence(&self) -> bool {
         match self {
@@ -204,7 +210,8 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn head(request: &Parts, authority: &Authority, body: u64) -> Bytes {
+/// `body` is its length, where there is one.
+fn head(request: &Parts, authority: &Authority, body: Option<u64>) -> Bytes {
     let Parts { method, uri, headers, .. } = request;
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -223,9 +230,12 @@ fn head(request: &Parts, authority: &Authority, body: u64) -> Bytes {
             head.put_slice(part);
         }
     }
-    head.put_slice(b"content-length: ");
-    head.put_slice(itoa::Buffer::new().format(body).as_bytes());
-    head.put_slice(b"\r\n\r\n");
+    if let Some(body) = body {
+        head.put_slice(b"content-length: ");
+        head.put_slice(itoa::Buffer::new().format(body).as_bytes());
+        head.put_slice(b"\r\n");
+    }
+    head.put_slice(b"\r\n");
     head.freeze()
 }
 
