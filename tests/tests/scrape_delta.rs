@@ -53,7 +53,7 @@ fn deltas_are_as_specified() {
             continue;
         };
         let memory = DeltaMemory::new(LIMITS);
-        let mut series = memory.series(counters);
+        let mut series = memory.series(*counters);
         for (place, (scrape, output)) in scrapes.iter().zip(&output).enumerate() {
             let profile = match scrape {
                 Scrape::Samples(samples) => profile(&types, samples),

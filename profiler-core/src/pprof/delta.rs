@@ -49,10 +49,10 @@ pub const CONTENTIONS: Counters =
     [Counter { kind: "contentions", unit: "count" }, Counter { kind: "delay", unit: "nanoseconds" }];
 
 /// The counters of the profiles of a series by its `__name__`; none for those that no delta is made of.
-pub fn counters_of(name: &str) -> Option<Counters> {
+pub fn counters_of(name: &str) -> Option<&'static Counters> {
     match name {
-        "memory" => Some(ALLOCATIONS),
-        "mutex" | "block" => Some(CONTENTIONS),
+        "memory" => Some(&ALLOCATIONS),
+        "mutex" | "block" => Some(&CONTENTIONS),
         _ => None,
     }
 }

@@ -23,6 +23,7 @@ use crate::upstream::{Client, Fetcher};
 mod arguments;
 mod check;
 mod debug;
+mod delta;
 mod fetch;
 mod identity;
 mod plan;
@@ -73,6 +74,7 @@ impl Component for Scrape {
             settings: Arc::new(Settings::of(arguments)),
             targets: arguments.targets.rows(previous.map(|previous| &previous.plan.targets)),
             max_inflight_bytes: arguments.max_inflight_bytes.bytes(),
+            max_delta_bytes: arguments.max_delta_bytes.bytes(),
             fetcher,
             forward_to: Fanout::new(arguments.forward_to.clone()),
             pushes: TaskTracker::new(),

@@ -45,15 +45,15 @@ pub struct DeltaUsage {
 
 #[derive(Debug)]
 struct Shared {
-    limits: DeltaLimits,
     hash: RandomState,
     held: Mutex<Held>,
     resets: AtomicU64,
     evictions: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
+    limits: DeltaLimits,
     last_id: u64,
     bytes: usize,
     series: HashMap<u64, Memory, RandomState>,
@@ -71,12 +71,18 @@ impl DeltaMemory {
     /// Of nothing.
     pub fn new(limits: DeltaLimits) -> Self {
         Self(Arc::new(Shared {
-            limits,
             hash: RandomState::new(),
-            held: Mutex::default(),
+            held: Mutex::new(Held { limits, last_id: 0, bytes: 0, series: HashMap::default() }),
             resets: AtomicU64::default(),
             evictions: AtomicU64::default(),
         }))
+    }
+
+    /// Other limits. What is over the total is let go at once, what one series has over its own with its next profile.
+    pub fn limit(&self, limits: DeltaLimits) {
+        let mut held = self.held();
+        held.limits = limits;
+        self.count_evictions(held.make_room());
     }
 
     /// A new series. What it remembers is given back when it is dropped.
@@ -97,8 +103,8 @@ impl DeltaMemory {
         }
     }
 
-    pub(super) fn limits(&self) -> &DeltaLimits {
-        &self.0.limits
+    pub(super) fn limits(&self) -> DeltaLimits {
+        self.held().limits
     }
 
     /// What the keys are made with.
@@ -116,20 +122,16 @@ impl DeltaMemory {
 
     pub(super) fn keep(&self, id: u64, memory: Memory) {
         let mut held = self.held();
-        let mut evictions = 0;
-        if memory.size() <= self.0.limits.series {
-            held.bytes += memory.size();
-            held.series.insert(id, memory);
-        } else {
-            evictions += 1;
+        if memory.size() > held.limits.series {
+            self.count_evictions(1);
+            return;
         }
-        while held.bytes > self.0.limits.total {
-            let largest = held.series.iter().max_by_key(|(_, memory)| memory.size()).map(|(id, _)| *id);
-            if largest.and_then(|id| held.take(id)).is_none() {
-                break;
-            }
-            evictions += 1;
-        }
+        held.bytes += memory.size();
+        held.series.insert(id, memory);
+        self.count_evictions(held.make_room());
+    }
+
+    fn count_evictions(&self, evictions: u64) {
         self.0.evictions.fetch_add(evictions, Ordering::Relaxed);
     }
 
@@ -143,6 +145,19 @@ impl Held {
         let memory = self.series.remove(&id)?;
         self.bytes -= memory.size();
         Some(memory)
+    }
+
+    /// Lets go until the rest is within the total; holds how many series that took.
+    fn make_room(&mut self) -> u64 {
+        let mut evictions = 0;
+        while self.bytes > self.limits.total {
+            let largest = self.series.iter().max_by_key(|(_, memory)| memory.size()).map(|(id, _)| *id);
+            if largest.and_then(|id| self.take(id)).is_none() {
+                break;
+            }
+            evictions += 1;
+        }
+        evictions
     }
 }
 

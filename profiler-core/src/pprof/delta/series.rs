@@ -70,6 +70,12 @@ impl DeltaSeries {
         delta
     }
 
+    /// Gives back what it remembers: the next profile is a first one.
+    pub fn forget(&mut self) {
+        drop(self.memory.take(self.id));
+        self.last = Last::None;
+    }
+
     fn compare(&self, before: Option<Memory>, profile: &Bytes, now: i64) -> Result<Delta, DeltaError> {
         let limit = self.memory.limits().message.min(u32::MAX as usize);
         let message = decompress(profile, limit)?;
@@ -127,7 +133,7 @@ impl DeltaSeries {
 
 impl Drop for DeltaSeries {
     fn drop(&mut self) {
-        drop(self.memory.take(self.id));
+        self.forget();
     }
 }
 

@@ -184,6 +184,15 @@ fn the_largest_is_let_go_first_and_what_a_series_had_is_given_back() {
     assert_eq!((memory.usage().series, memory.usage().bytes), (0, 0));
 }
 
+#[test]
+fn less_room_is_made_at_once() {
+    let memory = memory();
+    let mut series = memory.series(ALLOCATIONS);
+    series.delta(&bytes(&allocated(&[("main", [1, 1, 1, 1])])), 0).unwrap();
+    memory.limit(DeltaLimits { total: 10, ..LIMITS });
+    assert_eq!(memory.usage(), DeltaUsage { evictions: 1, ..DeltaUsage::default() });
+}
+
 /// A heap profile of 10,000 stacks is some 2 MB.
 #[test]
 fn a_stack_takes_some_seventeen_bytes() {

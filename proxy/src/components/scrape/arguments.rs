@@ -54,6 +54,10 @@ pub struct ScrapeArguments {
     /// Bytes of all profiles held at once: scrapes wait for each other's.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     pub(super) max_inflight_bytes: Size,
+    /// Bytes that are remembered of profiles of memory, locks and waiting, for the difference to the next. Targets with
+    /// more stacks than the others go without when it is used up.
+    #[alloy(attr, default = Size(ByteSize::mib(256)))]
+    pub(super) max_delta_bytes: Size,
     /// Which profiles targets are asked for.
     #[alloy(block, optional)]
     pub(super) profiling_config: ProfilingArguments,

@@ -14,6 +14,7 @@ pub(super) struct Plan {
     pub(super) settings: Arc<Settings>,
     pub(super) targets: Rows,
     pub(super) max_inflight_bytes: usize,
+    pub(super) max_delta_bytes: usize,
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) forward_to: Fanout,
     /// Profiles on their way to these receivers.
