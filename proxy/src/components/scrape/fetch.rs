@@ -34,7 +34,7 @@ pub(super) struct Question<'a> {
     pub(super) type_name: &'a str,
     pub(super) timeout: Duration,
     pub(super) max_body_size: usize,
-    /// Bytes of the last answer.
+    /// Bytes that are likely.
     pub(super) expected: usize,
     pub(super) budget: &'a Budget,
 }

@@ -154,12 +154,14 @@ impl Turn {
     }
 
     async fn fetch(&self, target: &Target, session: &Session, plan: &Plan) -> Result<Fetched, ScrapeError> {
+        let size = self.0.state().size;
         let question = Question {
             uri: &target.url,
             type_name: target.type_name(),
             timeout: target.timeout(),
             max_body_size: target.settings().max_body_size,
-            expected: self.0.state().size,
+            // Profiles grow a little.
+            expected: size + size / 8,
             budget: &session.budget,
         };
         fetch(&plan.fetcher, &question).await

@@ -29,7 +29,7 @@ const SECONDS: &str = "seconds";
 const SCOPE: &str = "com.grafana.alloy/pyroscope.scrape";
 
 /// What holds for all targets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) job_name: String,
     params: Parameters,
@@ -177,6 +177,11 @@ impl Target {
 
     pub(super) fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    #[cfg(test)]
+    pub(super) fn source(&self) -> &Labels {
+        &self.source
     }
 
     /// Whether the request says how long to collect.

@@ -1,5 +1,6 @@
 //! The component: the conformance cases, and targets on real sockets of loopback.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
@@ -24,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Hands on what it takes; as many profiles at once as there are permits.
 struct Taker {
+    /// Profiles that came.
+    came: AtomicUsize,
     taken: mpsc::Sender<Profile>,
     permits: Semaphore,
 }
@@ -32,6 +35,7 @@ impl Stage for Taker {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         async move {
             let accepted = Outcome::accepted(batch.profiles.len());
+            self.came.fetch_add(batch.profiles.len(), Ordering::Relaxed);
             for profile in batch.profiles {
                 self.permits.acquire().await.unwrap().forget();
                 // Whoever does not look any more has seen enough.
@@ -52,11 +56,19 @@ struct Takers {
 impl Takers {
     fn new(permits: usize) -> Self {
         let (sender, taken) = mpsc::channel(1000);
-        Self { taker: Arc::new(Taker { taken: sender, permits: Semaphore::new(permits) }), taken }
+        Self {
+            taker: Arc::new(Taker { came: AtomicUsize::new(0), taken: sender, permits: Semaphore::new(permits) }),
+            taken,
+        }
     }
 
     async fn next(&mut self) -> Profile {
         timeout(DEADLINE, self.taken.recv()).await.expect("a profile in time").unwrap()
+    }
+
+    /// Profiles that came, taken or not.
+    fn came(&self) -> usize {
+        self.taker.came.load(Ordering::Relaxed)
     }
 
     fn let_through(&self, profiles: usize) {

@@ -87,6 +87,8 @@ results! {
     NotTaken = "not_taken",
     /// Not begun: the one before is still under way.
     StillBusy = "still_busy",
+    /// Not begun: it was due an interval ago, or longer.
+    Missed = "missed",
     /// Not begun: the target had no such profile a while ago.
     StillAbsent = "still_absent",
 }

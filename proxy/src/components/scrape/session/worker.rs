@@ -1,6 +1,7 @@
 //! What a session does: keeps a loop for each target and kind, and begins each scrape when its time comes.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,6 +16,7 @@ use crate::components::scrape::identity::offset;
 use crate::components::scrape::plan::Plan;
 use crate::components::scrape::scrape_loop::ScrapeLoop;
 use crate::components::scrape::target::{Settings, Target, distinct};
+use crate::telemetry::metrics::ScrapeResult;
 
 /// Between two lists of targets: discovery may find others again and again.
 const TARGETS_EVERY: Duration = Duration::from_secs(5);
@@ -33,13 +35,8 @@ pub(super) struct Worker {
     of_targets: HashMap<Labels, Box<[u64]>>,
     /// Targets that cannot be scraped, and why.
     refused: HashMap<Labels, String>,
-    ticks: BinaryHeap<Reverse<Tick>>,
-}
-
-/// When a loop has its turn.
-struct Tick {
-    at: Instant,
-    identity: u64,
+    /// When each loop has its turn.
+    ticks: BinaryHeap<Reverse<(Instant, u64)>>,
 }
 
 impl Worker {
@@ -81,20 +78,24 @@ impl Worker {
     }
 
     fn next_tick(&self) -> Instant {
-        self.ticks.peek().map_or_else(Instant::now, |Reverse(tick)| tick.at)
+        self.ticks.peek().map_or_else(Instant::now, |Reverse((at, _))| *at)
     }
 
-    /// Begins the scrapes whose time has come. One that is still under way is not begun again, and none is made up for.
+    /// Begins the scrapes whose time has come. One that is still under way is not begun again, and none is made up for:
+    /// after a standstill all of them would be begun at once.
     fn begin(&mut self) {
         let Some(plan) = self.session.current() else { return };
         let Some(interval) = self.applied.as_ref().map(|(applied, _)| applied.settings.interval) else { return };
         let now = Instant::now();
-        while let Some(Reverse(tick)) = self.ticks.peek()
-            && tick.at <= now
-        {
-            let Some(Reverse(Tick { at, identity })) = self.ticks.pop() else { return };
+        while let Some(mut due) = self.ticks.peek_mut().filter(|due| due.0.0 <= now) {
+            let Reverse((at, identity)) = *due;
+            *due = Reverse((after(at, interval, now), identity));
+            drop(due);
             let Some(of) = self.loops.get(&identity) else { continue };
-            self.ticks.push(Reverse(Tick { at: after(at, interval, now), identity }));
+            if now.duration_since(at) >= interval {
+                self.session.metrics.count(ScrapeResult::Missed);
+                continue;
+            }
             match of.turn() {
                 Ok(turn) => {
                     self.session.scrapes.spawn(turn.scrape(self.session.clone(), plan.clone()));
@@ -130,7 +131,7 @@ impl Worker {
         }
         let Next { loops, of_targets, refused } = next;
         (self.loops, self.of_targets) = (loops, of_targets);
-        self.ticks.retain(|Reverse(tick)| self.loops.contains_key(&tick.identity));
+        self.ticks.retain(|Reverse((_, identity))| self.loops.contains_key(identity));
         self.note(refused);
         self.applied = Some((plan.clone(), Instant::now()));
     }
@@ -140,14 +141,16 @@ impl Worker {
         distinct(plan.targets.targets()).collect()
     }
 
-    /// Adds the loops of a target: those that it has, and new ones.
+    /// Adds the loops of a target: those that it has, and new ones. Of several of one identity the first counts.
     fn take(&mut self, source: &Labels, settings: &Arc<Settings>, next: &mut Next) {
         if let Some(identities) = self.of_targets.remove(source) {
             for identity in &identities {
-                if let Some(of) = self.loops.get(identity) {
+                if let Some(of) = self.loops.get(identity)
+                    && let Entry::Vacant(vacant) = next.loops.entry(*identity)
+                {
                     // The same labels, in the memory of those who found them last.
                     of.aim(of.target().of_source(source));
-                    next.loops.insert(*identity, of.clone());
+                    vacant.insert(of.clone());
                 }
             }
             next.of_targets.insert(source.clone(), identities);
@@ -163,24 +166,20 @@ impl Worker {
         next.of_targets.insert(source.clone(), targets.iter().map(|target| target.identity).collect());
         for target in targets {
             let identity = target.identity;
-            let of = match self.loops.get(&identity) {
-                Some(of) => {
-                    of.aim(target);
-                    of.clone()
-                }
-                None if next.loops.contains_key(&identity) => continue,
-                None => {
-                    self.arm(identity, settings.interval);
-                    ScrapeLoop::new(target)
-                }
-            };
-            next.loops.insert(identity, of);
+            let Entry::Vacant(vacant) = next.loops.entry(identity) else { continue };
+            if let Some(of) = self.loops.get(&identity) {
+                of.aim(target);
+                vacant.insert(of.clone());
+            } else {
+                vacant.insert(ScrapeLoop::new(target));
+                self.arm(identity, settings.interval);
+            }
         }
     }
 
     fn arm(&mut self, identity: u64, interval: Duration) {
         let at = Instant::now() + offset(identity, interval, SystemTime::now()) + interval;
-        self.ticks.push(Reverse(Tick { at, identity }));
+        self.ticks.push(Reverse((at, identity)));
     }
 
     /// Tells what there is to be known of the targets by now.
@@ -222,28 +221,22 @@ struct Next {
     refused: HashMap<Labels, String>,
 }
 
-/// The first tick after now.
+/// The first tick after now, in the rhythm of before.
 fn after(at: Instant, interval: Duration, now: Instant) -> Instant {
-    let next = at + interval;
-    if next > now { next } else { now + interval }
+    let missed = now.duration_since(at).as_nanos() / interval.as_nanos().max(1);
+    at + interval.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1))
 }
 
-impl PartialEq for Tick {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Eq for Tick {}
-
-impl PartialOrd for Tick {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Tick {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
+    #[test]
+    fn a_standstill_changes_no_rhythm() {
+        let at = Instant::now();
+        let next = |millis| after(at, Duration::from_millis(100), at + Duration::from_millis(millis)) - at;
+        for (late, then) in [(0, 100), (99, 100), (100, 200), (12_345, 12_400)] {
+            assert_eq!(next(late), Duration::from_millis(then), "{late}");
+        }
     }
 }

@@ -18,6 +18,13 @@ fn loops(scrape: &Scrape) -> Vec<(String, *const ScrapeLoop)> {
     all.iter().map(|of| (of.target().url.authority().unwrap().to_string(), Arc::as_ptr(of))).collect()
 }
 
+/// The address as it was found, of the loop that asks there.
+fn address_of(scrape: &Scrape, asked: &str) -> Option<String> {
+    let all = scrape.session.loops();
+    let of = all.iter().find(|of| of.target().url.authority().unwrap() == asked)?;
+    of.target().source().value("__address__").map(str::to_owned)
+}
+
 #[tokio::test(start_paused = true)]
 async fn loops_of_the_same_targets_go_on() {
     let takers = Takers::new(ALL);
@@ -68,6 +75,22 @@ async fn labels_of_discovery_change_no_loop() {
     assert_eq!(loops(&second), before);
 }
 
+/// Which of them counts does not change with each list of targets.
+#[tokio::test(start_paused = true)]
+async fn of_several_with_one_identity_the_first_counts() {
+    let takers = Takers::new(ALL);
+    let same = ["a", "a:80"];
+    let (first, services) = start(&targets(&same), &takers.taker);
+    until("a loop", || loops(&first).len() == 1).await;
+    assert_eq!(address_of(&first, "a:80").as_deref(), Some("a"));
+    let before = loops(&first)[0].clone();
+    let second = build(&targets(&["a", "a:80", "b"]), &takers.taker, &services, Some(&first));
+    second.activate();
+    until("another loop", || loops(&second).len() == 2).await;
+    assert_eq!(address_of(&second, "a:80").as_deref(), Some("a"));
+    assert_eq!(loops(&second)[0], before);
+}
+
 #[tokio::test]
 async fn what_is_received_later_goes_to_the_new_receivers() {
     let server = Server::start([("/debug/pprof/goroutine", Reply::Bytes(profile(PROFILE)))]).await;
@@ -75,7 +98,7 @@ async fn what_is_received_later_goes_to_the_new_receivers() {
     let (mut old, mut new) = (Takers::new(1), Takers::new(ALL));
     let (first, services) = start(&body, &old.taker);
     old.next().await;
-    until("a profile waits", || count(&services, "still_busy") > 0).await;
+    until("a profile waits", || old.came() == 2).await;
     let second = build(&body, &new.taker, &services, Some(&first));
     second.activate();
     // What is on its way to the old receiver arrives there before the old component ends.
