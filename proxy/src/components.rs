@@ -14,6 +14,7 @@ mod local_file;
 mod otelcol;
 mod receive_http;
 mod relabel;
+mod rule;
 mod scope;
 mod scrape;
 mod sift;
@@ -24,7 +25,7 @@ mod targets;
 mod wasm_filter;
 mod write;
 
-pub use discovery::{DiscoveryDns, DiscoveryFile};
+pub use discovery::{DiscoveryDns, DiscoveryFile, DiscoveryRelabel};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
@@ -40,6 +41,7 @@ pub use write::Write;
 pub const KINDS: &[Kind] = &[
     Kind::of::<DiscoveryDns>(),
     Kind::of::<DiscoveryFile>(),
+    Kind::of::<DiscoveryRelabel>(),
     Kind::settings::<HttpBlock>(),
     Kind::import::<ImportFile>(),
     Kind::remote_import::<ImportGit>(),

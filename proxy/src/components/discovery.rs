@@ -20,6 +20,9 @@ use crate::telemetry::metrics::ComponentLabels;
 
 mod dns;
 mod file;
+mod relabel;
+
+pub use relabel::DiscoveryRelabel;
 
 /// `discovery.dns`.
 pub type DiscoveryDns = Discovering<dns::Dns>;
@@ -223,6 +226,7 @@ fn health(problems: &[String]) -> Health {
 }
 
 /// Targets, and the value that they are to other components.
+#[derive(Clone)]
 struct TargetSet {
     targets: Arc<[Labels]>,
     value: Value,
