@@ -16,10 +16,13 @@ use tokio::task::JoinSet;
 
 use super::targets::ADDRESS;
 use crate::component::{Changed, Component, Context, Health};
-use crate::telemetry::metrics::ComponentLabels;
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
 mod dns;
 mod file;
+mod groups;
+mod http;
+mod process;
 mod relabel;
 
 pub use relabel::DiscoveryRelabel;
@@ -28,6 +31,10 @@ pub use relabel::DiscoveryRelabel;
 pub type DiscoveryDns = Discovering<dns::Dns>;
 /// `discovery.file`.
 pub type DiscoveryFile = Discovering<file::Files>;
+/// `discovery.http`.
+pub type DiscoveryHttp = Discovering<http::Http>;
+/// `discovery.process`.
+pub type DiscoveryProcess = Discovering<process::Processes>;
 
 /// What every discovery exports.
 const TARGETS: Export = Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
@@ -78,6 +85,7 @@ pub struct Found {
 pub struct Discovering<D> {
     discovery: D,
     discovered: Discovered,
+    metrics: Arc<Metrics>,
 }
 
 impl<D: Discovery> Component for Discovering<D> {
@@ -90,7 +98,7 @@ impl<D: Discovery> Component for Discovering<D> {
         let before = previous.map(|previous| previous.discovered.targets()).unwrap_or_default();
         let discovery = D::build(arguments, context, previous.map(|previous| &previous.discovery))?;
         let discovered = Discovered::new(discovery.first(before), context);
-        Ok(Self { discovery, discovered })
+        Ok(Self { discovery, discovered, metrics: context.services.metrics.clone() })
     }
 
     fn exports(&self) -> Value {
@@ -112,6 +120,10 @@ impl<D: Discovery> Component for Discovering<D> {
     fn stop(&self) -> BoxFuture<'_, ()> {
         self.discovered.stop();
         futures_util::future::ready(()).boxed()
+    }
+
+    fn forget(&self) {
+        self.metrics.forget(&self.discovered.kept.component);
     }
 }
 

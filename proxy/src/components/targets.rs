@@ -11,6 +11,14 @@ use crate::filters::Rows;
 
 /// The label that says where a target is.
 pub(super) const ADDRESS: &str = "__address__";
+/// The label that says which process it is.
+pub(super) const PID: &str = "__process_pid__";
+/// The label that says which container it is.
+pub(super) const CONTAINER: &str = "__container_id__";
+const KUBERNETES_CONTAINER: &str = "__meta_kubernetes_pod_container_id";
+/// Discovered container ids of Kubernetes name their runtime.
+const RUNTIMES: [&str; 3] = ["docker://", "containerd://", "cri-o://"];
+const FROM_DISCOVERY: [&str; 2] = ["__meta_docker_container_id", "__meta_dockerswarm_task_container_id"];
 
 /// A list of targets. A clone shares them.
 #[derive(Debug, Default)]
@@ -81,6 +89,22 @@ fn target(element: &Value) -> Result<Labels, DecodeError> {
     }
     let pairs = texts.iter().map(|(name, text)| (name.as_bytes(), text.as_bytes()));
     Labels::from_pairs(pairs).map_err(|error| DecodeError::new(error.to_string()))
+}
+
+/// The id of the container that a target is, under any of the names that discovery gives it.
+pub(super) fn container_of(target: &Labels) -> Option<&str> {
+    if let Some(id) = value(target, CONTAINER) {
+        return Some(id);
+    }
+    if let Some(id) = value(target, KUBERNETES_CONTAINER) {
+        return RUNTIMES.iter().find_map(|runtime| id.strip_prefix(runtime)).filter(|id| !id.is_empty());
+    }
+    FROM_DISCOVERY.iter().find_map(|name| value(target, name))
+}
+
+/// The value of a label, where it is there and not empty.
+pub(super) fn value<'a>(target: &'a Labels, name: &str) -> Option<&'a str> {
+    target.value(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
