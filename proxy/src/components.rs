@@ -26,7 +26,7 @@ mod targets;
 mod wasm_filter;
 mod write;
 
-pub use discovery::{DiscoveryDns, DiscoveryFile, DiscoveryHttp, DiscoveryProcess, DiscoveryRelabel};
+pub use discovery::{DiscoveryDns, DiscoveryDocker, DiscoveryFile, DiscoveryHttp, DiscoveryProcess, DiscoveryRelabel};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
@@ -42,6 +42,7 @@ pub use write::Write;
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
     Kind::of::<DiscoveryDns>(),
+    Kind::of::<DiscoveryDocker>(),
     Kind::of::<DiscoveryFile>(),
     Kind::of::<DiscoveryHttp>(),
     Kind::of::<DiscoveryProcess>(),

@@ -18,7 +18,9 @@ use super::targets::ADDRESS;
 use crate::component::{Changed, Component, Context, Health};
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
+mod asked;
 mod dns;
+mod docker;
 mod file;
 mod groups;
 mod http;
@@ -29,6 +31,8 @@ pub use relabel::DiscoveryRelabel;
 
 /// `discovery.dns`.
 pub type DiscoveryDns = Discovering<dns::Dns>;
+/// `discovery.docker`.
+pub type DiscoveryDocker = Discovering<docker::Docker>;
 /// `discovery.file`.
 pub type DiscoveryFile = Discovering<file::Files>;
 /// `discovery.http`.

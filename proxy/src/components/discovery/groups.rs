@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ADDRESS;
 
 /// Most bytes of the labels of one source's targets. Each target of a group has a copy of the group's.
-const MAX_LABELS: usize = 64 << 20;
+pub(super) const MAX_LABELS: usize = 64 << 20;
 
 /// Targets and the labels that they have in common.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]

@@ -1,16 +1,16 @@
 //! `discovery.http`: targets that a web server tells.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_syntax::{Arguments, Invalid};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use profiler_core::labels::Labels;
-use tokio::time::{sleep, timeout};
 
+use super::asked::{Asked, Source};
 use super::groups::{self, GroupsError};
-use super::{Discovery, Found, Search};
+use super::{Discovery, Search};
 use crate::component::Context;
 use crate::telemetry::metrics::Counter;
 use crate::upstream::http_client::{HttpClient, HttpClientArguments, HttpError, parse_url};
@@ -54,16 +54,13 @@ impl DiscoveryHttpArguments {
 }
 
 /// The server of a block.
-pub struct Http(Arc<Server>);
+pub struct Http(Arc<Asked<Server>>);
 
 struct Server {
     client: HttpClient,
     url: String,
     uri: Uri,
     headers: HeaderMap,
-    refresh_interval: Duration,
-    /// The last good answer.
-    seen: Mutex<Vec<Labels>>,
     failures: Counter,
 }
 
@@ -72,8 +69,6 @@ struct Server {
 enum AnswerError {
     #[error(transparent)]
     Http(#[from] HttpError),
-    #[error("no whole answer within refresh_interval ({0:?})")]
-    Timeout(Duration),
     #[error("the server answered {0}; only 200 brings targets")]
     Status(StatusCode),
     #[error("the content type of the answer is {0:?}; only \"application/json\" in UTF-8 brings targets")]
@@ -95,51 +90,23 @@ impl Discovery for Http {
             (header::ACCEPT, HeaderValue::from_static("application/json")),
             (header::HeaderName::from_static(INTERVAL), seconds),
         ];
-        Ok(Self(Arc::new(Server {
+        let server = Server {
             client: HttpClient::new(client)?,
             url: url.clone(),
             uri: arguments.uri()?,
             headers: headers.into_iter().collect(),
-            refresh_interval: *refresh_interval,
-            seen: Mutex::new(previous.map(|previous| previous.0.seen().clone()).unwrap_or_default()),
             failures: context.services.metrics.discovery_http(&context.component),
-        })))
+        };
+        Ok(Self(Asked::new(server, *refresh_interval, previous.map(|previous| &*previous.0))))
     }
 
     fn search(&self) -> impl Search {
-        Following { server: self.0.clone(), began: false }
+        self.0.search()
     }
 }
 
-struct Following {
-    server: Arc<Server>,
-    began: bool,
-}
-
-impl Search for Following {
-    async fn next(&mut self) -> Found {
-        if std::mem::replace(&mut self.began, true) {
-            sleep(self.server.refresh_interval).await;
-        }
-        self.server.look().await
-    }
-}
-
-impl Server {
-    /// Asks once. Where there is no good answer the targets of the last one stay.
-    async fn look(&self) -> Found {
-        let answer = timeout(self.refresh_interval, self.ask()).await;
-        match answer.unwrap_or(Err(AnswerError::Timeout(self.refresh_interval))) {
-            Ok(targets) => {
-                self.seen().clone_from(&targets);
-                Found { targets, problems: Vec::new() }
-            }
-            Err(error) => {
-                self.failures.inc();
-                Found { targets: self.seen().clone(), problems: vec![format!("{}: {error}", self.url)] }
-            }
-        }
-    }
+impl Source for Server {
+    type Error = AnswerError;
 
     async fn ask(&self) -> Result<Vec<Labels>, AnswerError> {
         let mut request = Request::new(Bytes::new());
@@ -158,8 +125,12 @@ impl Server {
         Ok(groups::targets(&groups::from_json(&body)?, (URL, &self.url))?)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Vec<Labels>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn name(&self) -> &str {
+        &self.url
+    }
+
+    fn failed(&self) {
+        self.failures.inc();
     }
 }
 

@@ -2,8 +2,8 @@
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
 
-use super::super::DiscoveryHttp;
 use super::super::tests::{context, services};
+use super::super::{DiscoveryHttp, Found};
 use super::*;
 use crate::component::{Component, Services};
 use crate::upstream::http_client::tests::server;
@@ -57,7 +57,7 @@ async fn after_an_answer_that_brings_none_the_targets_of_before_stay() {
         (
             "/cut",
             answer("application/json", GROUPS).replace("content-length: ", "content-length: 9"),
-            "reading the answer",
+            "no whole answer",
         ),
         ("/large", answer("application/json", &" ".repeat(MAX_ANSWER + 1)), "larger than 16777216 bytes"),
     ];
@@ -73,7 +73,11 @@ async fn after_an_answer_that_brings_none_the_targets_of_before_stay() {
         let Found { targets, problems } = at(path, Some(&good)).discovery.0.look().await;
         assert_eq!(targets.len(), 2, "{path}");
         assert!(problems[0].contains(problem) && problems[0].contains(path), "{problems:?}");
-        assert_eq!(good.discovery.0.failures.count(), failures, "{path}");
+        assert_eq!(
+            services.metrics.discovery_http(&context(&services, "discovery.http.a").component).count(),
+            failures,
+            "{path}"
+        );
     }
     let empty = at("/empty", Some(&good)).discovery.0.look().await;
     assert!(empty.targets.is_empty() && empty.problems.is_empty(), "{empty:?}");
