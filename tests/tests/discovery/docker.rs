@@ -19,7 +19,8 @@ struct Podman {
 }
 
 /// Nothing outside of the namespaces is changed: the containers' control groups, network and processes are theirs.
-const SERVICE: &str = "mount -t cgroup2 none /sys/fs/cgroup && ip link set lo up && exec podman --root \"$0/root\" \
+const SERVICE: &str = "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run && mount -t tmpfs none /var/lib && \
+                       ip link set lo up && exec podman --root \"$0/root\" \
                        --runroot \"$0/run\" --tmpdir \"$0/tmp\" --network-config-dir \"$0/networks\" --storage-driver vfs \
                        --cgroup-manager cgroupfs --events-backend none system service --time 0 \"unix://$0/socket\"";
 
