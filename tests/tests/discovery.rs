@@ -96,10 +96,11 @@ async fn what_a_server_tells_is_relabelled_and_followed() {
     server.answers(groups(&["c:1", "d:9", "a:1"]));
     becomes(&flamegate, RELABELLED, "output", |targets| values(targets, "__address__") == ["c:1", "a:1"]).await;
 
-    let failures = async || {
+    let counted = async || {
         let metrics = flamegate.metrics().await.unwrap();
-        metrics.sum("prometheus_sd_http_failures_total", &[("component_id", "discovery.http.web")]).unwrap()
+        metrics.sum("prometheus_sd_http_failures_total", &[("component_id", "discovery.http.web")])
     };
+    let failures = async || counted().await.unwrap();
     assert_eq!(failures().await, 0.0);
     for bad in [Answer::Reply(500, String::new()), Answer::Reply(200, "[]".to_owned()), Answer::Silence] {
         let before = failures().await;
@@ -111,6 +112,8 @@ async fn what_a_server_tells_is_relabelled_and_followed() {
     }
     server.answers(groups(&[]));
     becomes(&flamegate, RELABELLED, "output", <[Target]>::is_empty).await;
+    flamegate.reload(&relabel("[]")).await.unwrap();
+    assert_eq!(counted().await, None, "who is no more has no series");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub fn working_folder(pid: u32) -> io::Result<String> {
     link(pid, "cwd")
 }
 
-/// Its arguments with spaces between, without empty ones; at most 32 KiB.
+/// Its arguments with spaces between, without empty ones; of the first 32 KiB.
 ///
 /// # Errors
 /// The process is gone, or may not be looked at.
