@@ -52,15 +52,22 @@ impl PartialEq for Targets {
     }
 }
 
-/// As a list of objects decodes.
+/// As a list of objects decodes. Lists in it stand for their elements: the reference's documentation has one around the
+/// targets of a discovery, which the reference itself refuses.
 impl DecodeValue for Targets {
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         if value.is_null() {
             return Ok(Self::default());
         }
         let elements = value.elements().ok_or_else(|| DecodeError::expected("array", value))?;
-        let target = |(index, element)| target(element).map_err(|error| error.in_element(index));
-        let targets = elements.iter().enumerate().map(target).collect::<Result<_, _>>()?;
+        let mut targets = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            let decoded = match element {
+                Value::Array(inner) => extend(&mut targets, inner),
+                _ => target(element).map(|target| targets.push(target)),
+            };
+            decoded.map_err(|error| error.in_element(index))?;
+        }
         Rows::new(targets).map(|rows| Self(Mutex::new(rows))).map_err(|error| DecodeError::new(error.to_string()))
     }
 
@@ -72,6 +79,13 @@ impl DecodeValue for Targets {
     fn type_name() -> String {
         Vec::<BTreeMap<String, String>>::type_name()
     }
+}
+
+fn extend(targets: &mut Vec<Labels>, elements: &[Value]) -> Result<(), DecodeError> {
+    for (index, element) in elements.iter().enumerate() {
+        targets.push(target(element).map_err(|error| error.in_element(index))?);
+    }
+    Ok(())
 }
 
 fn target(element: &Value) -> Result<Labels, DecodeError> {
@@ -131,6 +145,18 @@ mod tests {
         }
         let large = list(&[&[("a", Value::from("x".repeat(2 << 20)))]]);
         assert!(Targets::decode_value(&large).unwrap_err().to_string().starts_with("[0] labels hold 2097153 bytes"));
+    }
+
+    #[test]
+    fn a_list_among_the_targets_stands_for_its_elements() {
+        let one = |value: &str| Value::object([("a", Value::from(value))]);
+        let nested = Value::array([one("1"), Value::array([one("2"), one("3")]), Value::array([])]);
+        assert_eq!(shown(&nested), [r#"{a="1"}"#, r#"{a="2"}"#, r#"{a="3"}"#]);
+        for deeper in [Value::Int(1), Value::array([one("1")])] {
+            let wrong = Value::array([one("1"), Value::array([deeper.clone()])]);
+            let error = Targets::decode_value(&wrong).unwrap_err().to_string();
+            assert!(error.starts_with("[1][0] should be object"), "{error}");
+        }
     }
 
     #[test]
