@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -26,6 +27,8 @@ pub enum Answer {
     Reply(u16, String),
     /// As JSON, with status 200.
     Json(String),
+    /// Bytes, with status 200.
+    Bytes(Bytes),
     /// Nothing, on a connection that stays open.
     Silence,
 }
@@ -82,15 +85,16 @@ impl Told {
         request.truncate(length);
         locked(&self.asked).push(String::from_utf8_lossy(&request).into_owned());
         let answer = locked(&self.answer).clone();
-        let (status, kind, text) = match answer {
+        let (status, kind, body) = match answer {
             Answer::Silence => return Some(stream),
-            Answer::Reply(status, text) => (status, "", text),
-            Answer::Json(text) => (200, "content-type: application/json\r\n", text),
+            Answer::Reply(status, text) => (status, "", text.into()),
+            Answer::Json(text) => (200, "content-type: application/json\r\n", text.into()),
+            Answer::Bytes(bytes) => (200, "content-type: application/octet-stream\r\n", bytes),
         };
-        let length = text.len();
+        let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\n{kind}content-length: {length}\r\nconnection: close\r\n\r\n");
         // Who asked may be gone.
-        let _written = stream.write_all(format!("{head}{text}").as_bytes()).await;
+        let _written = stream.write_all(&[head.as_bytes(), &body].concat()).await;
         None
     }
 }

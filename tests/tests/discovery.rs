@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 #[path = "discovery/docker.rs"]
 mod docker;
+#[path = "discovery/scraped.rs"]
+mod scraped;
 
 /// A target, by the names of its labels.
 type Target = BTreeMap<String, String>;
