@@ -89,6 +89,11 @@ impl BodyEncoder {
         }
     }
 
+    /// The statements of a struct whose fields stand in the same body.
+    pub fn flattened(&mut self, statements: Vec<EncodedStatement>) {
+        self.statements.extend(statements);
+    }
+
     /// The body.
     pub fn finish(self) -> Vec<EncodedStatement> {
         self.statements

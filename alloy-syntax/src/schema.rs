@@ -15,9 +15,9 @@ pub struct Schema {
     /// Its blocks, in the order of the struct.
     pub blocks: Vec<BlockSchema>,
     /// Attributes and blocks of the reference that are refused, as not supported yet.
-    pub unsupported: &'static [&'static str],
+    pub unsupported: Vec<&'static str>,
     /// Attributes and blocks of the reference that are accepted and do nothing.
-    pub ignored: &'static [&'static str],
+    pub ignored: Vec<&'static str>,
 }
 
 /// One attribute.

@@ -337,3 +337,58 @@ fn the_schema_says_what_the_struct_says() {
     assert_eq!(endpoint.attributes[2].default, None, "not given, it is nothing");
     assert_eq!(schema.unsupported, ["proxy", "queue.disk"]);
 }
+
+/// Asks a server.
+#[derive(Debug, Arguments)]
+struct Asking {
+    #[alloy(attr)]
+    url: String,
+    #[alloy(flatten)]
+    client: Client,
+    #[alloy(block, optional)]
+    cpu: Cpu,
+}
+
+#[derive(Debug, Arguments)]
+#[alloy(validate = Client::validate, unsupported("proxy_url"))]
+struct Client {
+    #[alloy(attr, default = true)]
+    follow_redirects: bool,
+    #[alloy(attr, optional)]
+    token: String,
+    #[alloy(block, optional)]
+    tls: Option<Tls>,
+}
+
+impl Client {
+    fn validate(&self) -> Result<(), Invalid> {
+        if self.token == "bad" {
+            return Err(Invalid::attribute("token", "is bad"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn the_fields_of_a_flattened_struct_stand_in_the_same_body() {
+    let asking: Asking = decode("asking {\n url = \"a\"\n token = \"t\"\n tls {\n ca_file = \"c\"\n }\n}").unwrap();
+    assert_eq!((asking.url.as_str(), asking.client.token.as_str(), asking.cpu.rate), ("a", "t", 97));
+    assert!(asking.client.follow_redirects && asking.client.tls.is_some());
+    let names: Vec<String> = asking.encode_body().iter().map(|statement| format!("{statement:?}")).collect();
+    assert!(names.len() == 3 && names[1].contains("\"token\"") && names[2].contains("\"tls\""), "{names:?}");
+    let schema = Asking::schema();
+    let names: Vec<&str> = schema.attributes.iter().map(|attribute| attribute.name).collect();
+    assert_eq!(names, ["url", "follow_redirects", "token"]);
+    assert_eq!(schema.blocks.iter().map(|block| block.name).collect::<Vec<_>>(), ["tls", "cpu"]);
+    assert_eq!(schema.unsupported, ["proxy_url"]);
+}
+
+#[test]
+fn errors_in_a_flattened_struct_have_their_places() {
+    let bad = errors::<Asking>("a {\n url = \"a\"\n token = \"bad\"\n}");
+    assert_eq!(bad, "test:3:10: is bad");
+    let misspelt = decode::<Asking>("a {\n url = \"a\"\n tken = \"t\"\n}").unwrap_err();
+    assert_eq!(misspelt.0[0].help.as_deref(), Some("did you mean \"token\"?"));
+    let unsupported = errors::<Asking>("a {\n url = \"a\"\n proxy_url = \"t\"\n}");
+    assert!(unsupported.contains("is not supported by this version"), "{unsupported}");
+}

@@ -1,6 +1,7 @@
 //! What runs: the memory of processes, and the files behind it.
 
 mod container;
+mod description;
 mod maps;
 mod namespace;
 mod open;
@@ -10,7 +11,8 @@ mod root;
 use std::io;
 use std::io::Read;
 
-pub use container::container_id;
+pub use container::{cgroups, container_id};
+pub use description::{command_line, executable, pids, user_id, working_folder};
 pub use maps::{MAX_LINES, MappedMemory, Source, executable_memory};
 pub use namespace::pid_namespace;
 pub use open::{OpenError, open_mapped, read_vdso};

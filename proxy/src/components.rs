@@ -14,6 +14,8 @@ mod local_file;
 mod otelcol;
 mod receive_http;
 mod relabel;
+mod remote_http;
+mod rule;
 mod scope;
 mod scrape;
 mod sift;
@@ -24,13 +26,14 @@ mod targets;
 mod wasm_filter;
 mod write;
 
-pub use discovery::{DiscoveryDns, DiscoveryFile};
+pub use discovery::{DiscoveryDns, DiscoveryDocker, DiscoveryFile, DiscoveryHttp, DiscoveryProcess, DiscoveryRelabel};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
+pub use remote_http::RemoteHttp;
 pub use scrape::Scrape;
 pub use wasm_filter::WasmFilter;
 pub(crate) use write::Resending;
@@ -39,7 +42,11 @@ pub use write::Write;
 /// Every kind of block that becomes a component.
 pub const KINDS: &[Kind] = &[
     Kind::of::<DiscoveryDns>(),
+    Kind::of::<DiscoveryDocker>(),
     Kind::of::<DiscoveryFile>(),
+    Kind::of::<DiscoveryHttp>(),
+    Kind::of::<DiscoveryProcess>(),
+    Kind::of::<DiscoveryRelabel>(),
     Kind::settings::<HttpBlock>(),
     Kind::import::<ImportFile>(),
     Kind::remote_import::<ImportGit>(),
@@ -57,5 +64,6 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<Relabel>(),
     Kind::of::<Scrape>(),
     Kind::of::<Write>(),
+    Kind::of::<RemoteHttp>(),
     Kind::of::<WasmFilter>(),
 ];

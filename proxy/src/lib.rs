@@ -14,6 +14,7 @@ pub mod ingest;
 mod latest;
 mod login;
 pub mod pipeline;
+mod polled_url;
 pub mod recent;
 pub mod telemetry;
 pub mod tls;

@@ -23,3 +23,4 @@ pub mod reserved_port;
 pub mod scrape_target;
 pub mod sdk;
 pub mod spine;
+pub mod told_server;

@@ -59,7 +59,10 @@ fn on_loopback(example: &str) -> String {
         match name {
             "listen_port" => rewritten += "listen_port = 0",
             "listen_address" => rewritten += "listen_address = \"127.0.0.1\"",
-            _ => rewritten += &["https://", "http://", "\"__address__\" = \""].iter().fold(line.to_owned(), elsewhere),
+            _ => {
+                rewritten +=
+                    &["https://", "http://", "tcp://", "\"__address__\" = \""].iter().fold(line.to_owned(), elsewhere)
+            }
         }
         rewritten.push('\n');
     }

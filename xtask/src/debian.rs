@@ -52,6 +52,11 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
     ])
 }
 
+/// What the tests run containers with, and the program in them, which must not need libraries.
+pub(crate) fn provide_containers() -> anyhow::Result<()> {
+    provide(&[("podman", "podman"), ("busybox", "busybox-static"), ("ip", "iproute2"), ("unshare", "util-linux")])
+}
+
 /// Commands, each with the package that brings it.
 fn provide(tools: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> =

@@ -13,21 +13,14 @@ pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
     let attributes = names(input, Kind::Attribute);
     let blocks = names(input, Kind::Block);
     let labelled = input.fields.iter().any(|field| field.kind == Kind::Label);
-    let refuse_label = (!labelled).then(|| quote! { decoder.no_label(); });
     let decoded = input.fields.iter().map(decode_field);
-    let unwrapped = input.fields.iter().map(|field| {
-        let variable = variable(field);
-        quote! {
-            let ::core::option::Option::Some(#variable) = #variable else {
-                return ::core::result::Result::Err(decoder.into_errors());
-            };
-        }
-    });
+    let unwrapped = input.fields.iter().map(variable).map(|variable| quote! { let #variable = #variable?; });
     let construct = construct(input);
     let validate = input.validate.as_ref().map(|path| {
         quote! {
             if let ::core::result::Result::Err(invalid) = #path(&value) {
-                return ::core::result::Result::Err(decoder.invalid(invalid));
+                decoder.invalid(invalid);
+                return ::core::option::Option::None;
             }
         }
     });
@@ -36,34 +29,34 @@ pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
         None => quote! { ::core::option::Option::None },
     };
     let encoded = input.fields.iter().map(encode_field);
-    let attribute_schemas = of_kind(input, Kind::Attribute).map(attribute_schema);
-    let block_schemas = of_kind(input, Kind::Block).map(block_schema);
+    let schemas = input.fields.iter().filter_map(schema);
+    let flattened = of_kind(input, Kind::Flatten).map(|field| {
+        let ty = &field.ty;
+        quote! { <#ty as ::alloy_syntax::decode::Arguments>::KNOWN }
+    });
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics ::alloy_syntax::decode::Arguments for #name #type_generics #where_clause {
             const LABELLED: bool = #labelled;
+            const KNOWN: &'static ::alloy_syntax::decode::Known = &::alloy_syntax::decode::Known {
+                attributes: &[#(#attributes),*],
+                blocks: &[#(#blocks),*],
+                unsupported: &[#(#unsupported),*],
+                ignored: &[#(#ignored),*],
+                flattened: &[#(#flattened),*],
+            };
 
-            fn decode_body(
-                body: &::alloy_syntax::ast::Body,
-                context: &::alloy_syntax::decode::BodyContext<'_>,
-            ) -> ::core::result::Result<Self, ::alloy_syntax::Diagnostics> {
-                let known = ::alloy_syntax::decode::Known {
-                    attributes: &[#(#attributes),*],
-                    blocks: &[#(#blocks),*],
-                    unsupported: &[#(#unsupported),*],
-                    ignored: &[#(#ignored),*],
-                };
-                #[allow(unused_mut, reason = "a struct may have no fields")]
-                let mut decoder = ::alloy_syntax::decode::BodyDecoder::new(body, context, &known);
-                #refuse_label
+            fn decode_fields(
+                decoder: &mut ::alloy_syntax::decode::BodyDecoder<'_>,
+            ) -> ::core::option::Option<Self> {
                 #(#decoded)*
                 if decoder.failed() {
-                    return ::core::result::Result::Err(decoder.into_errors());
+                    return ::core::option::Option::None;
                 }
                 #(#unwrapped)*
                 let value = #construct;
                 #validate
-                ::core::result::Result::Ok(value)
+                ::core::option::Option::Some(value)
             }
 
             fn encode_body(&self) -> ::std::vec::Vec<::alloy_syntax::EncodedStatement> {
@@ -78,14 +71,16 @@ pub(crate) fn arguments(input: &Struct) -> Result<TokenStream> {
             }
 
             fn schema() -> ::alloy_syntax::Schema {
-                ::alloy_syntax::Schema {
+                #[allow(unused_mut, reason = "a struct may have no fields")]
+                let mut schema = ::alloy_syntax::Schema {
                     doc: #doc,
                     labelled: #labelled,
-                    attributes: ::std::vec![#(#attribute_schemas),*],
-                    blocks: ::std::vec![#(#block_schemas),*],
-                    unsupported: &[#(#unsupported),*],
-                    ignored: &[#(#ignored),*],
-                }
+                    unsupported: Self::KNOWN.all(|known| known.unsupported),
+                    ignored: Self::KNOWN.all(|known| known.ignored),
+                    ..::core::default::Default::default()
+                };
+                #(#schemas)*
+                schema
             }
         }
     })
@@ -157,6 +152,7 @@ fn decode_field(field: &Field) -> TokenStream {
     let (variable, ty, name) = (variable(field), &field.ty, &field.name);
     let decoded = match (field.kind, &field.absent) {
         (Kind::Label, _) => quote! { decoder.label() },
+        (Kind::Flatten, _) => quote! { <#ty as ::alloy_syntax::decode::Arguments>::decode_fields(decoder) },
         (Kind::Attribute, Absent::Error) => quote! { decoder.required::<#ty>(#name) },
         (Kind::Attribute, Absent::Optional) => {
             quote! { decoder.attribute_or::<#ty>(#name, ::core::default::Default::default) }
@@ -175,6 +171,9 @@ fn encode_field(field: &Field) -> TokenStream {
     let (member, ty, name) = (&field.member, &field.ty, &field.name);
     match (field.kind, &field.absent) {
         (Kind::Label, _) => TokenStream::new(),
+        (Kind::Flatten, _) => {
+            quote! { encoder.flattened(::alloy_syntax::decode::Arguments::encode_body(&self.#member)); }
+        }
         (Kind::Attribute, Absent::Error) => quote! { encoder.required::<#ty>(#name, &self.#member); },
         (Kind::Attribute, Absent::Optional) => {
             quote! { encoder.attribute_or::<#ty>(#name, &self.#member, ::core::default::Default::default); }
@@ -188,6 +187,27 @@ fn encode_field(field: &Field) -> TokenStream {
             quote! { encoder.block_or::<#ty>(#name, &self.#member, || #value); }
         }
     }
+}
+
+/// Adds what a field says to the schema.
+fn schema(field: &Field) -> Option<TokenStream> {
+    let ty = &field.ty;
+    Some(match field.kind {
+        Kind::Label => return None,
+        Kind::Attribute => {
+            let attribute = attribute_schema(field);
+            quote! { schema.attributes.push(#attribute); }
+        }
+        Kind::Block => {
+            let block = block_schema(field);
+            quote! { schema.blocks.push(#block); }
+        }
+        Kind::Flatten => quote! {
+            let flattened = <#ty as ::alloy_syntax::decode::Arguments>::schema();
+            schema.attributes.extend(flattened.attributes);
+            schema.blocks.extend(flattened.blocks);
+        },
+    })
 }
 
 fn attribute_schema(field: &Field) -> TokenStream {

@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Attribute,
     Block,
     Label,
+    /// A struct whose fields stand in the same body.
+    Flatten,
 }
 
 /// What a field is where the configuration does not give it.
@@ -98,6 +100,8 @@ impl Field {
                     kind = Some(Kind::Block);
                 } else if meta.path.is_ident("label") {
                     kind = Some(Kind::Label);
+                } else if meta.path.is_ident("flatten") {
+                    kind = Some(Kind::Flatten);
                 } else if meta.path.is_ident("optional") {
                     optional = true;
                 } else if meta.path.is_ident("name") {
@@ -105,15 +109,18 @@ impl Field {
                 } else if meta.path.is_ident("default") {
                     default = Some(meta.value()?.parse::<Expr>()?);
                 } else {
-                    return Err(
-                        meta.error("expected `attr`, `block`, `label`, `optional`, `default = …` or `name = …`")
-                    );
+                    return Err(meta.error(
+                        "expected `attr`, `block`, `label`, `flatten`, `optional`, `default = …` or `name = …`",
+                    ));
                 }
                 Ok(())
             })?;
         }
         let kind = kind.ok_or_else(|| {
-            Error::new(field.span(), "say what the field is: #[alloy(attr)], #[alloy(block)] or #[alloy(label)]")
+            Error::new(
+                field.span(),
+                "say what the field is: #[alloy(attr)], #[alloy(block)], #[alloy(label)] or #[alloy(flatten)]",
+            )
         })?;
         let absent = match default {
             Some(_) if optional => {
@@ -123,6 +130,9 @@ impl Field {
             None if optional => Absent::Optional,
             None => Absent::Error,
         };
+        if kind == Kind::Flatten && (name.is_some() || !matches!(absent, Absent::Error)) {
+            return Err(Error::new(field.span(), "what is flattened has neither a name nor a default"));
+        }
         let name = name.unwrap_or_else(|| member.to_string().trim_start_matches("r#").to_owned());
         Ok(Self { member, ty: field.ty.clone(), kind, name, absent, doc: doc(&field.attrs) })
     }

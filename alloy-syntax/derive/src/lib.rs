@@ -17,6 +17,7 @@ mod input;
 ///   then what an empty block would be, `Option<T>` is `None`); `default = EXPR` as above. `Vec<T>` takes any number
 ///   of blocks, `BTreeMap<String, T>` too, by label.
 /// - `#[alloy(label)]`: the block's label, a `String`.
+/// - `#[alloy(flatten)]`: a struct that derives `Arguments` too, whose fields stand in the same body.
 /// - `name = "other"` beside these: the name in the configuration, with dots for a block; without it, that of
 ///   the field.
 ///

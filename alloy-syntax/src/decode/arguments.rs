@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::{BodyDecoder, Known};
 use crate::ast::{Block, Body, File};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::encode::EncodedStatement;
@@ -14,6 +15,8 @@ use crate::scope::Scope;
 pub trait Arguments: Sized {
     /// Whether the block must have a label.
     const LABELLED: bool;
+    /// The names that may stand in the block.
+    const KNOWN: &'static Known;
 
     /// Makes one of a block's body.
     ///
@@ -21,7 +24,16 @@ pub trait Arguments: Sized {
     ///
     /// Everything that is wrong with the body; nothing at all where a value is [unknown](crate::Value::unknown)
     /// and the rest is right.
-    fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics>;
+    fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
+        let mut decoder = BodyDecoder::new(body, context, Self::KNOWN);
+        if !Self::LABELLED {
+            decoder.no_label();
+        }
+        Self::decode_fields(&mut decoder).ok_or_else(|| decoder.into_errors())
+    }
+
+    /// Takes the fields out of a body that is being taken apart; none where something is wrong so far, or not known.
+    fn decode_fields(decoder: &mut BodyDecoder<'_>) -> Option<Self>;
 
     /// The body again, without what need not be given and is as if it had not been.
     fn encode_body(&self) -> Vec<EncodedStatement>;
@@ -35,9 +47,10 @@ pub trait Arguments: Sized {
 
 impl<T: Arguments> Arguments for Box<T> {
     const LABELLED: bool = T::LABELLED;
+    const KNOWN: &'static Known = T::KNOWN;
 
-    fn decode_body(body: &Body, context: &BodyContext<'_>) -> Result<Self, Diagnostics> {
-        T::decode_body(body, context).map(Self::new)
+    fn decode_fields(decoder: &mut BodyDecoder<'_>) -> Option<Self> {
+        T::decode_fields(decoder).map(Self::new)
     }
 
     fn encode_body(&self) -> Vec<EncodedStatement> {

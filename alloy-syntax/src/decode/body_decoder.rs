@@ -20,6 +20,19 @@ pub struct Known {
     pub unsupported: &'static [&'static str],
     /// Accepted with a warning.
     pub ignored: &'static [&'static str],
+    /// Those of the structs whose fields stand in the same body.
+    pub flattened: &'static [&'static Self],
+}
+
+impl Known {
+    /// The names of one sort, with those of flattened structs.
+    pub fn all(&self, names: fn(&Self) -> &'static [&'static str]) -> Vec<&'static str> {
+        names(self).iter().copied().chain(self.flattened.iter().flat_map(|inner| inner.all(names))).collect()
+    }
+
+    fn has(&self, names: fn(&Self) -> &'static [&'static str], name: &str) -> bool {
+        names(self).contains(&name) || self.flattened.iter().any(|inner| inner.has(names, name))
+    }
 }
 
 /// Takes a body apart: sorts its statements by name, then hands out one field after the other, and collects
@@ -120,21 +133,21 @@ impl<'a> BodyDecoder<'a> {
     }
 
     /// What a `validate` function objects to, at its place.
-    pub fn invalid(&self, invalid: Invalid) -> Diagnostics {
+    pub fn invalid(&mut self, invalid: Invalid) {
         let place = invalid.attribute.and_then(|name| {
             let attribute = self.attributes.get(name).map(|attribute| attribute.value.span);
             attribute.or_else(|| self.blocks.get(name)?.first().map(|block| block.header))
         });
-        self.context.error(place.unwrap_or(self.context.at), invalid.message).into()
+        self.error(place.unwrap_or(self.context.at), invalid.message);
     }
 
     fn sort_attribute(&mut self, attribute: &'a Attribute, known: &Known) {
         let name = attribute.name.name.as_str();
-        if known.attributes.contains(&name) {
+        if known.has(|known| known.attributes, name) {
             if self.attributes.insert(name, attribute).is_some() {
                 self.error(attribute.span, format!("attribute \"{name}\" may only be provided once"));
             }
-        } else if known.blocks.contains(&name) {
+        } else if known.has(|known| known.blocks, name) {
             self.error(attribute.span, format!("\"{name}\" must be a block, but is used as an attribute"));
         } else {
             self.unknown(name, attribute.span, "attribute", known);
@@ -143,9 +156,9 @@ impl<'a> BodyDecoder<'a> {
 
     fn sort_block(&mut self, block: &'a Block, known: &Known) {
         let name = block.full_name();
-        if known.blocks.contains(&name.as_str()) {
+        if known.has(|known| known.blocks, &name) {
             self.blocks.entry(name).or_default().push(block);
-        } else if known.attributes.contains(&name.as_str()) {
+        } else if known.has(|known| known.attributes, &name) {
             self.error(block.span, format!("\"{name}\" must be an attribute, but is used as a block"));
         } else {
             self.unknown(&name, block.header, "block", known);
@@ -153,15 +166,16 @@ impl<'a> BodyDecoder<'a> {
     }
 
     fn unknown(&mut self, name: &str, span: Span, what: &str, known: &Known) {
-        if known.unsupported.contains(&name) {
+        if known.has(|known| known.unsupported, name) {
             self.error(span, format!("{what} \"{name}\" is not supported by this version of Flamegate"));
-        } else if known.ignored.contains(&name) {
+        } else if known.has(|known| known.ignored, name) {
             let message = format!("{what} \"{name}\" has no effect and may be removed");
             self.context.warnings.borrow_mut().push(Diagnostic::warning(self.context.file, span, message));
         } else {
-            let names = if what == "block" { known.blocks } else { known.attributes };
+            let names =
+                if what == "block" { known.all(|known| known.blocks) } else { known.all(|known| known.attributes) };
             let mut error = self.context.error(span, format!("unrecognized {what} name \"{name}\""));
-            error.help = did_you_mean(name, names.iter().copied());
+            error.help = did_you_mean(name, names);
             self.errors.push(error);
         }
     }

@@ -17,12 +17,19 @@ const DIGITS: usize = 64;
 /// # Errors
 /// The process is gone, or may not be looked at.
 pub fn container_id(pid: u32) -> io::Result<Option<String>> {
-    let cgroups = read(pid, "cgroup", LONGEST_CGROUPS)?;
-    Ok(match of_cgroups(&cgroups) {
+    Ok(match of_cgroups(&cgroups(pid)?) {
         Cgroups::Container(id) => Some(id.to_owned()),
         Cgroups::None => None,
         Cgroups::Hidden => of_mounts(&read(pid, "mountinfo", LONGEST_MOUNTS)?).map(str::to_owned),
     })
+}
+
+/// What is written in `/proc/PID/cgroup`: a line for each hierarchy.
+///
+/// # Errors
+/// The process is gone, or may not be looked at.
+pub fn cgroups(pid: u32) -> io::Result<String> {
+    read(pid, "cgroup", LONGEST_CGROUPS)
 }
 
 fn read(pid: u32, file: &str, longest: u64) -> io::Result<String> {

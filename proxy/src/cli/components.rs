@@ -113,8 +113,8 @@ fn body(f: &mut fmt::Formatter<'_>, schema: &Schema, depth: usize) -> fmt::Resul
     let mut names = |what: &str, names: &[&str]| {
         if names.is_empty() { Ok(()) } else { writeln!(f, "{indent}  {what}: {}", names.join(", ")) }
     };
-    names("refused by this version", schema.unsupported)?;
-    names("accepted without effect", schema.ignored)
+    names("refused by this version", &schema.unsupported)?;
+    names("accepted without effect", &schema.ignored)
 }
 
 fn paragraph(f: &mut fmt::Formatter<'_>, indent: &str, doc: &str) -> fmt::Result {

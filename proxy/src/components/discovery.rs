@@ -16,15 +16,29 @@ use tokio::task::JoinSet;
 
 use super::targets::ADDRESS;
 use crate::component::{Changed, Component, Context, Health};
-use crate::telemetry::metrics::ComponentLabels;
+use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
+mod asked;
 mod dns;
+mod docker;
 mod file;
+mod groups;
+mod http;
+mod process;
+mod relabel;
+
+pub use relabel::DiscoveryRelabel;
 
 /// `discovery.dns`.
 pub type DiscoveryDns = Discovering<dns::Dns>;
+/// `discovery.docker`.
+pub type DiscoveryDocker = Discovering<docker::Docker>;
 /// `discovery.file`.
 pub type DiscoveryFile = Discovering<file::Files>;
+/// `discovery.http`.
+pub type DiscoveryHttp = Discovering<http::Http>;
+/// `discovery.process`.
+pub type DiscoveryProcess = Discovering<process::Processes>;
 
 /// What every discovery exports.
 const TARGETS: Export = Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
@@ -75,6 +89,7 @@ pub struct Found {
 pub struct Discovering<D> {
     discovery: D,
     discovered: Discovered,
+    metrics: Arc<Metrics>,
 }
 
 impl<D: Discovery> Component for Discovering<D> {
@@ -87,7 +102,7 @@ impl<D: Discovery> Component for Discovering<D> {
         let before = previous.map(|previous| previous.discovered.targets()).unwrap_or_default();
         let discovery = D::build(arguments, context, previous.map(|previous| &previous.discovery))?;
         let discovered = Discovered::new(discovery.first(before), context);
-        Ok(Self { discovery, discovered })
+        Ok(Self { discovery, discovered, metrics: context.services.metrics.clone() })
     }
 
     fn exports(&self) -> Value {
@@ -109,6 +124,10 @@ impl<D: Discovery> Component for Discovering<D> {
     fn stop(&self) -> BoxFuture<'_, ()> {
         self.discovered.stop();
         futures_util::future::ready(()).boxed()
+    }
+
+    fn forget(&self) {
+        self.metrics.forget(&self.discovered.kept.component);
     }
 }
 
@@ -223,6 +242,7 @@ fn health(problems: &[String]) -> Health {
 }
 
 /// Targets, and the value that they are to other components.
+#[derive(Clone)]
 struct TargetSet {
     targets: Arc<[Labels]>,
     value: Value,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use alloy_syntax::schema::Export;
 use alloy_syntax::{Arguments, Capsule, Invalid, Value};
 
-use self::rule::{RuleArguments, Rules};
 use self::samples::SampleRules;
 use self::stage::RelabelStage;
+use super::rule::{RuleArguments, Rules};
 use super::{built_in, filter_debug};
 use crate::component::{Component, Context, RECEIVER_EXPORT, Services};
 use crate::filters::{Builtin, Filter, FilterSettings};
@@ -17,7 +17,6 @@ use crate::pipeline::{Fanout, Flow, Receiver};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 
-mod rule;
 mod samples;
 mod stage;
 

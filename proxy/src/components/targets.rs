@@ -11,6 +11,14 @@ use crate::filters::Rows;
 
 /// The label that says where a target is.
 pub(super) const ADDRESS: &str = "__address__";
+/// The label that says which process it is.
+pub(super) const PID: &str = "__process_pid__";
+/// The label that says which container it is.
+pub(super) const CONTAINER: &str = "__container_id__";
+const KUBERNETES_CONTAINER: &str = "__meta_kubernetes_pod_container_id";
+/// Discovered container ids of Kubernetes name their runtime.
+const RUNTIMES: [&str; 3] = ["docker://", "containerd://", "cri-o://"];
+const FROM_DISCOVERY: [&str; 2] = ["__meta_docker_container_id", "__meta_dockerswarm_task_container_id"];
 
 /// A list of targets. A clone shares them.
 #[derive(Debug, Default)]
@@ -44,15 +52,22 @@ impl PartialEq for Targets {
     }
 }
 
-/// As a list of objects decodes.
+/// As a list of objects decodes. Lists in it stand for their elements: the reference's documentation has one around the
+/// targets of a discovery, which the reference itself refuses.
 impl DecodeValue for Targets {
     fn decode_value(value: &Value) -> Result<Self, DecodeError> {
         if value.is_null() {
             return Ok(Self::default());
         }
         let elements = value.elements().ok_or_else(|| DecodeError::expected("array", value))?;
-        let target = |(index, element)| target(element).map_err(|error| error.in_element(index));
-        let targets = elements.iter().enumerate().map(target).collect::<Result<_, _>>()?;
+        let mut targets = Vec::with_capacity(elements.len());
+        for (index, element) in elements.iter().enumerate() {
+            let decoded = match element {
+                Value::Array(inner) => extend(&mut targets, inner),
+                _ => target(element).map(|target| targets.push(target)),
+            };
+            decoded.map_err(|error| error.in_element(index))?;
+        }
         Rows::new(targets).map(|rows| Self(Mutex::new(rows))).map_err(|error| DecodeError::new(error.to_string()))
     }
 
@@ -64,6 +79,13 @@ impl DecodeValue for Targets {
     fn type_name() -> String {
         Vec::<BTreeMap<String, String>>::type_name()
     }
+}
+
+fn extend(targets: &mut Vec<Labels>, elements: &[Value]) -> Result<(), DecodeError> {
+    for (index, element) in elements.iter().enumerate() {
+        targets.push(target(element).map_err(|error| error.in_element(index))?);
+    }
+    Ok(())
 }
 
 fn target(element: &Value) -> Result<Labels, DecodeError> {
@@ -81,6 +103,22 @@ fn target(element: &Value) -> Result<Labels, DecodeError> {
     }
     let pairs = texts.iter().map(|(name, text)| (name.as_bytes(), text.as_bytes()));
     Labels::from_pairs(pairs).map_err(|error| DecodeError::new(error.to_string()))
+}
+
+/// The id of the container that a target is, under any of the names that discovery gives it.
+pub(super) fn container_of(target: &Labels) -> Option<&str> {
+    if let Some(id) = value(target, CONTAINER) {
+        return Some(id);
+    }
+    if let Some(id) = value(target, KUBERNETES_CONTAINER) {
+        return RUNTIMES.iter().find_map(|runtime| id.strip_prefix(runtime)).filter(|id| !id.is_empty());
+    }
+    FROM_DISCOVERY.iter().find_map(|name| value(target, name))
+}
+
+/// The value of a label, where it is there and not empty.
+pub(super) fn value<'a>(target: &'a Labels, name: &str) -> Option<&'a str> {
+    target.value(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -107,6 +145,18 @@ mod tests {
         }
         let large = list(&[&[("a", Value::from("x".repeat(2 << 20)))]]);
         assert!(Targets::decode_value(&large).unwrap_err().to_string().starts_with("[0] labels hold 2097153 bytes"));
+    }
+
+    #[test]
+    fn a_list_among_the_targets_stands_for_its_elements() {
+        let one = |value: &str| Value::object([("a", Value::from(value))]);
+        let nested = Value::array([one("1"), Value::array([one("2"), one("3")]), Value::array([])]);
+        assert_eq!(shown(&nested), [r#"{a="1"}"#, r#"{a="2"}"#, r#"{a="3"}"#]);
+        for deeper in [Value::Int(1), Value::array([one("1")])] {
+            let wrong = Value::array([one("1"), Value::array([deeper.clone()])]);
+            let error = Targets::decode_value(&wrong).unwrap_err().to_string();
+            assert!(error.starts_with("[1][0] should be object"), "{error}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 mod backends;
 mod controller;
 mod dialer;
+mod discovery_http;
 mod ebpf;
 mod fanout;
 mod filter;
@@ -55,6 +56,7 @@ pub struct Metrics {
     registry: Registry,
     backends: backends::Families,
     dialer: dialer::Families,
+    discovery_http: discovery_http::Families,
     ebpf: ebpf::Families,
     fanout: fanout::Families,
     filter: filter::Families,
@@ -80,6 +82,7 @@ impl Metrics {
         Arc::new(Self {
             backends: backends::Families::register(&mut registry),
             dialer: dialer::Families::register(&mut registry),
+            discovery_http: discovery_http::Families::register(&mut registry),
             ebpf: ebpf::Families::register(&mut registry),
             fanout: fanout::Families::register(&mut registry),
             filter: filter::Families::register(&mut registry),
@@ -106,6 +109,11 @@ impl Metrics {
         let mut text = String::with_capacity(16 * 1024);
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// How often a `discovery.http` has failed.
+    pub fn discovery_http(&self, component: &ComponentLabels) -> Counter {
+        self.discovery_http.of(component)
     }
 
     /// The series of a `pyroscope.ebpf`.
@@ -201,6 +209,7 @@ impl Metrics {
 
     /// Removes the series of a component that is no more, but for those of its endpoints.
     pub fn forget(&self, component: &ComponentLabels) {
+        self.discovery_http.forget(component);
         self.ebpf.forget(component);
         self.fanout.forget(component);
         self.filter.forget(component);

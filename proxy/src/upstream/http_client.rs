@@ -1,6 +1,7 @@
 //! An HTTP client with the reference's options: authentication, TLS, proxies, redirects. For whole answers; the way of
 //! profiles to backends is [`Client`](super::Client).
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ mod oauth2;
 mod proxy;
 mod redirect;
 mod secret_file;
+mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
@@ -55,6 +57,8 @@ pub struct HttpClient {
     tls: TlsConfigArguments,
     http2: bool,
     follow_redirects: bool,
+    /// Where all requests go, where that is no address.
+    socket: Option<PathBuf>,
     /// The connections, and what they were made with.
     pool: Mutex<Option<(Material, Pool)>>,
 }
@@ -71,8 +75,8 @@ pub enum HttpError {
     /// No connection, or it broke before the answer.
     #[error("{}", chain(.0))]
     Transport(#[from] legacy::Error),
-    /// The answer broke off.
-    #[error("reading the answer: {}", chain(.0))]
+    /// The connection or the answer broke off.
+    #[error("no whole answer: {}", chain(.0))]
     Answer(#[from] hyper::Error),
     /// The answer goes on beyond what is read.
     #[error("the answer is larger than {0} bytes")]
@@ -83,6 +87,9 @@ pub enum HttpError {
     /// Redirects without end.
     #[error("stopped after {MOST_REDIRECTS} redirects")]
     TooManyRedirects,
+    /// The Unix socket cannot be connected to.
+    #[error("cannot connect to {0}: {1}")]
+    Socket(String, std::io::Error),
     /// Reading the files of the configuration broke off.
     #[error("reading the TLS files broke off: {0}")]
     Aborted(#[from] tokio::task::JoinError),
@@ -101,8 +108,18 @@ impl HttpClient {
             tls: arguments.tls_config.clone(),
             http2: arguments.enable_http2,
             follow_redirects: arguments.follow_redirects,
+            socket: None,
             pool: Mutex::default(),
         })
+    }
+
+    /// A client that asks whoever listens on a Unix socket: all URLs lead there, over plain HTTP/1.1 and without a proxy.
+    /// No redirect is followed.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn on_socket(arguments: &HttpClientArguments, path: PathBuf) -> Result<Self, Invalid> {
+        Ok(Self { proxies: None, follow_redirects: false, socket: Some(path), ..Self::new(arguments)? })
     }
 
     /// Sends a request and reads the whole answer, of at most `limit` bytes, following redirects. The deadline is the
@@ -111,11 +128,14 @@ impl HttpClient {
     /// # Errors
     /// When there is no whole answer; one with any status is.
     pub async fn send(&self, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, HttpError> {
-        let pool = self.pool().await?;
         let mut next = Next::first(request);
         for _ in 0..=MOST_REDIRECTS {
             let request = self.complete(&next).await?;
-            let (head, mut body) = pool.request(request).await?.into_parts();
+            let answer = match &self.socket {
+                Some(path) => socket::exchange(path, request).await?,
+                None => self.pool().await?.request(request).await?,
+            };
+            let (head, mut body) = answer.into_parts();
             if self.follow_redirects
                 && let Some(after) = next.after(head.status, &head.headers)?
             {

@@ -1,60 +1,19 @@
 //! `import.http`.
 
-use std::sync::{Arc, Mutex};
-
 use flamegate_tests::flamegate::Flamegate;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use flamegate_tests::told_server::{Answer, ToldServer};
 
 use super::{Marking, marking};
 
-/// A server that answers what it is told to, and keeps what it was asked.
-struct Server {
-    url: String,
-    answer: Arc<Mutex<Answer>>,
-    asked: Arc<Mutex<Vec<String>>>,
-    _serving: JoinSet<()>,
-}
-
-#[derive(Clone)]
-enum Answer {
-    Reply(u16, String),
-    Silence,
-}
+struct Server(ToldServer);
 
 impl Server {
     async fn start(text: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/modules/lib.alloy", listener.local_addr().unwrap());
-        let answer = Arc::new(Mutex::new(Answer::Reply(200, text)));
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let mut serving = JoinSet::new();
-        let (told, kept) = (answer.clone(), asked.clone());
-        serving.spawn(async move {
-            // Those that are answered nothing stay open.
-            let mut silent = Vec::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = vec![0; 4096];
-                let length = stream.read(&mut request).await.unwrap();
-                kept.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
-                let answer = told.lock().unwrap().clone();
-                match answer {
-                    Answer::Silence => silent.push(stream),
-                    Answer::Reply(status, text) => {
-                        let length = text.len();
-                        let head =
-                            format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-                        stream.write_all(format!("{head}{text}").as_bytes()).await.unwrap();
-                    }
-                }
-            }
-        });
-        Self { url, answer, asked, _serving: serving }
+        Self(ToldServer::start(Answer::Reply(200, text)).await.unwrap())
     }
 
     fn answers(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
+        self.0.answers(answer);
     }
 
     fn brings(&self, text: String) {
@@ -63,7 +22,7 @@ impl Server {
 
     /// Asks often, and gives up at once.
     fn import(&self, more: &str) -> String {
-        let url = &self.url;
+        let url = self.0.url("/modules/lib.alloy");
         format!(
             "import.http \"lib\" {{\nurl = \"{url}\"\npoll_frequency = \"1s\"\npoll_timeout = \"900ms\"\n{more}\n}}"
         )
@@ -77,7 +36,7 @@ async fn a_server_that_changes_its_answer_changes_what_runs() {
                   client {\nbasic_auth {\nusername = \"u\"\npassword = \"p\"\n}\n}";
     let run = Marking::start(&server.import(client)).await;
     assert_eq!(run.edge().await, "one");
-    let asked = server.asked.lock().unwrap()[0].clone();
+    let asked = server.0.asked()[0].clone();
     for part in ["POST /modules/lib.alloy HTTP/1.1\r\n", "x-a: b\r\n", "authorization: Basic dTpw\r\n", "question"] {
         assert!(asked.contains(part), "{part:?} is missing in {asked}");
     }

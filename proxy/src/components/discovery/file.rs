@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::groups::GroupsError;
+use self::content::ContentError;
 use self::pattern::Pattern;
 use super::{BySource, Discovery, Found, Search};
 use crate::component::Context;
 use crate::watch::{Detector, Watch, WatchSettings};
 use crate::whole_file::{self, WholeFileError};
 
-mod groups;
+mod content;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -66,7 +66,7 @@ enum FileError {
     #[error(transparent)]
     Read(#[from] WholeFileError),
     #[error("{0}: {1}")]
-    Groups(String, GroupsError),
+    Content(String, ContentError),
 }
 
 impl Discovery for Files {
@@ -180,5 +180,5 @@ impl Search for Following {
 
 fn read(path: &Path) -> Result<Vec<Labels>, FileError> {
     let bytes = whole_file::read(path, MAX_FILE)?;
-    groups::targets(path, &bytes).map_err(|error| FileError::Groups(path.display().to_string(), error))
+    content::targets(path, &bytes).map_err(|error| FileError::Content(path.display().to_string(), error))
 }

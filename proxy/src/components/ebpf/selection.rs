@@ -9,14 +9,9 @@ use lru::LruCache;
 use profiler_core::labels::{LabelError, Labels, LabelsBuilder, NAME, SERVICE_NAME};
 use profiler_core::process::container_id;
 
-use crate::components::scope::add_scope;
+use super::super::scope::add_scope;
+use super::super::targets::{CONTAINER, PID, container_of, value};
 
-const PID: &str = "__process_pid__";
-const CONTAINER: &str = "__container_id__";
-const KUBERNETES_CONTAINER: &str = "__meta_kubernetes_pod_container_id";
-/// Discovered container ids of Kubernetes name their runtime.
-const RUNTIMES: [&str; 3] = ["docker://", "containerd://", "cri-o://"];
-const FROM_DISCOVERY: [&str; 2] = ["__meta_docker_container_id", "__meta_dockerswarm_task_container_id"];
 const UNSPECIFIED: &str = "unspecified";
 /// Of processes without a target, where these are profiled.
 const DEFAULT_SERVICE: &str = "ebpf/unspecified";
@@ -105,25 +100,11 @@ impl Series {
     }
 }
 
-fn value<'a>(target: &'a Labels, name: &str) -> Option<&'a str> {
-    target.value(name).filter(|value| !value.is_empty())
-}
-
 fn pid_of(target: &Labels) -> Option<u32> {
     let text = target.value(PID)?;
     // A sign is no digit to the reference.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|pid| digits && *pid != 0)
-}
-
-fn container_of(target: &Labels) -> Option<&str> {
-    if let Some(id) = value(target, CONTAINER) {
-        return Some(id);
-    }
-    if let Some(id) = value(target, KUBERNETES_CONTAINER) {
-        return RUNTIMES.iter().find_map(|runtime| id.strip_prefix(runtime)).filter(|id| !id.is_empty());
-    }
-    FROM_DISCOVERY.iter().find_map(|name| value(target, name))
 }
 
 fn service_name(target: &Labels) -> std::borrow::Cow<'_, str> {

@@ -314,3 +314,28 @@ async fn loopback_is_not_asked_through_the_environments_proxy() {
     client("").send(request, 100).await.unwrap();
     assert!(server.last().starts_with("PUT / ") && server.last().ends_with("body"), "{}", server.last());
 }
+
+#[tokio::test]
+async fn a_unix_socket_is_asked_as_any_server_is() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        let moved = OK.replace("200 OK", "302 Found\r\nlocation: http://127.0.0.1:9/");
+        stream.write_all(moved.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let client = HttpClient::on_socket(&arguments("bearer_token = \"t\"").unwrap(), path.clone()).unwrap();
+    let answer = get(&client, "http://localhost/a?b=c").await.unwrap();
+    assert_eq!((answer.status(), &answer.body()[..]), (StatusCode::FOUND, &b"ok"[..]));
+    let asked = asked.await.unwrap();
+    for line in ["GET /a?b=c HTTP/1.1\r\n", "host: localhost\r\n", "authorization: Bearer t\r\n"] {
+        assert!(asked.contains(line), "{line}: {asked}");
+    }
+    let gone = get(&client, "http://localhost/").await.unwrap_err().to_string();
+    assert!(gone.contains(&format!("cannot connect to {}: Connection refused", path.display())), "{gone}");
+}

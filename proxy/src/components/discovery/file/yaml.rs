@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use super::groups::Group;
+use super::super::groups::Group;
 
 /// Why a document holds no groups.
 #[derive(Debug, thiserror::Error)]

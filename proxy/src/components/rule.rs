@@ -1,9 +1,9 @@
-//! The `rule` block, and the rules as other components may refer to them.
+//! The `rule` block of all that relabels, and the rules as other components may refer to them.
 
 use std::sync::Arc;
 
 use alloy_syntax::{Arguments, CapsuleValue, Invalid, TextValue};
-use flamegate_relabel::{Action, Rule, RuleSet};
+use flamegate_relabel::{Action, Rule, RuleError, RuleSet};
 
 /// A rule as written.
 #[derive(Debug, Clone, PartialEq, Arguments)]
@@ -74,6 +74,14 @@ impl Rules {
     /// The rules of these blocks.
     pub(super) fn new(blocks: &[RuleArguments]) -> Self {
         Self(blocks.iter().map(RuleArguments::rule).collect())
+    }
+
+    /// The rules, ready to be applied.
+    ///
+    /// # Errors
+    /// Rules that take too much memory together; each on its own was checked when it was decoded.
+    pub(super) fn compile(&self) -> Result<RuleSet, RuleError> {
+        RuleSet::compile(self.0.to_vec())
     }
 
     /// What the filter is configured with.
