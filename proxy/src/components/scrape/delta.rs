@@ -39,7 +39,7 @@ impl Deltas {
         let cores = available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             memory: DeltaMemory::new(limits(0, 0)),
-            turns: Arc::new(Semaphore::new(cores.div_ceil(2).min(MOST_AT_ONCE))),
+            turns: Arc::new(Semaphore::new(cores.min(MOST_AT_ONCE))),
             metrics,
             told: Mutex::default(),
         })
