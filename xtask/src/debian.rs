@@ -52,6 +52,11 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
     ])
 }
 
+/// What the tests of clusters make networks with.
+pub(crate) fn provide_network_tools() -> anyhow::Result<()> {
+    provide(&[("ip", "iproute2")])
+}
+
 /// Commands, each with the package that brings it.
 fn provide(tools: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> =

@@ -1,7 +1,7 @@
 //! `--cluster.*`: the reference's flags of clusters.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,14 +68,14 @@ pub(super) struct ClusterFlags {
         default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     enable_tls: bool,
     /// Certificates of the authorities that sign those of all nodes, in PEM form
-    #[arg(id = "cluster_tls_ca_path", long = "cluster.tls-ca-path", value_name = "FILE", default_value = "")]
-    tls_ca_path: PathBuf,
+    #[arg(id = "cluster_tls_ca_path", long = "cluster.tls-ca-path", value_name = "FILE")]
+    tls_ca_path: Option<PathBuf>,
     /// This node's certificate in PEM form, for servers and clients
-    #[arg(id = "cluster_tls_cert_path", long = "cluster.tls-cert-path", value_name = "FILE", default_value = "")]
-    tls_cert_path: PathBuf,
+    #[arg(id = "cluster_tls_cert_path", long = "cluster.tls-cert-path", value_name = "FILE")]
+    tls_cert_path: Option<PathBuf>,
     /// Its key in PEM form
-    #[arg(id = "cluster_tls_key_path", long = "cluster.tls-key-path", value_name = "FILE", default_value = "")]
-    tls_key_path: PathBuf,
+    #[arg(id = "cluster_tls_key_path", long = "cluster.tls-key-path", value_name = "FILE")]
+    tls_key_path: Option<PathBuf>,
     /// Name that the certificate of each node must hold; its address where none is given
     #[arg(id = "cluster_tls_server_name", long = "cluster.tls-server-name", value_name = "NAME", default_value = "")]
     tls_server_name: String,
@@ -96,6 +96,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl ClusterFlags {
     /// The flags, for whoever looks for a fault.
     pub(super) fn shown(&self) -> Vec<String> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         // Without --cluster.discover-peers, which may hold credentials.
         let texts = [
             ("enabled", self.enabled.to_string()),
@@ -107,9 +108,9 @@ impl ClusterFlags {
             ("max-join-peers", self.max_join_peers.to_string()),
             ("name", self.name.to_string()),
             ("enable-tls", self.enable_tls.to_string()),
-            ("tls-ca-path", self.tls_ca_path.display().to_string()),
-            ("tls-cert-path", self.tls_cert_path.display().to_string()),
-            ("tls-key-path", self.tls_key_path.display().to_string()),
+            ("tls-ca-path", path(&self.tls_ca_path)),
+            ("tls-cert-path", path(&self.tls_cert_path)),
+            ("tls-key-path", path(&self.tls_key_path)),
             ("tls-server-name", self.tls_server_name.clone()),
             ("wait-for-size", self.wait_for_size.to_string()),
             ("wait-timeout", humantime::format_duration(self.wait_timeout).to_string()),
@@ -162,11 +163,9 @@ impl ClusterFlags {
     }
 
     fn tls(&self) -> Result<ClusterTls, String> {
-        let file = |flag: &'static str, path: &Path| {
-            if path.as_os_str().is_empty() {
-                return Err(format!("{flag}: --cluster.enable-tls needs the file that it names\n"));
-            }
-            Ok((flag, path.to_owned()))
+        let file = |flag: &'static str, path: &Option<PathBuf>| match path {
+            Some(path) => Ok((flag, path.clone())),
+            None => Err(format!("{flag}: --cluster.enable-tls needs the file that it names\n")),
         };
         let files = MutualTlsFiles {
             authorities: file("--cluster.tls-ca-path", &self.tls_ca_path)?,
