@@ -14,6 +14,8 @@ mod local_file;
 mod otelcol;
 mod receive_http;
 mod relabel;
+mod scope;
+mod scrape;
 mod sift;
 #[cfg(test)]
 mod sink;
@@ -29,6 +31,7 @@ pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
+pub use scrape::Scrape;
 pub use wasm_filter::WasmFilter;
 pub(crate) use write::Resending;
 pub use write::Write;
@@ -52,6 +55,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<Enrich>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
+    Kind::of::<Scrape>(),
     Kind::of::<Write>(),
     Kind::of::<WasmFilter>(),
 ];

@@ -23,3 +23,4 @@ pub mod watch;
 pub mod web;
 mod whole_file;
 pub mod wire;
+pub mod workers;

@@ -6,6 +6,7 @@ mod client;
 mod connector;
 mod endpoint;
 mod failure;
+mod fetcher;
 pub mod http_client;
 pub mod otlp;
 mod retry_after;
@@ -17,8 +18,10 @@ pub use balancer::{
     BackendInfo, BackendState, Balancer, BalancerSettings, HealthCheckSettings, MOST_BACKENDS, Policy, Probe, Target,
     TargetError, Unresolved, hash_key,
 };
+pub use client::intake::Intake;
 pub use client::{Client, ClientError, ClientMaker, ClientSettings};
 pub use connector::Versions;
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError, Way};
 pub use failure::{Evidence, Failure};
+pub use fetcher::{FetchError, Fetcher};
 pub use segments::Segments;

@@ -21,5 +21,6 @@ pub mod push_client;
 pub mod pyroscope;
 pub mod raw_http;
 pub mod reserved_port;
+pub mod scrape_target;
 pub mod sdk;
 pub mod spine;

@@ -1,4 +1,4 @@
-//! Installs the real SDK clients that the end-to-end tests run: under `.test-tools/`, at pinned versions, once.
+//! Installs the real SDK clients, and the programs to be scraped, that the end-to-end tests run: under `.test-tools/`, at pinned versions, once.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -36,6 +36,9 @@ pub(crate) fn install(root: &Path) -> Result<()> {
         Client { name: "python-0.8", install: python },
         Client { name: "java", install: java },
         Client { name: "node", install: node },
+        Client { name: "go-pull", install: go },
+        Client { name: "node-pull", install: node },
+        Client { name: "rust-pull", install: rust },
     ] {
         client.bring_up_to_date(&sources.join(client.name), &tools.join(client.name))?;
     }
@@ -115,6 +118,14 @@ fn java(sources: &Path, target: &Path) -> Result<()> {
 fn node(sources: &Path, target: &Path) -> Result<()> {
     copy(sources, target, &["package.json", "package-lock.json", "busy.js"])?;
     Step::new("npm").args(["ci", "--no-audit", "--no-fund"]).within(target).run()
+}
+
+fn rust(sources: &Path, target: &Path) -> Result<()> {
+    let built = target.join("target");
+    let build = Step::new("cargo").args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
+    build.within(sources).run()?;
+    copy(&built.join("release"), target, &["busy"])?;
+    fs::remove_dir_all(&built).with_context(|| format!("remove {}", built.display()))
 }
 
 fn copy(from: &Path, to: &Path, files: &[&str]) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::telemetry::logs::{self, Logs};
 use crate::web;
 
 mod cluster_flags;
+mod open_files;
 mod reference_flags;
 
 use super::fail;
@@ -69,6 +70,7 @@ pub(super) fn run(flags: &RunFlags) -> ExitCode {
     let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     flags.reference.warn();
     flags.cluster.warn();
+    open_files::allow_most();
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(flags, &logs)),
         Err(error) => Err(format!("the runtime cannot start: {error}\n")),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::{Notify, Semaphore};
+
 /// How many bytes of bodies a listener may hold at once. Clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Ledger>);
@@ -11,12 +13,21 @@ pub struct Budget(Arc<Ledger>);
 struct Ledger {
     limit: AtomicUsize,
     used: AtomicUsize,
+    /// Of those who wait for bytes one has its turn.
+    turn: Semaphore,
+    /// Bytes came back.
+    freed: Notify,
 }
 
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Ledger { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }))
+        Self(Arc::new(Ledger {
+            limit: AtomicUsize::new(limit),
+            used: AtomicUsize::new(0),
+            turn: Semaphore::new(1),
+            freed: Notify::new(),
+        }))
     }
 
     /// Changes the bound. What is held already stays held.
@@ -81,11 +92,33 @@ impl Share {
         true
     }
 
+    /// Takes more bytes as soon as they are to be had, behind those who wait already; `false` where the budget is too small
+    /// for them. The deadline is the caller's: several who wait while they hold some may wait for each other.
+    #[must_use]
+    pub async fn grow_in_turn(&mut self, more: usize) -> bool {
+        let Some(ledger) = self.ledger.clone() else { return self.grow(more) };
+        let is_waited_for = ledger.turn.available_permits() == 0;
+        if !is_waited_for && self.grow(more) {
+            return true;
+        }
+        let Ok(_turn) = ledger.turn.acquire().await else { return false };
+        loop {
+            if self.grow(more) {
+                return true;
+            }
+            if self.bytes.saturating_add(more) > self.limit() {
+                return false;
+            }
+            ledger.freed.notified().await;
+        }
+    }
+
     /// Gives back all but `bytes`.
     pub fn shrink(&mut self, bytes: usize) {
         let back = self.bytes.saturating_sub(bytes);
         if let Some(ledger) = &self.ledger {
             ledger.used.fetch_sub(back, Ordering::Relaxed);
+            ledger.freed.notify_one();
         }
         self.bytes -= back;
     }
@@ -99,6 +132,8 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -113,6 +148,31 @@ mod tests {
         assert_eq!((budget.used(), first.bytes()), (30, 30));
         drop(first);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_bytes_gets_them_in_turn() {
+        let budget = Budget::new(100);
+        let held = budget.take(90).unwrap();
+        let waiting = |bytes| {
+            let mut share = budget.take(0).unwrap();
+            let mut growing = async move { share.grow_in_turn(bytes).await.then_some(share) }.boxed();
+            assert!((&mut growing).now_or_never().is_none());
+            growing
+        };
+        let first = waiting(60);
+        // There would be room for it: it does not overtake.
+        let second = waiting(10);
+        drop(held);
+        let first = first.await.unwrap();
+        let second = second.await.unwrap();
+        assert_eq!((first.bytes(), second.bytes(), budget.used()), (60, 10, 70));
+        // Who gives up makes way.
+        let gives_up = waiting(50);
+        let third = waiting(20);
+        drop(gives_up);
+        assert!(third.await.is_some());
+        assert!(!budget.take(0).unwrap().grow_in_turn(101).await, "it never fits");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod local_file;
 mod process;
 pub mod receive_http;
 mod relabel;
+mod scrape;
 mod tls;
 mod traces;
 mod write;
@@ -42,6 +43,7 @@ pub use filter::FilterMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::{RelabelMetrics, SampleRulesMetrics, SkippedKind};
+pub use scrape::{ScrapeMetrics, ScrapeResult};
 pub use tls::TlsMetrics;
 pub use traces::{ExporterMetrics, TracingMetrics};
 pub use write::{EndpointMetrics, WriteLatency, WriteMetrics};
@@ -62,6 +64,7 @@ pub struct Metrics {
     local_file: local_file::Families,
     receive_http: receive_http::Families,
     relabel: relabel::Families,
+    scrape: scrape::Families,
     write: write::Families,
     write_queue: write_queue::Families,
     orphans: OrphanMetrics,
@@ -87,6 +90,7 @@ impl Metrics {
             local_file: local_file::Families::register(&mut registry),
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
+            scrape: scrape::Families::register(&mut registry),
             write: write::Families::register(&mut registry),
             write_queue: write_queue::Families::register(&mut registry),
             orphans: OrphanMetrics::register(&mut registry),
@@ -149,6 +153,11 @@ impl Metrics {
         self.relabel.samples_of(component)
     }
 
+    /// The series of a `pyroscope.scrape`.
+    pub fn scrape(&self, component: &ComponentLabels) -> ScrapeMetrics {
+        self.scrape.of(component)
+    }
+
     /// The series of a `pyroscope.write`.
     pub fn write(&self, component: &ComponentLabels) -> WriteMetrics {
         self.write.of(component)
@@ -207,6 +216,7 @@ impl Metrics {
         self.filter.forget(component);
         self.local_file.forget(component);
         self.relabel.forget(component);
+        self.scrape.forget(component);
         self.write.forget(component, None);
         self.receive_http.forget(component);
         self.tls.forget(&component.component_id);

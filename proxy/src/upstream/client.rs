@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use self::http1::{Http1, Http1Error};
+use self::intake::{Intake, IntakeError};
 use self::outgoing::Outgoing;
 use self::renewed::{Files, Renewed};
 use super::Segments;
@@ -25,11 +26,14 @@ use crate::pipeline::BodyStream;
 use crate::telemetry::metrics::DialerMetrics;
 
 mod http1;
+pub(super) mod intake;
 mod outgoing;
 mod renewed;
 
 /// Most bytes of an answer that are read. Backends answer pushes with a few; an endless answer is cut here.
 const MAX_ANSWER: usize = 64 * 1024;
+/// Bytes that are read of the body of an answer that is no success: enough for the reason.
+const REASON: usize = 4 << 10;
 /// As the reference: idle connections are kept for five minutes.
 const IDLE: Duration = Duration::from_secs(300);
 /// As the reference: a connection of HTTP/2 on which nothing came for a minute is asked whether it lives.
@@ -165,6 +169,9 @@ pub enum ClientError {
     /// Either of them, on a plain connection.
     #[error(transparent)]
     Http1(#[from] Http1Error),
+    /// The answer is not kept.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
 }
 
 impl ClientError {
@@ -173,7 +180,16 @@ impl ClientError {
         match self {
             Self::Transport(error) => error.is_connect(),
             Self::Http1(error) => error.is_unreachable(),
-            Self::Answer(_) => false,
+            Self::Answer(_) | Self::Intake(_) => false,
+        }
+    }
+
+    /// Whether the answer is larger than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        match self {
+            Self::Intake(_) => true,
+            Self::Http1(error) => error.is_too_large(),
+            Self::Transport(_) | Self::Answer(_) => false,
         }
     }
 }
@@ -218,14 +234,47 @@ impl Client {
         self.exchange(Connection::Any, request.map(Outgoing::Streamed)).await
     }
 
+    /// Sends a request without a body, and reads the body of the answer into the intake.
+    pub(super) async fn fetch(
+        &self,
+        request: Request<()>,
+        intake: &mut Intake,
+    ) -> Result<(StatusCode, HeaderMap), ClientError> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
+            return Ok(plain.fetch(request, intake).await?);
+        }
+        let request = request.map(|()| Outgoing::Whole(Segments::default()));
+        let (parts, mut body) = self.ask(Connection::Any, request).await?.into_parts();
+        intake.begin((!parts.status.is_success()).then_some(REASON));
+        if let Some(length) = body.size_hint().exact() {
+            intake.announced(length).await?;
+        }
+        while !intake.is_full()
+            && let Some(frame) = body.frame().await
+        {
+            if let Ok(data) = frame?.into_data() {
+                intake.append(&data).await?;
+            }
+        }
+        Ok((parts.status, parts.headers))
+    }
+
     async fn exchange(&self, connection: Connection, request: Request<Outgoing>) -> Result<Answer, ClientError> {
-        let answering = match &self.connections {
-            Connections::Fixed(pool) => pool.sender(connection).request(request),
-            Connections::Renewed(renewed) => renewed.pool().await.sender(connection).request(request),
-        };
-        let (parts, body) = answering.await.map(Response::into_parts)?;
+        let (parts, body) = self.ask(connection, request).await?.into_parts();
         let (body, trailers) = read_capped(body).await?;
         Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
+    }
+
+    async fn ask(
+        &self,
+        connection: Connection,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        match &self.connections {
+            Connections::Fixed(pool) => pool.sender(connection).request(request),
+            Connections::Renewed(renewed) => renewed.pool().await.sender(connection).request(request),
+        }
+        .await
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) const MOST_REDIRECTS: usize = 10;
 /// Idle connections are kept as long as by the reference.
 const IDLE: Duration = Duration::from_secs(300);
 const MAX_IDLE: usize = 100;
-const USER_AGENT: http::HeaderValue = http::HeaderValue::from_static(concat!("Flamegate/", env!("CARGO_PKG_VERSION")));
+pub(super) const USER_AGENT: http::HeaderValue =
+    http::HeaderValue::from_static(concat!("Flamegate/", env!("CARGO_PKG_VERSION")));
 
 type Pool = legacy::Client<HttpsConnector<Route>, Full<Bytes>>;
 

@@ -9,6 +9,8 @@ use lru::LruCache;
 use profiler_core::labels::{LabelError, Labels, LabelsBuilder, NAME, SERVICE_NAME};
 use profiler_core::process::container_id;
 
+use crate::components::scope::add_scope;
+
 const PID: &str = "__process_pid__";
 const CONTAINER: &str = "__container_id__";
 const KUBERNETES_CONTAINER: &str = "__meta_kubernetes_pod_container_id";
@@ -18,9 +20,6 @@ const FROM_DISCOVERY: [&str; 2] = ["__meta_docker_container_id", "__meta_dockers
 const UNSPECIFIED: &str = "unspecified";
 /// Of processes without a target, where these are profiled.
 const DEFAULT_SERVICE: &str = "ebpf/unspecified";
-/// By these the reference's dashboards tell where a profile comes from.
-const SCOPE_NAME: &str = "otel.scope.name";
-const SCOPE_VERSION: &str = "otel.scope.version";
 const SCOPE: &str = "com.grafana.alloy/pyroscope.ebpf";
 
 /// The series of one target.
@@ -101,13 +100,7 @@ impl Series {
     pub(super) fn of_profile(&self, name: &str) -> Result<Labels, LabelError> {
         let mut labels = self.labels.to_builder();
         labels.set(NAME, name);
-        let scope = self.labels.value(SCOPE_NAME).unwrap_or_default();
-        if scope.is_empty() {
-            labels.set(SCOPE_NAME, SCOPE);
-        }
-        if matches!(scope, "" | SCOPE) && self.labels.value(SCOPE_VERSION).unwrap_or_default().is_empty() {
-            labels.set(SCOPE_VERSION, concat!("v", env!("CARGO_PKG_VERSION")));
-        }
+        add_scope(&mut labels, &self.labels, SCOPE);
         labels.build()
     }
 }

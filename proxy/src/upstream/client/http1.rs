@@ -23,13 +23,16 @@ use super::{Answer, Connection, IDLE};
 use crate::telemetry::metrics::OpenConnection;
 use crate::upstream::Segments;
 use crate::upstream::http_client::{BoxError, Route};
+use crate::workers;
 
 mod answer;
+mod fetch;
 #[cfg(test)]
 mod tests;
 
-/// Connections to one server that are kept; as the reference.
+/// Connections to one server that a thread keeps; the reference has as many for all.
 const MOST_IDLE: usize = 1000;
+const SHARDS: usize = 16;
 /// Between two looks at connections that nobody uses.
 const SWEEP: Duration = Duration::from_secs(30);
 /// Pieces of a body that leave with the head; further ones follow.
@@ -39,7 +42,8 @@ const PIECES: usize = 15;
 #[derive(Debug, Clone)]
 pub(super) struct Http1 {
     route: Route,
-    idle: Arc<Mutex<Idle>>,
+    /// Each thread uses one of them, which is its own as long as there are not more threads.
+    idle: Arc<[Arc<Mutex<Idle>>; SHARDS]>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +58,8 @@ struct Idle {
 struct IdleConnection {
     socket: Socket,
     since: Instant,
+    /// Where its events come: elsewhere it is not used.
+    thread: usize,
 }
 
 #[derive(Debug)]
@@ -90,7 +96,7 @@ impl Http1 {
     pub(super) async fn send(&self, connection: Connection, request: Request<Segments>) -> Result<Answer, Http1Error> {
         let (parts, body) = request.into_parts();
         let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
-        let head = head(&parts, authority, body.len());
+        let head = head(&parts, authority, Some(body.len()));
         let kept = if connection == Connection::Any { self.take(authority) } else { None };
         if let Some(mut socket) = kept {
             match exchange(&mut socket.stream, head.clone(), body.clone()).await {
@@ -118,9 +124,11 @@ impl Http1 {
 
     /// The connection that was used last and is still open.
     fn take(&self, authority: &Authority) -> Option<Socket> {
-        let mut idle = self.idle();
+        let thread = workers::here();
+        let mut idle = lock(self.idle(thread));
         let connections = idle.connections.get_mut(authority)?;
-        while let Some(connection) = connections.pop() {
+        while let Some(last) = connections.iter().rposition(|connection| connection.thread == thread) {
+            let connection = connections.remove(last);
             if connection.is_open() {
                 return Some(connection.socket);
             }
@@ -132,20 +140,23 @@ impl Http1 {
         if !reusable {
             return;
         }
-        let connection = IdleConnection { socket, since: Instant::now() };
-        let mut idle = self.idle();
+        let thread = workers::here();
+        let connection = IdleConnection { socket, since: Instant::now(), thread };
+        let kept = self.idle(thread);
+        let mut idle = lock(kept);
         match idle.connections.get_mut(authority) {
             Some(connections) if connections.len() < MOST_IDLE => connections.push(connection),
             Some(_) => {}
             None => drop(idle.connections.insert(authority.clone(), vec![connection])),
         }
         if !std::mem::replace(&mut idle.swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(&self.idle)));
+            tokio::spawn(sweep(Arc::downgrade(kept)));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Idle> {
-        lock(&self.idle)
+    fn idle(&self, thread: usize) -> &Arc<Mutex<Idle>> {
+        let [first, ..] = &*self.idle;
+        self.idle.get(thread % SHARDS).unwrap_or(first)
     }
 }
 
@@ -161,6 +172,11 @@ impl Http1Error {
     /// Whether no connection could be opened, so that nothing was sent.
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Connect(_))
+    }
+
+    /// Whether the answer is larger than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Answer(AnswerError::Intake(_)))
     }
 
     /// Whether the server has not answered with a single byte.
@@ -194,7 +210,8 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn head(request: &Parts, authority: &Authority, body: u64) -> Bytes {
+/// `body` is its length, where there is one.
+fn head(request: &Parts, authority: &Authority, body: Option<u64>) -> Bytes {
     let Parts { method, uri, headers, .. } = request;
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -213,9 +230,12 @@ fn head(request: &Parts, authority: &Authority, body: u64) -> Bytes {
             head.put_slice(part);
         }
     }
-    head.put_slice(b"content-length: ");
-    head.put_slice(itoa::Buffer::new().format(body).as_bytes());
-    head.put_slice(b"\r\n\r\n");
+    if let Some(body) = body {
+        head.put_slice(b"content-length: ");
+        head.put_slice(itoa::Buffer::new().format(body).as_bytes());
+        head.put_slice(b"\r\n");
+    }
+    head.put_slice(b"\r\n");
     head.freeze()
 }
 

@@ -6,7 +6,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::super::intake::IntakeError;
 use super::super::{Answer, MAX_ANSWER};
+
+pub(super) use self::whole::read_into;
+
+mod whole;
 
 /// Most bytes of a head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -37,6 +42,9 @@ pub enum AnswerError {
     /// It is HTTP, and cannot be what is expected.
     #[error("no HTTP: {0}")]
     Malformed(&'static str),
+    /// It is not kept.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
 }
 
 impl AnswerError {

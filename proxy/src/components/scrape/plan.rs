@@ -1,0 +1,21 @@
+//! What the arguments ask for, until they change.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::target::Settings;
+use crate::filters::Rows;
+use crate::pipeline::Fanout;
+use crate::upstream::Fetcher;
+
+/// What the arguments ask for.
+pub(super) struct Plan {
+    pub(super) settings: Arc<Settings>,
+    pub(super) targets: Rows,
+    pub(super) max_inflight_bytes: usize,
+    pub(super) fetcher: Arc<Fetcher>,
+    pub(super) forward_to: Fanout,
+    /// Profiles on their way to these receivers.
+    pub(super) pushes: TaskTracker,
+}

@@ -1,0 +1,47 @@
+//! Asking for a body of any size.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::answer::read_into;
+use super::{Http1, Http1Error, head};
+use crate::upstream::client::intake::Intake;
+
+impl Http1 {
+    /// Sends a request without a body, and reads the body of the answer into the intake.
+    pub(in crate::upstream::client) async fn fetch(
+        &self,
+        request: Request<()>,
+        intake: &mut Intake,
+    ) -> Result<(StatusCode, HeaderMap), Http1Error> {
+        let (parts, ()) = request.into_parts();
+        let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
+        let head = head(&parts, authority, None);
+        if let Some(mut socket) = self.take(authority) {
+            match exchange(&mut socket.stream, &head, intake).await {
+                Ok((status, headers, reusable)) => {
+                    self.keep(authority, socket, reusable);
+                    return Ok((status, headers));
+                }
+                // The server closed it while it was idle, which is no failure of the server's: it is asked again.
+                Err(failed) if failed.is_silence() => {}
+                Err(failed) => return Err(failed),
+            }
+        }
+        let mut socket = self.connect(parts.uri.clone()).await?;
+        let (status, headers, reusable) = exchange(&mut socket.stream, &head, intake).await?;
+        self.keep(authority, socket, reusable);
+        Ok((status, headers))
+    }
+}
+
+async fn exchange(
+    stream: &mut TcpStream,
+    head: &Bytes,
+    intake: &mut Intake,
+) -> Result<(StatusCode, HeaderMap, bool), Http1Error> {
+    stream.write_all(head).await.map_err(Http1Error::Send)?;
+    Ok(read_into(stream, intake).await?)
+}
