@@ -19,7 +19,7 @@ mod readiness;
 mod rendezvous;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 
 use self::rendezvous::Rendezvous;

@@ -65,7 +65,7 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
 fn cluster(root: &Path, events: u32) -> anyhow::Result<()> {
     debian::provide_network_tools()?;
     steps::run(&mut command(root, "cargo build -p flamegate"))?;
-    let mut test = command(root, "cargo test -p flamegate-tests --test cluster -- --nocapture events");
+    let mut test = command(root, "cargo test -p flamegate-tests --test cluster -- --nocapture");
     steps::run(test.env("FLAMEGATE_CLUSTER_EVENTS", events.to_string()))
 }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::telemetry::metrics::{ClusterMetrics, Metrics};
-use crate::tls::tests::certificates::MutualFolder;
+use crate::tls::tests::mutual::MutualFolder;
 
 /// Nodes are known to each other, dead or gone within this time, on a machine that is busy with other things.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -20,7 +20,8 @@ struct Running {
     metrics: ClusterMetrics,
 }
 
-fn settings(name: &str, join: &[SocketAddr]) -> ClusterSettings {
+/// A node on a free port of the loopback interface.
+pub(crate) fn settings(name: &str, join: &[SocketAddr]) -> ClusterSettings {
     ClusterSettings {
         node_name: name.parse().unwrap(),
         cluster_name: "test".parse().unwrap(),

@@ -61,12 +61,16 @@ impl MutualTls {
     /// What the next connection goes by. Looks at the files at most once a second; where they cannot be used any more,
     /// the last that could be stay, and the log says so once.
     pub fn sides(&self) -> Arc<Sides> {
+        self.sides_at(Instant::now())
+    }
+
+    pub(super) fn sides_at(&self, now: Instant) -> Arc<Sides> {
         if let Ok(mut looked) = self.looked.try_lock()
-            && looked.0.elapsed() >= LOOK_AGAIN
+            && now.saturating_duration_since(looked.0) >= LOOK_AGAIN
         {
             let stamps = self.files.stamps();
             let changed = stamps != looked.1;
-            *looked = (Instant::now(), stamps);
+            *looked = (now, stamps);
             if changed {
                 match self.files.sides() {
                     Ok(sides) => {

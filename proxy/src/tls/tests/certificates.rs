@@ -1,10 +1,6 @@
 //! Certificates made for tests.
 
-use std::sync::Arc;
-
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-
-use crate::tls::{MutualTls, MutualTlsFiles};
 
 /// An authority that signs.
 pub(crate) struct Authority {
@@ -32,7 +28,7 @@ impl Authority {
         self.sign_for("localhost", &[purpose])
     }
 
-    fn sign_for(&self, name: &str, purposes: &[ExtendedKeyUsagePurpose]) -> Identity {
+    pub(crate) fn sign_for(&self, name: &str, purposes: &[ExtendedKeyUsagePurpose]) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = purposes.to_vec();
         let key = KeyPair::generate().unwrap();
@@ -46,29 +42,5 @@ impl Authority {
 
     pub(crate) fn client(&self) -> Identity {
         self.sign(ExtendedKeyUsagePurpose::ClientAuth)
-    }
-}
-
-/// A folder with the files of mutual TLS: an authority, and a certificate of it for 127.0.0.1, for both sides.
-pub(crate) struct MutualFolder(tempfile::TempDir);
-
-impl MutualFolder {
-    pub(crate) fn new(authority: &str) -> Self {
-        let (authority, folder) = (Authority::new(authority), tempfile::tempdir().unwrap());
-        let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let identity = authority.sign_for("127.0.0.1", &both);
-        for (name, text) in [("ca", &authority.pem), ("cert", &identity.certificate), ("key", &identity.key)] {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        Self(folder)
-    }
-
-    pub(crate) fn files(&self) -> MutualTlsFiles {
-        let file = |name| (name, self.0.path().join(name));
-        MutualTlsFiles { authorities: file("ca"), certificate: file("cert"), key: file("key") }
-    }
-
-    pub(crate) fn tls(&self) -> Arc<MutualTls> {
-        Arc::new(MutualTls::new(self.files()).unwrap())
     }
 }
