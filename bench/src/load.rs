@@ -2,7 +2,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod configuration;
-mod connection;
+pub(crate) mod connection;
 mod generator;
 mod goal;
 mod idle;

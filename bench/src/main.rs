@@ -1,7 +1,7 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs,
+//! `ebpf` what sampling the machine costs, `scrape` what asking targets does,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod profiles;
 mod samples;
+mod scrape;
 mod sink;
 mod timing;
 
@@ -36,6 +37,8 @@ enum Command {
     Filters(filters::Arguments),
     /// Samples the machine, and what that costs
     Ebpf(ebpf::Flags),
+    /// Scrapes very many targets, or large heap profiles
+    Scrape(scrape::Flags),
     /// Holds very many targets, and looks them up
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Command::Neighbours(arguments) => load::neighbours::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Ebpf(flags) => ebpf::run(&flags),
+        Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Samples(arguments) => samples::run(&arguments),

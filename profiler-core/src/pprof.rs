@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 
+pub mod delta;
 pub mod edit;
 mod footprint;
 mod message;

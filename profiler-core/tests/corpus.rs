@@ -5,11 +5,16 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use flamegate_fuzz::{native, pprof, symbols};
+use flamegate_fuzz::{delta, native, pprof, symbols};
 
 #[test]
 fn what_must_hold_for_any_profile_holds_for_the_corpus() {
     replay("pprof", pprof::check);
+}
+
+#[test]
+fn what_must_hold_for_any_deltas_holds_for_the_corpus() {
+    replay("delta", delta::check);
 }
 
 #[test]

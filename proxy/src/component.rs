@@ -97,6 +97,10 @@ pub trait Component: Sized + Send + Sync + 'static {
     /// Takes its place: the whole configuration was built. Must not fail; runs on the runtime.
     fn activate(&self) {}
 
+    /// Takes back what it has set for the whole process: it was removed, and none of its id takes its place. Must not fail;
+    /// runs on the runtime, before a load is said to be done.
+    fn withdraw(&self) {}
+
     /// Ends: the component was replaced by another or removed, or the process ends. What was begun is finished.
     fn stop(&self) -> BoxFuture<'_, ()> {
         futures_util::future::ready(()).boxed()
@@ -187,6 +191,7 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
     fn address(&self) -> Option<LocalAddress>;
     fn queues(&self) -> Vec<Arc<str>>;
     fn activate(&self);
+    fn withdraw(&self);
     fn stop(&self) -> BoxFuture<'_, ()>;
     fn forget(&self);
 }
@@ -218,6 +223,10 @@ impl<C: Component> AnyComponent for C {
 
     fn activate(&self) {
         Component::activate(self);
+    }
+
+    fn withdraw(&self) {
+        Component::withdraw(self);
     }
 
     fn stop(&self) -> BoxFuture<'_, ()> {

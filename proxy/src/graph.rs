@@ -179,8 +179,9 @@ impl Prepared {
         }
         let kept = addresses_of(&graph);
         let retired = previous.components().into_iter().filter(|(_, component)| !kept.contains(&address_of(component)));
-        let retired = retired.map(|(labels, component)| (labels.clone(), component.clone())).collect();
-        (graph, Retired(retired))
+        let retired = Retired(retired.map(|(labels, component)| (labels.clone(), component.clone())).collect());
+        retired.removed(&graph).for_each(|component| component.withdraw());
+        (graph, retired)
     }
 }
 
@@ -197,10 +198,12 @@ impl Retired {
 
     /// Removes what is left of those whose id no longer runs.
     pub fn forget(&self, running: &Graph) {
+        self.removed(running).for_each(|component| component.forget());
+    }
+
+    fn removed(&self, running: &Graph) -> impl Iterator<Item = &Arc<dyn AnyComponent>> {
         let running: HashSet<&ComponentLabels> = running.components().into_iter().map(|(labels, _)| labels).collect();
-        for (_, component) in self.0.iter().filter(|(labels, _)| !running.contains(labels)) {
-            component.forget();
-        }
+        self.0.iter().filter(move |(labels, _)| !running.contains(labels)).map(|(_, component)| component)
     }
 }
 

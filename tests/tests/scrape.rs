@@ -108,6 +108,12 @@ async fn every_kind_is_named_and_what_is_missing_is_shown() {
         names.extend(backend.received().iter().filter_map(|series| series.labels.get("__name__").cloned()));
     }
     assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), wanted, "godeltaprof's go by the usual names");
+    // The runtime's own heap profile counts from the start; godeltaprof's do not, and are not marked.
+    let is_delta = |series: &Received| {
+        let label = |name| series.labels.get(name).map(String::as_str);
+        label("__name__") == Some("memory") && label("__delta__") == Some("false")
+    };
+    backend.wait_for(is_delta, ARRIVAL).await.unwrap_or_else(|error| panic!("a delta of memory: {error}"));
     let line = flamegate.wait_for_log("the target has no such profile", ARRIVAL).await.unwrap();
     assert!(
         line.contains("/debug/fgprof?seconds=2") && line.contains("component_id=pyroscope.scrape.default"),

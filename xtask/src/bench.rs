@@ -17,7 +17,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     {
         return guests(root, &LANGUAGES, flags);
     }
-    if args.first().is_some_and(|benchmark| ["neighbours", "ebpf"].contains(&benchmark.as_str())) {
+    if args.first().is_some_and(|benchmark| ["neighbours", "ebpf", "scrape"].contains(&benchmark.as_str())) {
         build_flamegate(root)?;
     }
     if let Some((benchmark, flags)) = args.split_first()

@@ -17,9 +17,10 @@ struct Target {
 }
 
 /// The time is divided among them evenly.
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 5] = [
     Target { name: "syntax", replayed: "alloy-syntax" },
     Target { name: "pprof", replayed: "profiler-core" },
+    Target { name: "delta", replayed: "profiler-core" },
     Target { name: "native", replayed: "profiler-core" },
     Target { name: "symbols", replayed: "profiler-core" },
 ];

@@ -78,6 +78,41 @@ pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
     ebpf + &write(sink)
 }
 
+/// Scrape these targets each so many seconds, write to `sink`: heap profiles alone, or those of goroutines and of CPU too.
+pub(crate) fn scraping(targets: &[SocketAddr], interval: u64, heap_alone: bool, sink: SocketAddr) -> String {
+    let others = !heap_alone;
+    let targets: String = targets
+        .iter()
+        .enumerate()
+        .map(|(place, address)| {
+            format!(
+                "    {{\"__address__\" = \"{address}\", \"service_name\" = \"shop-{}\", \"pod\" = \"shop-{place}\"}},\n",
+                place / 10
+            )
+        })
+        .collect();
+    let scrape = format!(
+        r#"pyroscope.scrape "default" {{
+  targets = [
+{targets}  ]
+  scrape_interval          = "{interval}s"
+  delta_profiling_duration = "{}s"
+  profiling_config {{
+    profile.memory      {{ enabled = true }}
+    profile.goroutine   {{ enabled = {others} }}
+    profile.process_cpu {{ enabled = {others} }}
+    profile.block       {{ enabled = false }}
+    profile.mutex       {{ enabled = false }}
+  }}
+  forward_to = [pyroscope.write.default.receiver]
+}}
+
+"#,
+        interval - 1
+    );
+    scrape + &write(sink)
+}
+
 /// Receive on `listen`, so many filters of this file in a row, write to `sink`.
 ///
 /// The filters leave all as it is: what is measured is that they are there. Each sees the labels as they came, another

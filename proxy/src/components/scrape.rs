@@ -23,6 +23,7 @@ use crate::upstream::{Client, Fetcher};
 mod arguments;
 mod check;
 mod debug;
+mod delta;
 mod fetch;
 mod identity;
 mod plan;
@@ -74,6 +75,7 @@ impl Component for Scrape {
             targets: arguments.targets.rows(previous.map(|previous| &previous.plan.targets)),
             clustered: arguments.clustering.enabled,
             max_inflight_bytes: arguments.max_inflight_bytes.bytes(),
+            max_delta_bytes: arguments.max_delta_bytes.bytes(),
             fetcher,
             forward_to: Fanout::new(arguments.forward_to.clone()),
             pushes: TaskTracker::new(),

@@ -72,7 +72,7 @@ impl Component for HttpBlock {
         self.current.apply(self.settings.clone());
     }
 
-    fn forget(&self) {
+    fn withdraw(&self) {
         self.current.apply(AdminSettings::default());
     }
 }

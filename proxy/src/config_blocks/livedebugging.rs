@@ -33,7 +33,7 @@ impl Component for LiveDebuggingBlock {
         self.live_debugging.enable(self.enabled);
     }
 
-    fn forget(&self) {
+    fn withdraw(&self) {
         self.live_debugging.enable(false);
     }
 }

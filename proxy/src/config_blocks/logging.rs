@@ -55,7 +55,7 @@ impl Component for LoggingBlock {
         }
     }
 
-    fn forget(&self) {
+    fn withdraw(&self) {
         if let Some(logs) = &self.logs {
             logs.apply(&LoggingArguments::default());
         }

@@ -58,6 +58,10 @@ pub struct ScrapeArguments {
     /// Whether the nodes of a cluster divide the targets among themselves.
     #[alloy(block, optional)]
     pub(super) clustering: ClusteringArguments,
+    /// Bytes that are remembered of profiles of memory, locks and waiting, for the difference to the next. Targets with
+    /// more stacks than the others go without when it is used up.
+    #[alloy(attr, default = Size(ByteSize::mib(256)))]
+    pub(super) max_delta_bytes: Size,
     /// Which profiles targets are asked for.
     #[alloy(block, optional)]
     pub(super) profiling_config: ProfilingArguments,

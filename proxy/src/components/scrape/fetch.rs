@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, header};
-use profiler_core::pprof::is_gzip;
+use profiler_core::pprof::delta::DeltaError;
+use profiler_core::pprof::{PprofError, is_gzip};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use super::check::{NoProfile, check};
@@ -54,6 +56,10 @@ pub(super) enum ScrapeError {
     Unpack(#[from] DecompressError),
     #[error("invalid profile data: {0}")]
     NoProfile(#[from] NoProfile),
+    #[error("no difference to the profile before can be made: {0}")]
+    Delta(#[from] DeltaError),
+    #[error("the profile was let go: {0}")]
+    Aborted(#[from] JoinError),
     #[error(transparent)]
     Labels(#[from] TargetError),
     #[error("the profile was not taken: {0}")]
@@ -71,10 +77,14 @@ impl ScrapeError {
             Self::Slow(_) => ScrapeResult::Timeout,
             Self::Status { status: StatusCode::NOT_FOUND, .. } => ScrapeResult::Absent,
             Self::Status { .. } => ScrapeResult::Status,
-            Self::Empty(_) | Self::Encoding(_) | Self::Unpack(_) | Self::NoProfile(_) | Self::Labels(_) => {
-                ScrapeResult::Invalid
-            }
-            Self::Push(_) => ScrapeResult::NotTaken,
+            Self::Delta(DeltaError::Pprof(PprofError::TooLarge(_))) => ScrapeResult::TooLarge,
+            Self::Empty(_)
+            | Self::Encoding(_)
+            | Self::Unpack(_)
+            | Self::NoProfile(_)
+            | Self::Delta(_)
+            | Self::Labels(_) => ScrapeResult::Invalid,
+            Self::Push(_) | Self::Aborted(_) => ScrapeResult::NotTaken,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Plan {
     /// Whether other nodes of the cluster have a part of the targets.
     pub(super) clustered: bool,
     pub(super) max_inflight_bytes: usize,
+    pub(super) max_delta_bytes: usize,
     pub(super) fetcher: Arc<Fetcher>,
     pub(super) forward_to: Fanout,
     /// Profiles on their way to these receivers.

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use profiler_core::pprof::delta::{Cause, Counters, Delta};
 use tokio::time::Instant;
 
+use super::delta::Series;
 use super::fetch::{Fetched, Question, ScrapeError, fetch};
 use super::plan::Plan;
 use super::session::Session;
@@ -23,6 +25,8 @@ const ERROR: usize = 1_000;
 /// What is scraped again and again.
 pub(super) struct ScrapeLoop {
     state: Mutex<State>,
+    /// For the difference to the next profile, where the target does not make it.
+    series: Mutex<Option<Arc<Series>>>,
     /// Whether a scrape is under way.
     busy: AtomicBool,
 }
@@ -63,7 +67,7 @@ impl ScrapeLoop {
             size: 0,
             absent_until: None,
         };
-        Arc::new(Self { state: Mutex::new(state), busy: AtomicBool::new(false) })
+        Arc::new(Self { state: Mutex::new(state), series: Mutex::default(), busy: AtomicBool::new(false) })
     }
 
     pub(super) fn target(&self) -> Arc<Target> {
@@ -95,6 +99,15 @@ impl ScrapeLoop {
         Ok(Turn(self.clone()))
     }
 
+    fn series(&self, counters: &'static Counters, session: &Session) -> Arc<Series> {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        // The target may be of another kind by now.
+        match series.as_ref().filter(|series| series.counts(counters)) {
+            Some(series) => series.clone(),
+            None => series.insert(session.deltas.series(counters)).clone(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +128,7 @@ impl Turn {
             Ok(fetched) => {
                 self.0.state().size = fetched.bytes.len();
                 session.metrics.bytes.add(fetched.bytes.len() as u64);
-                push(&target, fetched, &session).await
+                self.pass(&target, fetched, &session, at).await
             }
             Err(error) => Err(error),
         };
@@ -150,6 +163,31 @@ impl Turn {
             budget: &session.budget,
         };
         fetch(&plan.fetcher, &question).await
+    }
+
+    /// Sends on the profile, or its difference to the one before where it counts from the start of the process.
+    async fn pass(
+        &self,
+        target: &Target,
+        mut fetched: Fetched,
+        session: &Session,
+        at: SystemTime,
+    ) -> Result<(), ScrapeError> {
+        if let Some(counters) = target.counters {
+            let profile = std::mem::take(&mut fetched.bytes);
+            fetched.bytes = match self.0.series(counters, session).delta(profile, at).await? {
+                Delta::Profile(delta) => delta,
+                Delta::Empty => return Ok(()),
+                Delta::Begins(cause) => {
+                    tracing::debug!(url = %target.url, %cause, "there is nothing to compare a profile with");
+                    if cause == Cause::LetGo {
+                        session.tell_let_go(target);
+                    }
+                    return Ok(());
+                }
+            };
+        }
+        push(target, fetched, session).await
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use self::worker::Worker;
 use super::debug;
+use super::delta::Deltas;
 use super::fetch::ScrapeError;
 use super::plan::Plan;
 use super::scrape_loop::ScrapeLoop;
@@ -33,6 +34,7 @@ pub(super) struct Session {
     pub(super) fanout: FanoutMetrics,
     pub(super) budget: Budget,
     cluster: Arc<Cluster>,
+    pub(super) deltas: Arc<Deltas>,
     failures: LogLimit,
     /// Stays when there is nothing more to begin, for what is under way.
     current: ArcSwapOption<Plan>,
@@ -59,6 +61,7 @@ impl Session {
     ) -> Arc<Self> {
         Arc::new(Self {
             component: component.clone(),
+            deltas: Deltas::new(metrics.clone()),
             metrics,
             fanout,
             budget: Budget::new(0),
@@ -95,6 +98,7 @@ impl Session {
     /// Does what the plan says from now on. Runs on the runtime.
     pub(super) fn follow(self: &Arc<Self>, plan: Arc<Plan>) {
         self.budget.resize(plan.max_inflight_bytes);
+        self.deltas.limit(plan.max_delta_bytes, plan.settings.max_body_size);
         self.current.store(Some(plan.clone()));
         self.plans.send_replace(Some(plan));
         if !std::mem::replace(&mut self.standing().is_running, true) {
@@ -127,6 +131,14 @@ impl Session {
         } else {
             tracing::error!(%component_id, %url, err = %error, left_out, "scrape failed");
         }
+    }
+
+    /// Says in the log that memory is short.
+    pub(super) fn tell_let_go(&self, target: &Target) {
+        let Some(line) = self.failures.admit() else { return };
+        let (component_id, url) = (&self.component, &target.url);
+        let remark = "there was no memory left for the profile before, and no difference to it can be made: raise max_delta_bytes";
+        tracing::warn!(%component_id, %url, left_out = line.left_out, "{remark}");
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::Uri;
 use profiler_core::labels::{LabelError, Labels, LabelsBuilder, NAME, SERVICE_NAME};
+use profiler_core::pprof::delta::{Counters, counters_of};
 
 use super::arguments::{DEFAULT_DELTA_DURATION, ScrapeArguments};
 use super::identity::{identity, stable_hash};
@@ -23,6 +24,7 @@ const PARAMETER: &str = "__param_";
 const META: &str = "__meta_";
 const JOB: &str = "job";
 const INSTANCE: &str = "instance";
+const DELTA: &str = "__delta__";
 const SECONDS: &str = "seconds";
 const SCOPE: &str = "com.grafana.alloy/pyroscope.scrape";
 
@@ -53,6 +55,8 @@ pub(super) struct Target {
     pub(super) url: Uri,
     /// Whether the request says how long to collect.
     has_seconds: bool,
+    /// What its profiles count from the start of the process on, where they do.
+    pub(super) counters: Option<&'static Counters>,
 }
 
 /// Why a target cannot be scraped.
@@ -127,6 +131,7 @@ impl Target {
             identity: identity(public, &url),
             url: url.parse().map_err(|error| TargetError::Url { url, error })?,
             has_seconds: parameters.contains_key(SECONDS),
+            counters: counters_of(&described.type_name),
         })
     }
 
@@ -151,6 +156,10 @@ impl Target {
     pub(super) fn profile_labels(&self) -> Result<Labels, TargetError> {
         let mut labels = Described::new(&self.source, &self.settings, self.kind)?.labels;
         add_scope(&mut labels, &self.source, SCOPE);
+        if self.counters.is_some() {
+            // The difference is made here: the backend is not to make it once more.
+            labels.set(DELTA, "false");
+        }
         Ok(labels.build()?)
     }
 

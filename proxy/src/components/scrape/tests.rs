@@ -14,6 +14,7 @@ use crate::pipeline::{Batch, Outcome, Profile, Receiver, Stage};
 
 mod clustering;
 mod conformance;
+mod deltas;
 mod loops;
 mod reload;
 mod server;
@@ -92,11 +93,11 @@ fn start(body: &str, taker: &Arc<Taker>) -> (Scrape, Services) {
     (scrape, services)
 }
 
-/// Asks for memory alone, often.
+/// Asks for goroutines alone, often.
 const OFTEN: &str = "scrape_interval = \"20ms\"\n";
-const MEMORY_ALONE: &str = r#"profiling_config {
+const GOROUTINES_ALONE: &str = r#"profiling_config {
     profile.block { enabled = false }
-    profile.goroutine { enabled = false }
+    profile.memory { enabled = false }
     profile.mutex { enabled = false }
     profile.process_cpu { enabled = false }
 }

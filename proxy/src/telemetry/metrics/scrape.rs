@@ -13,6 +13,10 @@ pub(super) struct Families {
     refused: Family<ComponentLabels, IntGauge>,
     scrapes: Family<ResultLabels, Counter>,
     bytes: Family<ComponentLabels, Counter>,
+    delta_series: Family<ComponentLabels, IntGauge>,
+    delta_bytes: Family<ComponentLabels, IntGauge>,
+    delta_resets: Family<ComponentLabels, Counter>,
+    delta_evictions: Family<ComponentLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +35,14 @@ pub struct ScrapeMetrics {
     pub refused: IntGauge,
     /// Bytes of profiles, as they came.
     pub bytes: Counter,
+    /// Series of profiles of which something is remembered, for the difference to the next.
+    pub delta_series: IntGauge,
+    /// Bytes that are remembered.
+    pub delta_bytes: IntGauge,
+    /// Series that began anew.
+    pub delta_resets: Counter,
+    /// Series that were let go for want of memory.
+    pub delta_evictions: Counter,
     scrapes: [Counter; ScrapeResult::ALL.len()],
 }
 
@@ -87,6 +99,18 @@ impl Families {
             refused: gauges(r, "pyroscope_scrape_targets_refused", "Targets that cannot be scraped"),
             scrapes: counters(r, "pyroscope_scrape_scrapes_total", "Scrapes that were due, by what came of them"),
             bytes: counters(r, "pyroscope_scrape_bytes_total", "Bytes of profiles, as they came"),
+            delta_series: gauges(r, "pyroscope_scrape_delta_states", "Series whose last profile is remembered"),
+            delta_bytes: gauges(r, "pyroscope_scrape_delta_bytes", "Bytes that are remembered of last profiles"),
+            delta_resets: counters(
+                r,
+                "pyroscope_scrape_delta_resets_total",
+                "Series that began anew: their counters fell or changed, or a profile could not be read",
+            ),
+            delta_evictions: counters(
+                r,
+                "pyroscope_scrape_delta_evictions_total",
+                "Series whose last profile was let go for want of memory",
+            ),
         }
     }
 
@@ -95,6 +119,10 @@ impl Families {
             loops: self.loops.get_or_create_owned(component),
             refused: self.refused.get_or_create_owned(component),
             bytes: self.bytes.get_or_create_owned(component),
+            delta_series: self.delta_series.get_or_create_owned(component),
+            delta_bytes: self.delta_bytes.get_or_create_owned(component),
+            delta_resets: self.delta_resets.get_or_create_owned(component),
+            delta_evictions: self.delta_evictions.get_or_create_owned(component),
             scrapes: ScrapeResult::ALL.map(|result| self.scrapes.get_or_create_owned(&labels(component, result))),
         }
     }
@@ -103,6 +131,10 @@ impl Families {
         self.loops.remove(component);
         self.refused.remove(component);
         self.bytes.remove(component);
+        self.delta_series.remove(component);
+        self.delta_bytes.remove(component);
+        self.delta_resets.remove(component);
+        self.delta_evictions.remove(component);
         for result in ScrapeResult::ALL {
             self.scrapes.remove(&labels(component, result));
         }

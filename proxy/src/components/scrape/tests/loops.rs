@@ -27,7 +27,7 @@ fn targets(server: &Server, paths: &[&str]) -> String {
             server.address
         )
     };
-    format!("targets = [\n{}]\n{OFTEN}{MEMORY_ALONE}", paths.iter().map(target).collect::<String>())
+    format!("targets = [\n{}]\n{OFTEN}{GOROUTINES_ALONE}", paths.iter().map(target).collect::<String>())
 }
 
 fn body_of(profile: &Profile) -> Bytes {
@@ -39,11 +39,11 @@ fn body_of(profile: &Profile) -> Bytes {
 
 #[tokio::test]
 async fn a_profile_arrives_as_it_was_sent() {
-    let server = Server::start([("/debug/pprof/allocs", Reply::Bytes(profile(PROFILE)))]).await;
+    let server = Server::start([("/debug/pprof/goroutine", Reply::Bytes(profile(PROFILE)))]).await;
     let mut takers = Takers::new(ALL);
     let body = format!(
         "targets = [{{\"__address__\" = \"{}\", \"env\" = \"prod\", \"service_name\" = \"shop\"}}]\njob_name = \"mine\"\n\
-         params = {{ gc = [\"1\"] }}\nbearer_token = \"secret\"\n{OFTEN}{MEMORY_ALONE}",
+         params = {{ gc = [\"1\"] }}\nbearer_token = \"secret\"\n{OFTEN}{GOROUTINES_ALONE}",
         server.address
     );
     let (scrape, services) = start(&body, &takers.taker);
@@ -54,15 +54,15 @@ async fn a_profile_arrives_as_it_was_sent() {
     assert_eq!(
         arrived.labels.to_string(),
         format!(
-            "{{__address__=\"{address}\", __name__=\"memory\", __param_gc=\"1\", __profile_path__=\"/debug/pprof/allocs\", \
+            "{{__address__=\"{address}\", __name__=\"goroutine\", __param_gc=\"1\", __profile_path__=\"/debug/pprof/goroutine\", \
              __scheme__=\"http\", env=\"prod\", instance=\"{address}\", job=\"mine\", \
              otel.scope.name=\"com.grafana.alloy/pyroscope.scrape\", otel.scope.version=\"v{version}\", \
              service_name=\"shop\"}}"
         )
     );
     takers.next().await;
-    let request = &server.asked("/debug/pprof/allocs")[0];
-    assert!(request.starts_with("GET /debug/pprof/allocs?gc=1 HTTP/1.1\r\n"), "{request}");
+    let request = &server.asked("/debug/pprof/goroutine")[0];
+    assert!(request.starts_with("GET /debug/pprof/goroutine?gc=1 HTTP/1.1\r\n"), "{request}");
     for header in [
         format!("user-agent: Flamegate/{version}\r\n"),
         "accept-encoding: gzip\r\n".to_owned(),
@@ -71,7 +71,10 @@ async fn a_profile_arrives_as_it_was_sent() {
     ] {
         assert!(request.contains(&header), "{header}: {request}");
     }
-    assert_eq!(shown(&scrape), [(format!("http://{address}/debug/pprof/allocs?gc=1"), "up".to_owned(), String::new())]);
+    assert_eq!(
+        shown(&scrape),
+        [(format!("http://{address}/debug/pprof/goroutine?gc=1"), "up".to_owned(), String::new())]
+    );
     until("fan-out", || metric(&services, "pyroscope_forwarded_entries_total") >= 2).await;
     assert!(metric(&services, "pyroscope_fanout_latency_count") >= 2);
     // All of them came over one connection.
@@ -114,7 +117,7 @@ async fn one_bad_target_harms_no_other() {
     let good = ["/good", "/chunked", "/gzipped", "/packed", "/packed-twice", "/moved"];
     let bad = [
         ("/html", "invalid profile data: unexpected Content-Type text/html"),
-        ("/empty", "empty memory profile"),
+        ("/empty", "empty goroutine profile"),
         ("/broken", "no answer: reading the answer: no HTTP: "),
         ("/error", "server returned HTTP status (500) profiling is off"),
         ("/absent", "server returned HTTP status (404) 404 page not found"),
@@ -228,7 +231,7 @@ async fn a_proxy_is_asked_for_the_whole_url() {
     let mut takers = Takers::new(ALL);
     let body = format!(
         "targets = [{{\"__address__\" = \"h.invalid\", \"__profile_path__\" = \"/p\", \"__param_x\" = \"1\"}}]\n\
-         proxy_url = \"{}\"\n{OFTEN}{MEMORY_ALONE}",
+         proxy_url = \"{}\"\n{OFTEN}{GOROUTINES_ALONE}",
         proxy.url("").replace("http://", "http://me:pass@")
     );
     let (_scrape, _services) = start(&body, &takers.taker);

@@ -9,7 +9,7 @@ const SELDOM: &str = "scrape_interval = \"1h\"\n";
 
 fn targets(addresses: &[&str]) -> String {
     let target = |address: &&str| format!("{{\"__address__\" = \"{address}\"}},\n");
-    format!("targets = [\n{}]\n{SELDOM}{MEMORY_ALONE}", addresses.iter().map(target).collect::<String>())
+    format!("targets = [\n{}]\n{SELDOM}{GOROUTINES_ALONE}", addresses.iter().map(target).collect::<String>())
 }
 
 fn loops(scrape: &Scrape) -> Vec<(String, *const ScrapeLoop)> {
@@ -70,8 +70,8 @@ async fn labels_of_discovery_change_no_loop() {
 
 #[tokio::test]
 async fn what_is_received_later_goes_to_the_new_receivers() {
-    let server = Server::start([("/debug/pprof/allocs", Reply::Bytes(profile(PROFILE)))]).await;
-    let body = format!("targets = [{{\"__address__\" = \"{}\"}}]\n{OFTEN}{MEMORY_ALONE}", server.address);
+    let server = Server::start([("/debug/pprof/goroutine", Reply::Bytes(profile(PROFILE)))]).await;
+    let body = format!("targets = [{{\"__address__\" = \"{}\"}}]\n{OFTEN}{GOROUTINES_ALONE}", server.address);
     let (mut old, mut new) = (Takers::new(1), Takers::new(ALL));
     let (first, services) = start(&body, &old.taker);
     old.next().await;
@@ -93,10 +93,10 @@ async fn what_is_received_later_goes_to_the_new_receivers() {
 #[tokio::test]
 async fn a_kind_that_was_not_there_is_asked_for_again_under_other_arguments() {
     let server = Server::start([]).await;
-    let body = format!("targets = [{{\"__address__\" = \"{}\"}}]\n{OFTEN}{MEMORY_ALONE}", server.address);
+    let body = format!("targets = [{{\"__address__\" = \"{}\"}}]\n{OFTEN}{GOROUTINES_ALONE}", server.address);
     let takers = Takers::new(ALL);
     let (first, services) = start(&body, &takers.taker);
-    let asked = || server.asked("/debug/pprof/allocs").len();
+    let asked = || server.asked("/debug/pprof/goroutine").len();
     until("ticks are let pass", || count(&services, "still_absent") > 1).await;
     assert_eq!(asked(), 1);
     let second = build(&format!("{body}scrape_timeout = \"9s\""), &takers.taker, &services, Some(&first));

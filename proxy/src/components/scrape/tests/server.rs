@@ -18,6 +18,8 @@ pub(super) enum Reply {
     Bytes(Vec<u8>),
     /// With these bytes, once the gate is open.
     Behind(watch::Receiver<bool>, Vec<u8>),
+    /// With what there is by then.
+    Current(watch::Receiver<Vec<u8>>),
     /// Never.
     Silence,
 }
@@ -86,6 +88,7 @@ async fn serve(mut stream: TcpStream, replies: Arc<HashMap<String, Reply>>, aske
                 gate.wait_for(|open| *open).await.unwrap();
                 bytes
             }
+            Some(Reply::Current(bytes)) => bytes.borrow().clone(),
             Some(Reply::Silence) => std::future::pending().await,
             None => answer("404 Not Found", "", b"404 page not found\n"),
         };

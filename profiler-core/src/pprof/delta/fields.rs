@@ -1,0 +1,125 @@
+//! The fields of a message, strictly: what is cut short or of another type is damage.
+
+use bytes::Buf;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+/// A message cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the profile is damaged: {0} cannot be read")]
+pub struct Damaged(
+    /// The part of it.
+    pub(super) &'static str,
+);
+
+/// The fields of one message in their order; after damage there are no more.
+#[derive(Debug, Clone)]
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+    part: &'static str,
+}
+
+/// What stands in a field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a> {
+    pub(super) tag: u32,
+    content: Content<'a>,
+    part: &'static str,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Content<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    /// Of no type that pprof has.
+    Other,
+}
+
+impl<'a> Fields<'a> {
+    /// `part` is what the message is to people.
+    pub(super) fn of(message: &'a [u8], part: &'static str) -> Self {
+        Self { rest: message, part }
+    }
+
+    fn read(&mut self) -> Option<Field<'a>> {
+        let (tag, wire_type) = decode_key(&mut self.rest).ok()?;
+        let content = match wire_type {
+            WireType::Varint => Content::Number(decode_varint(&mut self.rest).ok()?),
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut self.rest).ok()?).ok()?;
+                let bytes = self.rest.get(..length)?;
+                self.rest.advance(length);
+                Content::Bytes(bytes)
+            }
+            _ => {
+                skip_field(wire_type, tag, &mut self.rest, DecodeContext::default()).ok()?;
+                Content::Other
+            }
+        };
+        Some(Field { tag, content, part: self.part })
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.read();
+        if field.is_none() {
+            self.rest = &[];
+        }
+        Some(field.ok_or(Damaged(self.part)))
+    }
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn number(self) -> Result<u64, Damaged> {
+        match self.content {
+            Content::Number(number) => Ok(number),
+            Content::Bytes(_) | Content::Other => Err(Damaged(self.part)),
+        }
+    }
+
+    pub(super) fn bytes(self) -> Result<&'a [u8], Damaged> {
+        match self.content {
+            Content::Bytes(bytes) => Ok(bytes),
+            Content::Number(_) | Content::Other => Err(Damaged(self.part)),
+        }
+    }
+
+    /// The numbers of a repeated field: any number of them packed, or one that stands alone.
+    pub(super) fn numbers(self) -> Result<Numbers<'a>, Damaged> {
+        match self.content {
+            Content::Number(number) => Ok(Numbers { alone: Some(number), packed: &[], part: self.part }),
+            Content::Bytes(packed) => Ok(Numbers { alone: None, packed, part: self.part }),
+            Content::Other => Err(Damaged(self.part)),
+        }
+    }
+}
+
+/// See [`Field::numbers`].
+pub(super) struct Numbers<'a> {
+    alone: Option<u64>,
+    packed: &'a [u8],
+    part: &'static str,
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = Result<u64, Damaged>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(number) = self.alone.take() {
+            return Some(Ok(number));
+        }
+        if self.packed.is_empty() {
+            return None;
+        }
+        let number = decode_varint(&mut self.packed);
+        if number.is_err() {
+            self.packed = &[];
+        }
+        Some(number.map_err(|_| Damaged(self.part)))
+    }
+}
