@@ -14,6 +14,7 @@ use alloy_syntax::{Arguments, CapsuleValue, DecodeError, DecodeValue, Invalid, V
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::cluster::Cluster;
 use crate::filters::FilterHost;
 use crate::ingest::LocalAddress;
 use crate::pipeline::{Flow, Receiver};
@@ -149,6 +150,8 @@ pub struct Services {
     pub live_debugging: Arc<LiveDebugging>,
     /// Where traces of what is done begin.
     pub tracer: Arc<Tracer>,
+    /// What belongs to this process and what to others.
+    pub cluster: Arc<Cluster>,
     /// How the admin listener speaks and to whom it answers.
     pub admin: Arc<CurrentSettings>,
     /// The process' log; none where that is not ours to change.
@@ -167,6 +170,7 @@ impl Services {
             changes: Arc::default(),
             live_debugging: Arc::default(),
             tracer: Arc::default(),
+            cluster: Arc::default(),
             admin: Arc::default(),
             logs: None,
         }

@@ -5,6 +5,7 @@ use crate::graph::Kind;
 use crate::import::{ImportFile, ImportGit, ImportHttp, ImportString};
 
 mod built_in;
+mod clustering;
 mod discovery;
 mod ebpf;
 mod edit_body;

@@ -3,6 +3,7 @@
 //! The modules stand in the order in which a profile meets them; ARCHITECTURE.md draws the map.
 
 pub mod cli;
+pub mod cluster;
 pub mod component;
 pub mod components;
 pub mod config;

@@ -6,6 +6,7 @@
 mod arguments;
 mod client_certificates;
 mod handshake;
+mod mutual;
 mod names;
 mod pem;
 mod server;
@@ -14,5 +15,6 @@ pub(crate) mod tests;
 
 pub use arguments::TlsArguments;
 pub use handshake::FirstByte;
+pub use mutual::{MutualTls, MutualTlsFiles, Sides};
 pub use names::{CipherSuites, ClientAuth, Curve, Version};
 pub use server::{ServerTls, TlsError};

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::child_output::{self, Output};
 use crate::http_client::{self, RequestError};
+use crate::network::Host;
 
 pub use command::Ended;
 pub use metrics::{Metrics, MetricsError};
@@ -110,14 +111,37 @@ impl Flamegate {
         configuration: &str,
         extra_arguments: &[&str],
     ) -> Result<Self, FlamegateError> {
-        let binary = binary()?;
+        let command = Command::new(binary()?);
+        Self::launch(folder, configuration, command, "127.0.0.1:0", extra_arguments).await
+    }
+
+    /// As [`start`](Self::start) on a host of a network; the admin listener is at the host's management address, on the
+    /// port that it has where no flag says which.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_on(host: &Host, configuration: &str, extra_arguments: &[&str]) -> Result<Self, FlamegateError> {
+        let folder = tempfile::tempdir().map_err(system("make a folder"))?;
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &host.namespace]).arg(binary()?);
+        let admin = format!("{}:12345", host.management);
+        Self::launch(folder, configuration, command, &admin, extra_arguments).await
+    }
+
+    async fn launch(
+        folder: TempDir,
+        configuration: &str,
+        mut command: Command,
+        admin: &str,
+        extra_arguments: &[&str],
+    ) -> Result<Self, FlamegateError> {
         let file = folder.path().join("config.alloy");
         std::fs::write(&file, configuration).map_err(system("write the configuration"))?;
         let mut storage = OsStr::new("--storage.path=").to_owned();
         storage.push(folder.path().join("data"));
-        let mut command = Command::new(binary);
         command
-            .args(["run", "--server.http.listen-addr=127.0.0.1:0"])
+            .arg("run")
+            .arg(format!("--server.http.listen-addr={admin}"))
             .arg(storage)
             .args(extra_arguments)
             .arg(&file)

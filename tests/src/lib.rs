@@ -12,6 +12,7 @@ pub mod gzip;
 pub mod http_client;
 pub mod jfr;
 pub mod labels_snapshot;
+pub mod network;
 pub mod otlp;
 pub mod polling;
 pub mod pprof;

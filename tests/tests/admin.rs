@@ -107,7 +107,7 @@ async fn every_series_says_whose_it_is() {
 }
 
 /// Each with a value of its own kind, as the reference's manual writes them.
-const REFERENCE_FLAGS: [&str; 32] = [
+const REFERENCE_FLAGS: [&str; 16] = [
     "--server.http.memory-addr=alloy.internal:12345",
     "--server.http.ui-path-prefix=/",
     "--server.http.enable-pprof=true",
@@ -122,22 +122,6 @@ const REFERENCE_FLAGS: [&str; 32] = [
     "--feature.component-shutdown-deadline=10m",
     "--feature.prometheus.direct-fanout.enabled",
     "--feature.prometheus.metric-validation-scheme=legacy",
-    "--cluster.enabled=false",
-    "--cluster.node-name=node",
-    "--cluster.advertise-address=127.0.0.1:1",
-    "--cluster.advertise-interfaces=eth0,en0",
-    "--cluster.join-addresses=127.0.0.1:1",
-    "--cluster.discover-peers=provider=x",
-    "--cluster.rejoin-interval=60s",
-    "--cluster.max-join-peers=5",
-    "--cluster.name=name",
-    "--cluster.enable-tls=false",
-    "--cluster.tls-ca-path=ca",
-    "--cluster.tls-cert-path=cert",
-    "--cluster.tls-key-path=key",
-    "--cluster.tls-server-name=name",
-    "--cluster.wait-for-size=0",
-    "--cluster.wait-timeout=0",
     "--cluster.use-discovery-v1",
     "--windows.priority=normal",
 ];
@@ -167,6 +151,46 @@ async fn the_references_flags_are_accepted_with_a_warning_each() {
         }
         assert_eq!(warnings.len(), REFERENCE_FLAGS.len(), "{warnings:#?}");
     }
+}
+
+/// Flags of a node that cannot be one, and what is said of them.
+const NO_CLUSTERS: [(&[&str], &str); 7] = [
+    (&["--cluster.discover-peers=provider=k8s"], "--cluster.discover-peers: asking providers"),
+    (&["--cluster.node-name=a", "--cluster.join-addresses=a:b"], "\"a:b\" is no address to join at"),
+    (&["--cluster.advertise-address=0.0.0.0"], "--cluster.advertise-address: \"0.0.0.0\" is no address"),
+    (&["--cluster.advertise-address=192.0.2.1:7"], "cannot listen on 192.0.2.1:7 (UDP)"),
+    (&["--cluster.enable-tls"], "--cluster.tls-ca-path: --cluster.enable-tls needs the file"),
+    (
+        &["--cluster.enable-tls", "--cluster.tls-ca-path=a", "--cluster.tls-cert-path=b", "--cluster.tls-key-path=c"],
+        "--cluster.tls-ca-path a: cannot be read",
+    ),
+    (&["--cluster.rejoin-interval=never"], "--cluster.rejoin-interval"),
+];
+
+#[tokio::test]
+async fn a_process_that_cannot_be_a_node_as_it_is_told_ends_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.alloy"), "").unwrap();
+    for (flags, says) in NO_CLUSTERS {
+        let arguments = ["run", "--server.http.listen-addr=127.0.0.1:0", "--cluster.enabled", "config.alloy"];
+        let arguments: Vec<_> = arguments.into_iter().chain(flags.iter().copied()).collect();
+        let ended = Flamegate::command(folder.path(), &arguments, "").await.unwrap();
+        assert_ne!(ended.code, Some(0), "{flags:?}");
+        assert!(ended.stderr.contains(says), "{flags:?}: {says:?} is missing in:\n{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn flags_of_clusters_alone_make_no_cluster() {
+    let flags = ["--cluster.join-addresses=127.0.0.1:1", "--cluster.enable-tls", "--cluster.discover-peers=provider=x"];
+    let flamegate = Flamegate::start("", &flags).await.unwrap();
+    let logs = flamegate.logs().join("\n");
+    assert!(logs.contains("flags of clusters have no effect without --cluster.enabled"), "{logs}");
+    let reply = get(&format!("http://{}/api/v0/web/peers", flamegate.admin())).await.unwrap();
+    let peers: Vec<serde_json::Value> = serde_json::from_str(&reply.text()).unwrap();
+    let [own] = &peers[..] else { panic!("{peers:?}") };
+    assert_eq!((&own["isSelf"], &own["state"]), (&true.into(), &"participant".into()));
+    assert_eq!(own["addr"], flamegate.admin().to_string());
 }
 
 /// An admin listener where there is room.

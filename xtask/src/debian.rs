@@ -54,7 +54,12 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
 
 /// What the tests run containers with, and the program in them, which must not need libraries.
 pub(crate) fn provide_containers() -> anyhow::Result<()> {
-    provide(&[("podman", "podman"), ("busybox", "busybox-static"), ("ip", "iproute2"), ("unshare", "util-linux")])
+    provide(&[("podman", "podman"), ("busybox", "busybox-static"), ("unshare", "util-linux")])
+}
+
+/// What the tests of clusters make networks with.
+pub(crate) fn provide_network_tools() -> anyhow::Result<()> {
+    provide(&[("ip", "iproute2")])
 }
 
 /// Commands, each with the package that brings it.

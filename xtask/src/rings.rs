@@ -92,6 +92,7 @@ fn units(root: &Path) -> anyhow::Result<()> {
 fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {
     clients::install(root)?;
     debian::provide_containers()?;
+    debian::provide_network_tools()?;
     steps::run(&mut command(root, "cargo build -p flamegate"))?;
     let mut tests = command(root, "cargo test -p flamegate-tests");
     if let Some(server) = pyroscope {

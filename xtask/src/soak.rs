@@ -14,6 +14,13 @@ use crate::{bench, debian, fuzz};
 /// What to let run.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum Soak {
+    /// Kills, ends, starts and cuts off nodes of a cluster of five, and fails if they do not find each other again, or a
+    /// target is not scraped by exactly one. Needs root
+    Cluster {
+        /// How many such events
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        events: u32,
+    },
     /// Fuzzes the configuration language and edits of profiles, and adds the inputs that reach new code to fuzz/corpus/
     Fuzz {
         /// How long in all
@@ -45,6 +52,7 @@ pub(crate) enum Soak {
 pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
     debian::provide_build_tools()?;
     match soak {
+        Soak::Cluster { events } => cluster(root, events),
         Soak::Fuzz { minutes } => fuzz::run_and_keep(root, Duration::from_secs(60 * u64::from(minutes))),
         Soak::Guests { calls } => {
             bench::guests(root, &[Language::Go, Language::JavaScript], &["--calls".to_owned(), calls.to_string()])
@@ -52,6 +60,13 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
         Soak::Kernels => kernels::run(root),
         Soak::Queue { kills } => queue(root, kills),
     }
+}
+
+fn cluster(root: &Path, events: u32) -> anyhow::Result<()> {
+    debian::provide_network_tools()?;
+    steps::run(&mut command(root, "cargo build -p flamegate"))?;
+    let mut test = command(root, "cargo test -p flamegate-tests --test cluster -- --nocapture");
+    steps::run(test.env("FLAMEGATE_CLUSTER_EVENTS", events.to_string()))
 }
 
 fn queue(root: &Path, kills: u32) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `flamegate run`.
 
 use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,16 +12,19 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::cluster::{Cluster, ClusterSettings, Node, NodeName};
 use crate::component::Services;
 use crate::filters::{Compiler, FilterHost};
 use crate::graph::Controller;
 use crate::telemetry::logs::{self, Logs};
 use crate::web;
 
+mod cluster_flags;
 mod open_files;
 mod reference_flags;
 
 use super::fail;
+use cluster_flags::ClusterFlags;
 use reference_flags::ReferenceFlags;
 
 /// Flags of `run`.
@@ -39,6 +43,8 @@ pub struct RunFlags {
         default_value = "false", default_missing_value = "true", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     disable_support_bundle: bool,
     #[command(flatten)]
+    cluster: ClusterFlags,
+    #[command(flatten)]
     reference: ReferenceFlags,
 }
 
@@ -52,7 +58,8 @@ impl RunFlags {
         ];
         // Without their values: those of some hold credentials.
         let without_effect = self.reference.given().map(|(flag, _)| format!("{flag} (accepted without effect)"));
-        web::Support::new(!self.disable_support_bundle, given.into_iter().chain(without_effect).collect())
+        let given = given.into_iter().chain(self.cluster.shown()).chain(without_effect);
+        web::Support::new(!self.disable_support_bundle, given.collect())
     }
 }
 
@@ -62,6 +69,7 @@ pub(super) fn run(flags: &RunFlags) -> ExitCode {
     // The first provider stays; nothing else here installs one.
     let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     flags.reference.warn();
+    flags.cluster.warn();
     open_files::allow_most();
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(flags, &logs)),
@@ -77,9 +85,12 @@ pub(super) fn run(flags: &RunFlags) -> ExitCode {
 
 async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| format!("signals cannot be watched: {error}\n"))?;
-    let services = Arc::new(services(flags, logs));
-    let controller = Arc::new(Controller::new(flags.path.clone(), services.clone()));
     let admin = bind(&flags.listen_addr).await?;
+    let addr = admin.local_addr().map_err(|error| format!("the admin listener has no address: {error}\n"))?;
+    let clustered = tokio::task::block_in_place(|| flags.cluster.settings(addr))?;
+    let services = Arc::new(services(flags, logs, addr, clustered.as_ref()));
+    let node_metrics = clustered.as_ref().map(|settings| services.metrics.cluster(settings.cluster_name.shared()));
+    let controller = Arc::new(Controller::new(flags.path.clone(), services.clone()));
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
     let serving =
@@ -92,6 +103,13 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     controller.load().await.map_err(|error| error.render(color))?;
     // Where no block says how.
     logs.release();
+    let node = match clustered.zip(node_metrics) {
+        Some((settings, metrics)) => {
+            let started = Node::start(settings, services.cluster.clone(), metrics).await;
+            Some(started.map_err(|error| format!("this process cannot be a node of a cluster: {error}\n"))?)
+        }
+        None => None,
+    };
     tracing::info!("now serving");
     // Half of the memory of an idle process would be what the start ran through.
     if let Err(error) = profiler_core::process::unmap_started_code() {
@@ -119,15 +137,22 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     }
     following.abort();
     following_orphans.abort();
+    // First: what this node had is taken over by the others meanwhile.
+    if let Some(node) = node {
+        node.leave().await;
+    }
     controller.stop().await;
     stopping.send_replace(true);
     serving.await.map_err(|error| format!("the admin listener broke off: {error}\n"))
 }
 
-fn services(flags: &RunFlags, logs: &Logs) -> Services {
+fn services(flags: &RunFlags, logs: &Logs, admin: SocketAddr, clustered: Option<&ClusterSettings>) -> Services {
+    let alone =
+        || Cluster::alone(NodeName::of_host().to_string(), SocketAddr::from((Ipv4Addr::LOCALHOST, admin.port())));
+    let cluster = Arc::new(clustered.map_or_else(alone, Cluster::joining));
     let compiled = flags.storage_path.join("compiled-filters");
     let filters = FilterHost::new(Compiler::Child("/proc/self/exe".into()), Some(compiled));
-    Services { logs: Some(logs.clone()), ..Services::new(flags.storage_path.clone(), filters) }
+    Services { logs: Some(logs.clone()), cluster, ..Services::new(flags.storage_path.clone(), filters) }
 }
 
 async fn bind(address: &str) -> Result<TcpListener, String> {

@@ -73,6 +73,7 @@ impl Component for Scrape {
         let plan = Plan {
             settings: Arc::new(Settings::of(arguments)),
             targets: arguments.targets.rows(previous.map(|previous| &previous.plan.targets)),
+            clustered: arguments.clustering.enabled,
             max_inflight_bytes: arguments.max_inflight_bytes.bytes(),
             max_delta_bytes: arguments.max_delta_bytes.bytes(),
             fetcher,
@@ -81,7 +82,10 @@ impl Component for Scrape {
         };
         let session = match previous {
             Some(previous) => previous.session.clone(),
-            None => Session::new(component, metrics.scrape(component), metrics.fanout(component)),
+            None => {
+                let cluster = services.cluster.clone();
+                Session::new(component, metrics.scrape(component), metrics.fanout(component), cluster)
+            }
         };
         Ok(Self { plan: Arc::new(plan), session, client, made_of, component: component.clone(), metrics })
     }

@@ -17,6 +17,7 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 mod backends;
+mod cluster;
 mod controller;
 mod dialer;
 mod discovery_http;
@@ -34,6 +35,7 @@ mod write;
 mod write_queue;
 
 pub use backends::{BackendMetrics, BackendsMetrics};
+pub use cluster::{ClusterMetrics, Traffic};
 pub use controller::{ControllerMetrics, ModuleLabels};
 pub use dialer::{DialerMetrics, OpenConnection};
 pub use ebpf::{EbpfMetrics, ProfilerCounter};
@@ -55,6 +57,7 @@ const DEFAULT_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 pub struct Metrics {
     registry: Registry,
     backends: backends::Families,
+    cluster: cluster::Families,
     dialer: dialer::Families,
     discovery_http: discovery_http::Families,
     ebpf: ebpf::Families,
@@ -81,6 +84,7 @@ impl Metrics {
         let mut registry = Registry::default();
         Arc::new(Self {
             backends: backends::Families::register(&mut registry),
+            cluster: cluster::Families::register(&mut registry),
             dialer: dialer::Families::register(&mut registry),
             discovery_http: discovery_http::Families::register(&mut registry),
             ebpf: ebpf::Families::register(&mut registry),
@@ -114,6 +118,12 @@ impl Metrics {
     /// How often a `discovery.http` has failed.
     pub fn discovery_http(&self, component: &ComponentLabels) -> Counter {
         self.discovery_http.of(component)
+    }
+
+    /// The series of a process that is a node of this cluster.
+    pub fn cluster(&self, cluster_name: Arc<str>) -> ClusterMetrics {
+        self.config.name_cluster(cluster_name.clone());
+        self.cluster.of(cluster_name)
     }
 
     /// The series of a `pyroscope.ebpf`.

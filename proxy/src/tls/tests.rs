@@ -16,6 +16,7 @@ use super::{ServerTls, TlsArguments};
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) mod certificates;
+pub(crate) mod mutual;
 
 fn decode(body: &str) -> Result<TlsArguments, String> {
     let file = parse_file("test", &format!("tls {{\n{body}\n}}")).map_err(|error| error.to_string())?;

@@ -30,8 +30,13 @@ pub(super) fn router() -> Router<Arc<Controller>> {
         .route("/components", get(components))
         .route("/components/{*id}", get(component))
         .route("/modules/{*path}", get(module))
+        .route("/peers", get(peers))
         .route("/graph", get(rates))
         .route("/graph/{*module}", get(rates_of_module))
+}
+
+async fn peers(State(controller): State<Arc<Controller>>) -> Response {
+    Json(controller.services().cluster.peers()).into_response()
 }
 
 /// Every component of every module with all that is known, those inside of a component after it.

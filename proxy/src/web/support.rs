@@ -89,6 +89,6 @@ async fn collect(controller: &Controller, support: &Support, duration: Duration)
         () = tokio::time::sleep(duration) => {}
         () = controller.stopping() => {}
     }
-    let (metrics, graph) = (controller.metrics()?, controller.graph());
-    spawn_blocking(move || bundle.end(&metrics, &graph, &logs.text())).await?
+    let (metrics, graph, peers) = (controller.metrics()?, controller.graph(), controller.services().cluster.peers());
+    spawn_blocking(move || bundle.end(&metrics, &graph, &peers, &logs.text())).await?
 }

@@ -72,6 +72,7 @@ async fn what_is_inside() {
         "flamegate-metadata.yaml",
         "flamegate-metrics-sample-end.txt",
         "flamegate-metrics-sample-start.txt",
+        "flamegate-peers.json",
         "flamegate-runtime-flags.txt",
         "sources/config.alloy",
     ];

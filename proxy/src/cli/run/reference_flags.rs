@@ -37,7 +37,6 @@ macro_rules! reference_flags {
     (@equals value) => { false };
 }
 
-const NO_CLUSTER: &str = "Flamegate does not cluster";
 const NO_STABILITY: &str = "every component is available whatever its stability level";
 const NO_REPORTING: &str = "Flamegate reports to no one";
 const ONLY_ALLOY: &str = "Flamegate reads the Alloy syntax only";
@@ -57,22 +56,6 @@ reference_flags! {
     shutdown_deadline "feature.component-shutdown-deadline" value "components have deadlines of their own";
     direct_fanout "feature.prometheus.direct-fanout.enabled" switch "there are no Prometheus components";
     metric_validation_scheme "feature.prometheus.metric-validation-scheme" value "there are no Prometheus components";
-    cluster_enabled "cluster.enabled" switch NO_CLUSTER;
-    cluster_node_name "cluster.node-name" value NO_CLUSTER;
-    cluster_advertise_address "cluster.advertise-address" value NO_CLUSTER;
-    cluster_advertise_interfaces "cluster.advertise-interfaces" value NO_CLUSTER;
-    cluster_join_addresses "cluster.join-addresses" value NO_CLUSTER;
-    cluster_discover_peers "cluster.discover-peers" value NO_CLUSTER;
-    cluster_rejoin_interval "cluster.rejoin-interval" value NO_CLUSTER;
-    cluster_max_join_peers "cluster.max-join-peers" value NO_CLUSTER;
-    cluster_name "cluster.name" value NO_CLUSTER;
-    cluster_enable_tls "cluster.enable-tls" switch NO_CLUSTER;
-    cluster_tls_ca_path "cluster.tls-ca-path" value NO_CLUSTER;
-    cluster_tls_cert_path "cluster.tls-cert-path" value NO_CLUSTER;
-    cluster_tls_key_path "cluster.tls-key-path" value NO_CLUSTER;
-    cluster_tls_server_name "cluster.tls-server-name" value NO_CLUSTER;
-    cluster_wait_for_size "cluster.wait-for-size" value NO_CLUSTER;
-    cluster_wait_timeout "cluster.wait-timeout" value NO_CLUSTER;
-    cluster_use_discovery_v1 "cluster.use-discovery-v1" switch NO_CLUSTER;
+    cluster_use_discovery_v1 "cluster.use-discovery-v1" switch "names are looked up in one way";
     windows_priority "windows.priority" value "Flamegate does not run on Windows";
 }

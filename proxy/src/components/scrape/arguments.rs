@@ -7,6 +7,7 @@ use alloy_syntax::{Arguments, Invalid, Secret};
 use bytesize::ByteSize;
 
 use super::profile_types::ProfilingArguments;
+use crate::components::clustering::ClusteringArguments;
 use crate::components::size::Size;
 use crate::components::targets::Targets;
 use crate::pipeline::Receiver;
@@ -54,6 +55,9 @@ pub struct ScrapeArguments {
     /// Bytes of all profiles held at once: scrapes wait for each other's.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]
     pub(super) max_inflight_bytes: Size,
+    /// Whether the nodes of a cluster divide the targets among themselves.
+    #[alloy(block, optional)]
+    pub(super) clustering: ClusteringArguments,
     /// Bytes that are remembered of profiles of memory, locks and waiting, for the difference to the next. Targets with
     /// more stacks than the others go without when it is used up.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]

@@ -13,6 +13,8 @@ use crate::upstream::Fetcher;
 pub(super) struct Plan {
     pub(super) settings: Arc<Settings>,
     pub(super) targets: Rows,
+    /// Whether other nodes of the cluster have a part of the targets.
+    pub(super) clustered: bool,
     pub(super) max_inflight_bytes: usize,
     pub(super) max_delta_bytes: usize,
     pub(super) fetcher: Arc<Fetcher>,

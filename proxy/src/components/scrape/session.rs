@@ -16,6 +16,7 @@ use super::fetch::ScrapeError;
 use super::plan::Plan;
 use super::scrape_loop::ScrapeLoop;
 use super::target::Target;
+use crate::cluster::Cluster;
 use crate::component::Health;
 use crate::pipeline::Budget;
 use crate::telemetry::LogLimit;
@@ -32,6 +33,7 @@ pub(super) struct Session {
     pub(super) metrics: ScrapeMetrics,
     pub(super) fanout: FanoutMetrics,
     pub(super) budget: Budget,
+    cluster: Arc<Cluster>,
     pub(super) deltas: Arc<Deltas>,
     failures: LogLimit,
     /// Stays when there is nothing more to begin, for what is under way.
@@ -51,13 +53,19 @@ struct Standing {
 }
 
 impl Session {
-    pub(super) fn new(component: &ComponentLabels, metrics: ScrapeMetrics, fanout: FanoutMetrics) -> Arc<Self> {
+    pub(super) fn new(
+        component: &ComponentLabels,
+        metrics: ScrapeMetrics,
+        fanout: FanoutMetrics,
+        cluster: Arc<Cluster>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             component: component.clone(),
             deltas: Deltas::new(metrics.clone()),
             metrics,
             fanout,
             budget: Budget::new(0),
+            cluster,
             failures: LogLimit::default(),
             current: ArcSwapOption::empty(),
             plans: watch::Sender::new(None),

@@ -74,12 +74,11 @@ pub(super) enum TargetError {
     Labels(#[from] LabelError),
 }
 
-/// Each target once: those that differ only in what discovery knows of them are the same.
-pub(super) fn distinct(targets: &[Labels]) -> impl Iterator<Item = &Labels> {
+/// Each target once, with its hash: those that differ only in what discovery knows of them are the same.
+pub(super) fn distinct(targets: &[Labels]) -> impl Iterator<Item = (u64, &Labels)> {
     let mut seen = HashSet::with_capacity(targets.len());
-    targets
-        .iter()
-        .filter(move |target| seen.insert(stable_hash(target.iter().filter(|(name, _)| !name.starts_with(META)))))
+    let hash = |target: &Labels| stable_hash(target.iter().filter(|(name, _)| !name.starts_with(META)));
+    targets.iter().map(move |target| (hash(target), target)).filter(move |(hash, _)| seen.insert(*hash))
 }
 
 impl Settings {

@@ -13,6 +13,7 @@ use crate::component::Services;
 use crate::filters::FilterHost;
 use crate::pipeline::{Batch, Outcome, Profile, Receiver, Stage};
 
+mod clustering;
 mod conformance;
 mod deltas;
 mod loops;

@@ -1,6 +1,7 @@
 //! The series of the process: its configuration and its resources.
 
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -27,12 +28,14 @@ pub struct ConfigMetrics {
     success_time: FloatGauge,
     failures: Counter,
     hash: Family<HashLabels, IntGauge>,
+    /// Empty for none.
+    cluster_name: Arc<OnceLock<Arc<str>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HashLabels {
     sha256: String,
-    cluster_name: &'static str,
+    cluster_name: Arc<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +87,7 @@ impl ConfigMetrics {
             success_time: FloatGauge::default(),
             failures: Counter::default(),
             hash: Family::default(),
+            cluster_name: Arc::default(),
         };
         let name = "alloy_config_hash";
         registry.register(name, "1 for the digest of the configuration that was loaded", metrics.hash.clone());
@@ -99,7 +103,14 @@ impl ConfigMetrics {
     /// The digest of what was loaded, in hexadecimal.
     pub fn identify(&self, sha256: String) {
         self.hash.clear();
-        self.hash.get_or_create_owned(&HashLabels { sha256, cluster_name: "" }).set(1);
+        let cluster_name = self.cluster_name.get().cloned().unwrap_or_default();
+        self.hash.get_or_create_owned(&HashLabels { sha256, cluster_name }).set(1);
+    }
+
+    /// The cluster that this process is a node of, from the next digest on.
+    pub(super) fn name_cluster(&self, name: Arc<str>) {
+        // One process is a node of one cluster.
+        let _named = self.cluster_name.set(name).is_ok();
     }
 
     /// A configuration was loaded, or refused.

@@ -25,8 +25,12 @@ impl Authority {
     }
 
     fn sign(&self, purpose: ExtendedKeyUsagePurpose) -> Identity {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.extended_key_usages = vec![purpose];
+        self.sign_for("localhost", &[purpose])
+    }
+
+    pub(crate) fn sign_for(&self, name: &str, purposes: &[ExtendedKeyUsagePurpose]) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = purposes.to_vec();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Identity { certificate, key: key.serialize_pem() }

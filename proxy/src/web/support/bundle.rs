@@ -8,7 +8,10 @@ use zip::ZipWriter;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 
+use serde_json::json;
+
 use super::redact;
+use crate::cluster::Peer;
 use crate::config::Source;
 use crate::graph::Graph;
 use crate::web::api;
@@ -23,6 +26,7 @@ What a running Flamegate tells of itself, for whoever helps with a fault. Look t
 
 flamegate-metadata.yaml             version, system, uptime of the host in seconds
 flamegate-components.json           every component with arguments, exports, health
+flamegate-peers.json                the nodes of the cluster
 flamegate-metrics-sample-start.txt  /metrics when the collection began
 flamegate-metrics-sample-end.txt    /metrics when it ended
 flamegate-runtime-flags.txt         the command line, with defaults
@@ -35,7 +39,6 @@ of URLs, and in everything that is given to custom components, which may use any
 
 There is no pprof/: a profiler inside the process would interrupt it at any instruction, also within the allocator and
 within compiled filters, and unwinding from there is not safe. Profile it from outside, with perf or pyroscope.ebpf.
-There is no list of peers, because Flamegate does not cluster.
 ";
 
 /// Variables whose values are shown. Those of proxies may hold credentials.
@@ -98,7 +101,14 @@ impl Bundle {
     }
 
     /// The packed archive, with what is known when the collection ends.
-    pub(super) fn end(mut self, metrics: &str, graph: &Graph, logs: &str) -> Result<Vec<u8>, BundleError> {
+    pub(super) fn end(
+        mut self,
+        metrics: &str,
+        graph: &Graph,
+        peers: &[Peer],
+        logs: &str,
+    ) -> Result<Vec<u8>, BundleError> {
+        self.add("flamegate-peers.json", &(json!(peers).to_string() + "\n"))?;
         self.add("flamegate-logs.txt", logs)?;
         self.add("flamegate-metrics-sample-end.txt", metrics)?;
         let components = components(graph, self.left);

@@ -29,6 +29,8 @@ pub(super) struct Worker {
     session: Arc<Session>,
     /// The plan whose targets are scraped, and since when.
     applied: Option<(Arc<Plan>, Instant)>,
+    /// Whether targets belong to other nodes of the cluster than they did then.
+    divided_anew: bool,
     /// By identity.
     loops: HashMap<u64, Arc<ScrapeLoop>>,
     /// The loops of each target, by their identities.
@@ -44,6 +46,7 @@ impl Worker {
         Self {
             session,
             applied: None,
+            divided_anew: false,
             loops: HashMap::new(),
             of_targets: HashMap::new(),
             refused: HashMap::new(),
@@ -53,12 +56,14 @@ impl Worker {
 
     pub(super) async fn run(mut self) {
         let mut plans = self.session.plans.subscribe();
+        let mut divisions = self.session.cluster.changes();
         loop {
             let Some(plan) = plans.borrow_and_update().clone() else { break };
             tokio::select! {
                 biased;
                 // It lives as long as the session.
                 _ = plans.changed() => {}
+                _ = divisions.changed() => self.divided_anew = plan.clustered,
                 () = sleep_until(self.apply_at(&plan)), if !self.has_applied(&plan) => self.apply(&plan).await,
                 () = sleep_until(self.next_tick()), if !self.ticks.is_empty() => self.begin(),
             }
@@ -67,12 +72,12 @@ impl Worker {
     }
 
     fn has_applied(&self, plan: &Arc<Plan>) -> bool {
-        self.applied.as_ref().is_some_and(|(applied, _)| Arc::ptr_eq(applied, plan))
+        !self.divided_anew && self.applied.as_ref().is_some_and(|(applied, _)| Arc::ptr_eq(applied, plan))
     }
 
     fn apply_at(&self, plan: &Plan) -> Instant {
         match &self.applied {
-            Some((applied, since)) if applied.settings == plan.settings => *since + TARGETS_EVERY,
+            Some((applied, since)) if applied.settings == plan.settings && !self.divided_anew => *since + TARGETS_EVERY,
             _ => Instant::now(),
         }
     }
@@ -122,6 +127,7 @@ impl Worker {
                 plan.settings.clone()
             }
         };
+        self.divided_anew = false;
         let mut next = Next::default();
         for (number, source) in self.ours(plan).into_iter().enumerate() {
             self.take(source, &settings, &mut next);
@@ -138,7 +144,8 @@ impl Worker {
 
     /// The plan's targets that are this process' to scrape, each once.
     fn ours<'p>(&self, plan: &'p Plan) -> Vec<&'p Labels> {
-        distinct(plan.targets.targets()).collect()
+        let owned = |hash| !plan.clustered || self.session.cluster.owns(hash);
+        distinct(plan.targets.targets()).filter(|(hash, _)| owned(*hash)).map(|(_, target)| target).collect()
     }
 
     /// Adds the loops of a target: those that it has, and new ones. Of several of one identity the first counts.

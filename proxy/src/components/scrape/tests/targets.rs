@@ -78,7 +78,7 @@ fn each_target_is_scraped_once() {
         target(&[("__address__", "a:1"), ("env", "prod")]),
         target(&[("__address__", "a:1")]),
     ];
-    let kept: Vec<_> = distinct(&targets).map(ToString::to_string).collect();
+    let kept: Vec<_> = distinct(&targets).map(|(_, target)| target.to_string()).collect();
     assert_eq!(kept.len(), 3, "{kept:?}");
     assert!(kept[0].contains("__meta_x=\"1\""), "the first stays: {kept:?}");
 }
@@ -117,7 +117,7 @@ fn arguments_that_cannot_hold_are_refused() {
     for (body, says) in [
         ("scrape_interval = \"0s\"\nprofiling_config { profile.process_cpu { enabled = false } }", "at least 10ms"),
         ("max_body_size = \"300MiB\"", "must not be greater than max_inflight_bytes"),
-        ("clustering { enabled = true }", "clustering"),
+        ("clustering { }", "enabled"),
         ("http_headers = { \"User-Agent\" = [\"x\"] }", "User-Agent"),
         ("proxy_connect_header = { \"X\" = [\"x\"] }", "proxy_url"),
     ] {
