@@ -22,7 +22,7 @@ mod targets;
 mod wasm_filter;
 mod write;
 
-pub use discovery::{DiscoveryDns, DiscoveryFile};
+pub use discovery::{DiscoveryDns, DiscoveryFile, DiscoveryKubernetes};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
@@ -37,6 +37,7 @@ pub use write::Write;
 pub const KINDS: &[Kind] = &[
     Kind::of::<DiscoveryDns>(),
     Kind::of::<DiscoveryFile>(),
+    Kind::of::<DiscoveryKubernetes>(),
     Kind::settings::<HttpBlock>(),
     Kind::import::<ImportFile>(),
     Kind::remote_import::<ImportGit>(),

@@ -21,4 +21,5 @@ pub use client::{Client, ClientError, ClientMaker, ClientSettings};
 pub use connector::Versions;
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError, Way};
 pub use failure::{Evidence, Failure};
+pub(crate) use retry_after::retry_after;
 pub use segments::Segments;

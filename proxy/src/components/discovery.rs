@@ -20,11 +20,14 @@ use crate::telemetry::metrics::ComponentLabels;
 
 mod dns;
 mod file;
+mod kubernetes;
 
 /// `discovery.dns`.
 pub type DiscoveryDns = Discovering<dns::Dns>;
 /// `discovery.file`.
 pub type DiscoveryFile = Discovering<file::Files>;
+/// `discovery.kubernetes`.
+pub type DiscoveryKubernetes = Discovering<kubernetes::Kubernetes>;
 
 /// What every discovery exports.
 const TARGETS: Export = Export { name: "targets", type_name: "list(map(string))", doc: "The targets that were found." };
