@@ -22,3 +22,4 @@ pub mod watch;
 pub mod web;
 mod whole_file;
 pub mod wire;
+pub mod workers;

@@ -64,6 +64,16 @@ impl ListenerAddress {
     }
 }
 
+impl Accepted {
+    /// The connection on the runtime that asks: its events come there from now on.
+    pub(super) fn move_here(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream.into_std()?).map(Self::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream.into_std()?).map(Self::Unix),
+        }
+    }
+}
+
 impl fmt::Display for ListenerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -16,6 +16,7 @@ use super::claim::Claim;
 use super::connection;
 use super::tenure::Tenure;
 use crate::telemetry::LogLimit;
+use crate::workers::Workers;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// A bound address, for as long as anyone has a [`Claim`] on it.
 pub struct Listener {
     pub(super) local: LocalAddress,
+    /// Serve the connections.
+    pub(super) workers: Workers,
     socket: Mutex<Socket>,
     /// What answers the next request; a reload puts another one there.
     pub(super) tenure: ArcSwapOption<Tenure>,
@@ -52,11 +55,12 @@ struct Socket {
 
 impl Listener {
     /// Binds an address. Connections wait unanswered until [`Claim::serve`] is called. Must be called on a tokio runtime.
-    pub fn bind(address: &ListenerAddress) -> Result<Claim, BindError> {
+    pub fn bind(address: &ListenerAddress, workers: Workers) -> Result<Claim, BindError> {
         let error = |error| BindError { address: address.clone(), error };
         let bound = address.bind().map_err(error)?;
         let listener = Self {
             local: bound.local_address().map_err(error)?,
+            workers,
             socket: Mutex::new(Socket { bound: Some(bound), claims: 1, accepting: false }),
             tenure: ArcSwapOption::empty(),
             stop: watch::Sender::new(false),
@@ -123,7 +127,7 @@ impl Listener {
             match accepted {
                 Ok(stream) => {
                     let open = Open { _counted: self.connections.token(), ends: Ends(self.clone()) };
-                    tokio::spawn(open.serve(stream));
+                    self.workers.place().spawn(open.serve(stream));
                 }
                 Err(error) => {
                     if let Some(line) = failures.admit() {
@@ -171,7 +175,10 @@ struct Open {
 
 impl Open {
     async fn serve(self, stream: Accepted) {
-        connection::serve(&self.ends.0, stream).await;
+        // One that cannot be moved is closed, as by a network that fails.
+        if let Ok(stream) = stream.move_here() {
+            connection::serve(&self.ends.0, stream).await;
+        }
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 /// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
 const MORE_HEADERS: usize = 3;
+/// A body of so many bytes, or of so many compressed ones, may keep a thread busy for a while.
+const HEAVY: usize = 256 << 10;
+const HEAVY_COMPRESSED: usize = 8 << 10;
 /// Of lines about panics.
 static PANICS: LogLimit = LogLimit::new();
 
@@ -44,6 +47,7 @@ pub(super) struct Session {
 
 /// One request and the app that answers it, the same from head to end whatever is reloaded meanwhile.
 struct Exchange<'a> {
+    listener: &'a Listener,
     tenure: &'a Arc<Tenure>,
     session: &'a mut ServerSession,
 }
@@ -116,7 +120,13 @@ impl Exchange<'_> {
         // Nothing cancels this task: that the sender goes away is seen only when it is answered.
         let work = app.clone().handle(route, Request { head: head.clone(), body, memory });
         let work = AssertUnwindSafe(work).catch_unwind();
-        let mut work = work.map(move |worked| worked.unwrap_or_else(|_| panicked(route)));
+        let work = work.map(move |worked| worked.unwrap_or_else(|_| panicked(route)));
+        let mut work = if is_heavy(&head, request_bytes) {
+            let elsewhere = self.listener.workers.home().spawn(work);
+            elsewhere.map(move |worked| worked.unwrap_or_else(|_| panicked(route))).left_future()
+        } else {
+            work.right_future()
+        };
         let reply = match tokio::time::timeout(patience, &mut work).await {
             Ok(reply) => reply,
             Err(_) => {
@@ -166,6 +176,11 @@ impl Exchange<'_> {
     }
 }
 
+/// Whether the other connections of the thread would wait for it.
+fn is_heavy(head: &Head, bytes: usize) -> bool {
+    bytes >= if head.headers.contains_key(header::CONTENT_ENCODING) { HEAVY_COMPRESSED } else { HEAVY }
+}
+
 fn panicked(route: Route) -> Reply {
     if let Some(line) = PANICS.admit() {
         tracing::error!(route = route.0, left_out = line.left_out, "a request ended in a panic");
@@ -198,7 +213,7 @@ impl HttpServerApp for Session {
         let (route, served) = match app.route(&head) {
             Ok(route) => {
                 app.inflight(route, 1);
-                let mut exchange = Exchange { tenure: &tenure, session: &mut session };
+                let mut exchange = Exchange { listener: &self.listener, tenure: &tenure, session: &mut session };
                 let served = Box::pin(exchange.serve(route, head)).await;
                 app.inflight(route, -1);
                 (Some(route), served)

@@ -23,13 +23,15 @@ use super::{Answer, Connection, IDLE};
 use crate::telemetry::metrics::OpenConnection;
 use crate::upstream::Segments;
 use crate::upstream::http_client::{BoxError, Route};
+use crate::workers;
 
 mod answer;
 #[cfg(test)]
 mod tests;
 
-/// Connections to one server that are kept; as the reference.
+/// Connections to one server that a thread keeps; the reference has as many for all.
 const MOST_IDLE: usize = 1000;
+const SHARDS: usize = 16;
 /// Between two looks at connections that nobody uses.
 const SWEEP: Duration = Duration::from_secs(30);
 /// Pieces of a body that leave with the head; further ones follow.
@@ -39,7 +41,8 @@ const PIECES: usize = 15;
 #[derive(Debug, Clone)]
 pub(super) struct Http1 {
     route: Route,
-    idle: Arc<Mutex<Idle>>,
+    /// Each thread uses one of them, which is its own as long as there are not more threads.
+    idle: Arc<[Arc<Mutex<Idle>>; SHARDS]>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +57,8 @@ struct Idle {
 struct IdleConnection {
     socket: Socket,
     since: Instant,
+    /// Where its events come: elsewhere it is not used.
+    thread: usize,
 }
 
 #[derive(Debug)]
@@ -118,9 +123,11 @@ impl Http1 {
 
     /// The connection that was used last and is still open.
     fn take(&self, authority: &Authority) -> Option<Socket> {
-        let mut idle = self.idle();
+        let thread = workers::here();
+        let mut idle = lock(self.idle(thread));
         let connections = idle.connections.get_mut(authority)?;
-        while let Some(connection) = connections.pop() {
+        while let Some(last) = connections.iter().rposition(|connection| connection.thread == thread) {
+            let connection = connections.remove(last);
             if connection.is_open() {
                 return Some(connection.socket);
             }
@@ -132,20 +139,23 @@ impl Http1 {
         if !reusable {
             return;
         }
-        let connection = IdleConnection { socket, since: Instant::now() };
-        let mut idle = self.idle();
+        let thread = workers::here();
+        let connection = IdleConnection { socket, since: Instant::now(), thread };
+        let kept = self.idle(thread);
+        let mut idle = lock(kept);
         match idle.connections.get_mut(authority) {
             Some(connections) if connections.len() < MOST_IDLE => connections.push(connection),
             Some(_) => {}
             None => drop(idle.connections.insert(authority.clone(), vec![connection])),
         }
         if !std::mem::replace(&mut idle.swept, true) {
-            tokio::spawn(sweep(Arc::downgrade(&self.idle)));
+            tokio::spawn(sweep(Arc::downgrade(kept)));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Idle> {
-        lock(&self.idle)
+    fn idle(&self, thread: usize) -> &Arc<Mutex<Idle>> {
+        let [first, ..] = &*self.idle;
+        self.idle.get(thread % SHARDS).unwrap_or(first)
     }
 }
 

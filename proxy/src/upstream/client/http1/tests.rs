@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::upstream::client::MAX_ANSWER;
 use crate::upstream::http_client::Dialing;
+use crate::workers::Workers;
 
 /// Bytes of an answer, its status and body, and whether another request may follow.
 #[tokio::test]
@@ -218,10 +219,48 @@ async fn connections_that_nobody_uses_are_closed() {
     let (mut server, _) = listener.accept().await.unwrap();
     client.keep(&authority, Socket { stream, _open: None }, true);
     tokio::time::sleep(IDLE - SWEEP).await;
-    assert_eq!(client.idle().connections.len(), 1);
+    assert_eq!(lock(client.idle(workers::here())).connections.len(), 1);
     tokio::time::sleep(2 * SWEEP).await;
-    assert!(client.idle().connections.is_empty() && !client.idle().swept);
+    assert!(lock(client.idle(workers::here())).connections.is_empty() && !lock(client.idle(workers::here())).swept);
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0);
+}
+
+/// A worker's runtime may end before another's: what is registered there is nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_stay_with_the_thread_that_opened_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                for _ in 0..2 {
+                    receive(&mut stream, 4).await;
+                    stream.write_all(OK).await.unwrap();
+                }
+            });
+        }
+    });
+    let (client, workers) = (client(), Workers::start().unwrap());
+    let ask = async |place: workers::Place| {
+        let (asking, (told, hears)) = (client.clone(), tokio::sync::oneshot::channel());
+        place.spawn(async move {
+            let asked = asking.send(Connection::Any, request(address, vec![Bytes::from_static(b"body")])).await;
+            let kept = lock(asking.idle(workers::here())).connections.values().flatten().count();
+            told.send((workers::here(), asked.unwrap().status, kept)).unwrap();
+        });
+        hears.await.unwrap()
+    };
+    let held = workers.place();
+    let (one, status, kept) = ask(workers.place()).await;
+    assert_eq!((status, kept), (StatusCode::OK, 1));
+    drop(workers);
+    drop(held);
+    let others = Workers::start().unwrap();
+    let (other, status, _) = ask(others.place()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(one, other);
+    assert_eq!(lock(client.idle(one)).connections.values().flatten().filter(|kept| kept.thread == one).count(), 1);
 }
 
 /// Bytes that come a few at a time.
