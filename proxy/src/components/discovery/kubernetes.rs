@@ -127,17 +127,22 @@ impl Watching {
             Way::InCluster(surroundings) if arguments.own_namespace() => Some(own_namespace(surroundings).await?),
             _ => None,
         };
-        let parts = arguments.parts(own);
+        Ok(Self::new(settings, &connection, own))
+    }
+
+    fn new(settings: &Settings, connection: &Connection, own_namespace: Option<String>) -> Self {
+        let arguments = &settings.arguments;
+        let parts = arguments.parts(own_namespace);
         let news = parts.iter().enumerate().map(|(index, part)| {
-            let news = follow(&connection, part, arguments);
+            let news = follow(connection, part, arguments);
             news.map(move |news| (index, news)).boxed()
         });
-        Ok(Self {
+        Self {
             cluster: Cluster::new(arguments.role(), arguments.attached(), &parts),
             news: news.collect(),
             before: settings.told().clone(),
             next_tell: Instant::now(),
-        })
+        }
     }
 
     /// All targets and problems, once there is something to tell.

@@ -14,7 +14,7 @@ use kube::{Client, Config};
 use secrecy::ExposeSecret;
 use tower_layer::Layer as _;
 
-use super::transport::{Heard, Transport};
+use super::transport::{Ask, Heard, Transport, over_http};
 use crate::upstream::UrlError;
 use crate::upstream::http_client::{HttpClient, HttpClientArguments, TlsConfigArguments, parse_url, read_secret_file};
 
@@ -87,7 +87,7 @@ pub(super) enum ConnectionError {
 
 /// A way to the API server.
 pub(super) struct Connection {
-    client: Arc<HttpClient>,
+    ask: Ask,
     server: Uri,
     /// Tokens of a kubeconfig's user.
     user: Option<(AuthLayer, ExtraHeadersLayer)>,
@@ -162,13 +162,18 @@ impl Connection {
         user: Option<(AuthLayer, ExtraHeadersLayer)>,
     ) -> Result<Self, ConnectionError> {
         options.validate().and_then(|()| options.tls_config.validate()).map_err(ConnectionError::Options)?;
-        let client = Arc::new(HttpClient::new(options).map_err(ConnectionError::Options)?);
-        Ok(Self { client, server, user })
+        let client = HttpClient::new(options).map_err(ConnectionError::Options)?;
+        Ok(Self { user, ..Self::over(over_http(client), server) })
+    }
+
+    /// A server that is asked so.
+    pub(super) fn over(ask: Ask, server: Uri) -> Self {
+        Self { ask, server, user: None }
     }
 
     /// A client for one part of the cluster. Runs on the runtime.
     pub(super) fn client(&self, heard: Arc<Heard>) -> Client {
-        let transport = Transport::new(self.client.clone(), self.server.clone(), heard);
+        let transport = Transport::new(self.ask.clone(), self.server.clone(), heard);
         match &self.user {
             Some((tokens, headers)) => Client::new(headers.layer(tokens.layer(transport)), "default"),
             None => Client::new(transport, "default"),

@@ -11,6 +11,7 @@ use super::*;
 
 mod api_server;
 mod connections;
+mod faults;
 mod following;
 
 fn decode(arguments: &str) -> Result<DiscoveryKubernetesArguments, String> {

@@ -10,8 +10,9 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use kube::client::Body;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -33,12 +34,26 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// As the reference: a watch that ends at once is begun again a second later.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// An answer whose body is still to be read.
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+/// Asks the API server.
+pub(super) type Ask = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Result<Answer, BoxError>> + Send + Sync>;
+
+/// Asks with this client.
+pub(super) fn over_http(client: HttpClient) -> Ask {
+    let client = Arc::new(client);
+    Arc::new(move |request| {
+        let client = client.clone();
+        let asking = async move { Ok(client.open(request).await?.map(|body| body.map_err(Into::into).boxed_unsync())) };
+        asking.boxed()
+    })
+}
 
 /// Requests to the API server about one part of the cluster.
 #[derive(Clone)]
 pub(super) struct Transport {
-    client: Arc<HttpClient>,
+    ask: Ask,
     server: Uri,
     heard: Arc<Heard>,
 }
@@ -94,20 +109,20 @@ pub(super) enum TransportError {
 }
 
 impl Transport {
-    pub(super) fn new(client: Arc<HttpClient>, server: Uri, heard: Arc<Heard>) -> Self {
-        Self { client, server, heard }
+    pub(super) fn new(ask: Ask, server: Uri, heard: Arc<Heard>) -> Self {
+        Self { ask, server, heard }
     }
 
     async fn answer(self, mut request: Request<Body>) -> Result<Response<Bounded>, BoxError> {
         let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         let is_watch = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"));
-        *request.uri_mut() = below(&self.server, &asked).ok_or_else(|| TransportError::Path(asked))?;
+        *request.uri_mut() = below(&self.server, &asked).ok_or(TransportError::Path(asked))?;
         if is_watch {
             sleep_until(self.heard.next_watch()).await;
         }
         // All of them are GETs.
         let request = request.map(|_| Bytes::new());
-        let answer = timeout(ANSWER, self.client.open(request)).await.map_err(|_| TransportError::NoAnswer)??;
+        let answer = timeout(ANSWER, (self.ask)(request)).await.map_err(|_| TransportError::NoAnswer)??;
         let is_error = !answer.status().is_success();
         if matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             self.heard.state().rest = retry_after(answer.headers(), SystemTime::now());
@@ -147,7 +162,7 @@ enum Bound {
 }
 
 impl Bound {
-    fn over(self, body: Incoming) -> Bounded {
+    fn over(self, body: UnsyncBoxBody<Bytes, BoxError>) -> Bounded {
         let pieces = stream::unfold(Some((body, self)), |state| async move {
             let (mut body, mut bound) = state?;
             match bound.next(&mut body).await.transpose()? {
@@ -158,7 +173,7 @@ impl Bound {
         StreamBody::new(pieces.boxed())
     }
 
-    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Frame<Bytes>>, BoxError> {
+    async fn next(&mut self, body: &mut UnsyncBoxBody<Bytes, BoxError>) -> Result<Option<Frame<Bytes>>, BoxError> {
         let patience = match self {
             Self::Whole { .. } => ANSWER,
             Self::Lines { .. } => SILENCE,

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use http::{Request, Response, StatusCode, header};
-use http_body_util::StreamBody;
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use super::super::transport::Ask;
 
 /// The server.
 pub(super) struct ApiServer {
@@ -102,6 +104,16 @@ impl ApiServer {
             }
         });
         Self { address, state, changed, _serving: serving }
+    }
+
+    /// Asks it without a socket: on a simulated clock, which would not wait for one.
+    pub(super) fn ask(&self) -> Ask {
+        let (state, changed) = (self.state.clone(), self.changed.clone());
+        Arc::new(move |request| {
+            let answer = answer(&request, &state, changed.subscribe());
+            let answer = answer.map(|body| body.map_err(Into::into).boxed_unsync());
+            std::future::ready(Ok(answer)).boxed()
+        })
     }
 
     pub(super) fn url(&self) -> String {
@@ -193,9 +205,9 @@ fn key(plural: &str, object: &Value) -> (String, String, String) {
     (plural.to_owned(), of("namespace"), of("name"))
 }
 
-fn answer(request: &Request<Incoming>, state: &Arc<Mutex<State>>, changes: watch::Receiver<u64>) -> Response<Body> {
+fn answer<B>(request: &Request<B>, state: &Arc<Mutex<State>>, changes: watch::Receiver<u64>) -> Response<Body> {
     let mut locked = state.lock().unwrap();
-    locked.asked.push(request.uri().to_string());
+    locked.asked.push(request.uri().path_and_query().unwrap().to_string());
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     locked.headers.push(headers);
@@ -223,7 +235,7 @@ fn answer(request: &Request<Incoming>, state: &Arc<Mutex<State>>, changes: watch
     response
 }
 
-fn question(request: &Request<Incoming>) -> Option<Question> {
+fn question<B>(request: &Request<B>) -> Option<Question> {
     let parts: Vec<&str> = request.uri().path().split('/').skip(1).collect();
     let rest = match &parts[..] {
         ["api", "v1", rest @ ..]

@@ -114,7 +114,14 @@ async fn a_kubeconfig_that_comes_later() {
         server.url()
     );
     std::fs::write(&kubeconfig, text).unwrap();
-    finds(&mut search, &["10.0.0.1:80"]).await;
+    {
+        let mut next = std::pin::pin!(search.next());
+        assert!(futures_util::poll!(next.as_mut()).is_pending(), "it rests");
+        tokio::time::advance(BACKOFF.max).await;
+        // The simulated clock would not wait for a socket.
+        tokio::time::resume();
+        assert_eq!(addresses(&soon(next).await.targets), ["10.0.0.1:80"]);
+    }
     assert_eq!(server.headers()["authorization"], format!("Basic {}", STANDARD.encode("jo:pw")));
 }
 

@@ -1,15 +1,23 @@
 //! Following a server.
 
-use super::api_server::ApiServer;
+use super::api_server::{ApiServer, Fault};
 use super::*;
 use crate::component::Component;
 use crate::components::discovery::DiscoveryKubernetes;
 use crate::components::discovery::tests::{context, services, shown};
 
-/// A search at this server.
+/// A search at this server, without a socket.
 pub(super) fn search(server: &ApiServer, arguments: &str) -> Following {
-    let arguments = decode(&format!("api_server = \"{}\"\n{arguments}", server.url())).unwrap();
-    Kubernetes::new(&arguments, arguments.way().unwrap(), Vec::new()).following()
+    searching(server, arguments, Vec::new())
+}
+
+/// The same after another one that had told these targets.
+pub(super) fn searching(server: &ApiServer, arguments: &str, told: Vec<Labels>) -> Following {
+    let arguments = decode(arguments).unwrap();
+    let mut following = Kubernetes::new(&arguments, arguments.way().unwrap(), told).following();
+    let connection = Connection::over(server.ask(), http::Uri::from_static("http://server"));
+    following.watching = Some(Watching::new(&following.settings, &connection, None));
+    following
 }
 
 /// Looks until these are the targets.
@@ -41,6 +49,18 @@ async fn changes_are_followed() {
     let asked = server.asked();
     assert_eq!(asked.iter().filter(|asked| !asked.contains("watch")).count(), 1, "listed once: {asked:?}");
     assert!(asked[1].contains("allowWatchBookmarks=true") && asked[1].contains("resourceVersion=1"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_told_together() {
+    let server = ApiServer::start(None).await;
+    let mut search = search(&server, "role = \"pod\"");
+    assert!(soon(search.next()).await.targets.is_empty());
+    let began = Instant::now();
+    let names: Vec<String> = (0..50).map(|index| format!("10.0.0.{index}")).collect();
+    names.iter().for_each(|ip| server.put("pods", pod(ip, ip)));
+    let found = soon(search.next()).await;
+    assert_eq!((found.targets.len(), began.elapsed() >= TELL_INTERVAL), (50, true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +105,6 @@ async fn namespaces_and_selectors_reach_the_server() {
          label = \"app in (a, b)\"\n field = \"spec.nodeName=n\"\n}",
     );
     soon(search.next()).await;
-    let wanted = "labelSelector=app+in+%28a%2C+b%29&fieldSelector=spec.nodeName%3Dn";
     for namespace in ["one", "two"] {
         let path = format!("/api/v1/namespaces/{namespace}/pods?");
         let asked: Vec<String> = server.asked().into_iter().filter(|asked| asked.starts_with(&path)).collect();
@@ -93,8 +112,26 @@ async fn namespaces_and_selectors_reach_the_server() {
             let both = ["labelSelector=app+in+%28a%2C+b%29", "fieldSelector=spec.nodeName%3Dn"];
             both.iter().all(|part| asked.contains(part))
         };
-        assert!(!asked.is_empty() && asked.iter().all(complete), "{wanted}: {asked:?}");
+        assert!(!asked.is_empty() && asked.iter().all(complete), "{asked:?}");
     }
+}
+
+/// Over a socket, where the body breaks off in the middle of a chunk.
+#[tokio::test]
+async fn what_breaks_off_goes_on_where_it_was() {
+    let server = ApiServer::start(None).await;
+    server.put("pods", pod("a", "10.0.0.1"));
+    let mut half = pod("b", "10.0.0.2");
+    half["metadata"]["resourceVersion"] = "2".into();
+    let line = format!("{}\n", json!({"type": "ADDED", "object": half}));
+    server.fail_watch(Fault::Breaks(line[..line.len() / 2].to_owned()));
+    let arguments = decode(&format!("role = \"pod\"\napi_server = \"{}\"", server.url())).unwrap();
+    let mut search = Kubernetes::new(&arguments, arguments.way().unwrap(), Vec::new()).following();
+    finds(&mut search, &["10.0.0.1:80"]).await;
+    server.put("pods", pod("b", "10.0.0.2"));
+    finds(&mut search, &["10.0.0.1:80", "10.0.0.2:80"]).await;
+    let lists = server.asked().iter().filter(|asked| !asked.contains("watch=true")).count();
+    assert_eq!(lists, 1, "{:?}", server.asked());
 }
 
 #[tokio::test(flavor = "multi_thread")]
