@@ -27,7 +27,10 @@ mod targets;
 mod wasm_filter;
 mod write;
 
-pub use discovery::{DiscoveryDns, DiscoveryDocker, DiscoveryFile, DiscoveryHttp, DiscoveryProcess, DiscoveryRelabel};
+pub use discovery::{
+    DiscoveryDns, DiscoveryDocker, DiscoveryFile, DiscoveryHttp, DiscoveryKubernetes, DiscoveryProcess,
+    DiscoveryRelabel,
+};
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
 pub use local_file::LocalFile;
@@ -46,6 +49,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<DiscoveryDocker>(),
     Kind::of::<DiscoveryFile>(),
     Kind::of::<DiscoveryHttp>(),
+    Kind::of::<DiscoveryKubernetes>(),
     Kind::of::<DiscoveryProcess>(),
     Kind::of::<DiscoveryRelabel>(),
     Kind::settings::<HttpBlock>(),

@@ -24,4 +24,5 @@ pub use connector::Versions;
 pub use endpoint::{Api, Attempt, Call, Endpoint, EndpointSettings, Settled, UrlError, Way};
 pub use failure::{Evidence, Failure};
 pub use fetcher::{FetchError, Fetcher};
+pub(crate) use retry_after::retry_after;
 pub use segments::Segments;

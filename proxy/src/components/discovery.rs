@@ -24,6 +24,7 @@ mod docker;
 mod file;
 mod groups;
 mod http;
+mod kubernetes;
 mod process;
 mod relabel;
 
@@ -37,6 +38,8 @@ pub type DiscoveryDocker = Discovering<docker::Docker>;
 pub type DiscoveryFile = Discovering<file::Files>;
 /// `discovery.http`.
 pub type DiscoveryHttp = Discovering<http::Http>;
+/// `discovery.kubernetes`.
+pub type DiscoveryKubernetes = Discovering<kubernetes::Kubernetes>;
 /// `discovery.process`.
 pub type DiscoveryProcess = Discovering<process::Processes>;
 

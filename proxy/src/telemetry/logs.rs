@@ -82,8 +82,9 @@ fn levels(level: LogLevel) -> Targets {
         LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
     };
-    // Pingora tells of every broken connection; the counters do too.
-    Targets::new().with_default(others).with_target("flamegate", own).with_target("pingora_core", LevelFilter::OFF)
+    // Pingora tells of every broken connection; the counters do too. What kube tells is told by `discovery.kubernetes`.
+    let silent = ["pingora_core", "kube_client", "kube_runtime"].map(|target| (target, LevelFilter::OFF));
+    Targets::new().with_default(others).with_target("flamegate", own).with_targets(silent)
 }
 
 struct ToOutput(Arc<Output>);

@@ -55,9 +55,10 @@ impl TextValue for ClientAuth {
 }
 
 /// A version of TLS, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// TLS 1.2.
+    #[default]
     Tls12,
     /// TLS 1.3.
     Tls13,

@@ -9,6 +9,7 @@ use alloy_syntax::Invalid;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -128,6 +129,24 @@ impl HttpClient {
     /// # Errors
     /// When there is no whole answer; one with any status is.
     pub async fn send(&self, request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, HttpError> {
+        let (head, mut body) = self.open(request).await?.into_parts();
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if read.len() + data.len() > limit {
+                return Err(HttpError::TooLarge(limit));
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok(Response::from_parts(head, read.freeze()))
+    }
+
+    /// Sends a request, following redirects, and leaves it to the caller to read the answer, within bounds and deadlines
+    /// of its own.
+    ///
+    /// # Errors
+    /// When there is no answer; one with any status is.
+    pub async fn open(&self, request: Request<Bytes>) -> Result<Response<Incoming>, HttpError> {
         let mut next = Next::first(request);
         for _ in 0..=MOST_REDIRECTS {
             let request = self.complete(&next).await?;
@@ -135,22 +154,13 @@ impl HttpClient {
                 Some(path) => socket::exchange(path, request).await?,
                 None => self.pool().await?.request(request).await?,
             };
-            let (head, mut body) = answer.into_parts();
             if self.follow_redirects
-                && let Some(after) = next.after(head.status, &head.headers)?
+                && let Some(after) = next.after(answer.status(), answer.headers())?
             {
                 next = after;
                 continue;
             }
-            let mut read = BytesMut::new();
-            while let Some(frame) = body.frame().await {
-                let Ok(data) = frame?.into_data() else { continue };
-                if read.len() + data.len() > limit {
-                    return Err(HttpError::TooLarge(limit));
-                }
-                read.extend_from_slice(&data);
-            }
-            return Ok(Response::from_parts(head, read.freeze()));
+            return Ok(answer);
         }
         Err(HttpError::TooManyRedirects)
     }

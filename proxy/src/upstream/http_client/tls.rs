@@ -20,7 +20,7 @@ use crate::upstream::connector::Versions;
 mod unverified;
 
 /// The `tls_config` block.
-#[derive(Debug, Clone, PartialEq, Arguments)]
+#[derive(Debug, Clone, Default, PartialEq, Arguments)]
 #[alloy(validate = TlsConfigArguments::validate)]
 pub struct TlsConfigArguments {
     /// Certificates of the authorities to trust instead of the system's, as PEM.
