@@ -118,7 +118,7 @@ impl ClusterFlags {
         texts.into_iter().map(|(flag, text)| format!("--cluster.{flag}={text}")).collect()
     }
 
-    /// Tells where flags of clusters were given, and that there is one was not.
+    /// Tells that flags of clusters do nothing where `--cluster.enabled` is not given.
     pub(super) fn warn(&self) {
         let given =
             [&self.node_name, &self.advertise_address, &self.discover_peers].iter().any(|text| !text.is_empty());
