@@ -6,7 +6,7 @@ use std::time::Duration;
 use chitchat::ChitchatId;
 use tokio::time::Instant;
 
-use super::frame::MOST_NODES;
+use super::frame::{MOST_DIGEST_BYTES, MOST_NODES, digest_bytes};
 
 /// The nodes that were spoken of lately. `chitchat` knows no others.
 #[derive(Debug)]
@@ -24,16 +24,21 @@ impl Admission {
 
     /// Whether there is room for all of these; then they are known.
     pub(super) fn admit(&mut self, about: &[ChitchatId], now: Instant) -> bool {
-        let strangers = about.iter().filter(|id| !self.known.contains_key(id)).count();
-        if self.known.len() + strangers > MOST_NODES {
+        if !self.has_room(about) {
             self.known.retain(|_, spoken_of| now.duration_since(*spoken_of) < self.forgotten_after);
-            let strangers = about.iter().filter(|id| !self.known.contains_key(id)).count();
-            if self.known.len() + strangers > MOST_NODES {
+            if !self.has_room(about) {
                 return false;
             }
         }
         self.known.extend(about.iter().map(|id| (id.clone(), now)));
         true
+    }
+
+    fn has_room(&self, about: &[ChitchatId]) -> bool {
+        let strangers = about.iter().filter(|id| !self.known.contains_key(id));
+        let (nodes, bytes) =
+            self.known.keys().chain(strangers).fold((0, 0), |(nodes, bytes), id| (nodes + 1, bytes + digest_bytes(id)));
+        nodes <= MOST_NODES && bytes <= MOST_DIGEST_BYTES
     }
 
     pub(super) fn knows(&self, id: &ChitchatId) -> bool {
@@ -70,5 +75,13 @@ mod tests {
             assert_eq!(admission.admit(&ids(about.clone()), now), expected, "{second}: {about:?}");
         }
         assert!(admission.knows(&ids(5..6)[0]) && !admission.knows(&ids(11..12)[0]));
+    }
+
+    #[test]
+    fn there_is_no_room_for_more_than_a_frame_holds() {
+        let mut admission = Admission::new(ids(0..1).remove(0), Duration::from_secs(60));
+        let long = |number: usize| ChitchatId::new(format!("{number:0253}"), 1, ([127, 0, 0, 1], 1).into());
+        let admitted = (0..MOST_NODES).filter(|number| admission.admit(&[long(*number)], Instant::now())).count();
+        assert_eq!(admitted, (MOST_DIGEST_BYTES - digest_bytes(&ids(0..1)[0])) / digest_bytes(&long(0)));
     }
 }

@@ -13,9 +13,11 @@ use super::settings::MOST_NAME_BYTES;
 
 /// The longest frame: that of a datagram.
 pub(super) const MOST_BYTES: usize = 65_507;
-/// Nodes of a cluster, those that died lately among them: a digest of as many fits a frame where names have at most
-/// seventy bytes.
+/// Nodes of a cluster, those that died lately among them.
 pub(super) const MOST_NODES: usize = 512;
+/// Bytes of a digest of them all: with what else is in a frame they fit in one, and `chitchat` reckons with that. It is
+/// full with 512 nodes whose names have 72 bytes.
+pub(super) const MOST_DIGEST_BYTES: usize = 64_000;
 
 const MAGIC: [u8; 4] = *b"FGC\x01";
 const GOSSIP: u8 = 0;
@@ -52,6 +54,12 @@ pub(super) enum FrameError {
     Strange(&'static str),
 }
 
+/// Bytes of a node in a digest: that many at most for what is no name.
+pub(super) fn digest_bytes(id: &ChitchatId) -> usize {
+    const LENGTH_GENERATION_ADDRESS_NUMBERS: usize = 2 + 8 + 19 + 24;
+    LENGTH_GENERATION_ADDRESS_NUMBERS + id.node_id.len()
+}
+
 /// Gossip, as it is sent.
 pub(super) fn gossip(cluster: &str, sender: SocketAddr, message: &ChitchatMessage) -> Vec<u8> {
     let mut bytes = head(GOSSIP, cluster, sender);
@@ -80,10 +88,11 @@ impl Frame {
         let mut rest = bytes.strip_prefix(&MAGIC).ok_or(FrameError::Foreign)?;
         let [kind] = piece::<[u8; 1]>(&mut rest)?;
         let cluster = piece::<String>(&mut rest)?;
+        ensure(cluster.len() <= MOST_NAME_BYTES, "a name of too many bytes")?;
         let sender = address(piece::<SocketAddr>(&mut rest)?)?;
         let said = match kind {
             GOSSIP => {
-                let about = spoken_of(rest)?;
+                let about = spoken_of(rest, &cluster)?;
                 Said::Gossip { message: piece::<ChitchatMessage>(&mut rest)?, about }
             }
             FAREWELL => {
@@ -100,19 +109,19 @@ impl Frame {
 
 /// All nodes of which a message speaks. Nodes say of each other only that they live: no message has the part in which
 /// `chitchat` tells their keys and values, which is compressed, and on parts of which it would panic.
-fn spoken_of(mut message: &[u8]) -> Result<Vec<ChitchatId>, FrameError> {
+fn spoken_of(mut message: &[u8], cluster: &str) -> Result<Vec<ChitchatId>, FrameError> {
     let [_, _, _, kind] = piece::<[u8; 4]>(&mut message)?;
+    // Who asks, who answers, who answers the answer. That someone is of another cluster is seen by the head.
     let about = match kind {
-        // Who asks, who answers, who answers the answer.
         0 | 1 => digest(&mut message)?,
-        2 | 3 => Vec::new(),
+        2 => Vec::new(),
         _ => return Err(FrameError::Foreign),
     };
-    match kind {
-        0 => drop(piece::<String>(&mut message)?),
+    if kind == 0 {
+        ensure(piece::<String>(&mut message)? == cluster, "that it is of two clusters")?;
+    } else {
         // The end of no keys and values.
-        1 | 2 => drop(piece::<[u8; 1]>(&mut message)?),
-        _ => {}
+        piece::<[u8; 1]>(&mut message)?;
     }
     ensure(message.is_empty(), "keys and values")?;
     Ok(about)
@@ -201,6 +210,9 @@ pub(super) mod tests {
             b"GET / HTTP/1.1\r\n\r\n".to_vec(),
             MAGIC.to_vec(),
             gossip(9, &one(0), &[]),
+            gossip(3, &[], &[]),
+            gossip(0, &one(0), b"\x05\0other"),
+            said(1, &one(0), &[0], sender, &"x".repeat(254)),
             // Keys and values: a block that is compressed, one that is not, and versions that promise some.
             gossip(1, &one(0), &[1, 4, 0, 40, 181, 47, 253, 0]),
             gossip(2, &[], &[2, 1, 0, 2, 0]),

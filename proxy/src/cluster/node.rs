@@ -38,7 +38,7 @@ const FAILURE_DETECTOR: FailureDetectorConfig = FailureDetectorConfig {
 /// How long one that died is looked for, so that a network that was cut in two is one again afterwards.
 const DEAD_KEPT: Duration = Duration::from_secs(30 * 60);
 /// `chitchat` has forgotten by then whom nobody has spoken of.
-pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * 30 * 60);
+pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * DEAD_KEPT.as_secs());
 /// How long another node may take to answer, before this one begins alone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two questions to those who do not answer.

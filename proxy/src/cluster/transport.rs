@@ -110,7 +110,11 @@ enum Refused {
     Cluster(String),
     #[error("it comes from another address than it says, {0}")]
     Sender(SocketAddr),
-    #[error("a cluster may have {} nodes, and there are more", frame::MOST_NODES)]
+    #[error(
+        "there are too many nodes: a cluster may have {} nodes, or as many as fill {} bytes with their names",
+        frame::MOST_NODES,
+        frame::MOST_DIGEST_BYTES
+    )]
     Nodes,
     #[error("too much waits to be looked at")]
     Busy,

@@ -3,7 +3,7 @@
 use alloy_syntax::Arguments;
 
 /// What may stand in the block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Arguments)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arguments)]
 pub(crate) struct ClusteringArguments {
     /// Whether each node does a part of the work alone. A process that is in no cluster does all of it.
     #[alloy(attr)]

@@ -73,7 +73,7 @@ impl Component for Scrape {
         let plan = Plan {
             settings: Arc::new(Settings::of(arguments)),
             targets: arguments.targets.rows(previous.map(|previous| &previous.plan.targets)),
-            clustered: arguments.clustering.enabled,
+            clustered: arguments.clustering.is_some_and(|clustering| clustering.enabled),
             max_inflight_bytes: arguments.max_inflight_bytes.bytes(),
             max_delta_bytes: arguments.max_delta_bytes.bytes(),
             fetcher,

@@ -118,7 +118,7 @@ impl ClusterFlags {
         texts.into_iter().map(|(flag, text)| format!("--cluster.{flag}={text}")).collect()
     }
 
-    /// Tells where flags of clusters were given, and that there is one was not.
+    /// Tells that flags of clusters do nothing where `--cluster.enabled` is not given.
     pub(super) fn warn(&self) {
         let given =
             [&self.node_name, &self.advertise_address, &self.discover_peers].iter().any(|text| !text.is_empty());
@@ -145,7 +145,11 @@ impl ClusterFlags {
             self.node_name.parse().map_err(|error| format!("--cluster.node-name: {error}\n"))?
         };
         // The admin listener has this port of TCP, often on all addresses.
-        let port = if self.enable_tls { admin.port().checked_add(1).unwrap_or(1) } else { admin.port() };
+        let port = admin.port().checked_add(u16::from(self.enable_tls)).ok_or_else(|| {
+            "--cluster.enable-tls: nodes take the port after that of the admin listener, and there is none after 65535; \
+             choose another one with --server.http.listen-addr\n"
+                .to_owned()
+        })?;
         let advertised = advertised(&self.advertise_address, &self.advertise_interfaces, port);
         let given = self.join_addresses.iter().map(|address| address.trim()).filter(|address| !address.is_empty());
         let join: Result<Vec<JoinAddress>, _> = given.map(str::parse).collect();

@@ -57,7 +57,7 @@ pub struct ScrapeArguments {
     pub(super) max_inflight_bytes: Size,
     /// Whether the nodes of a cluster divide the targets among themselves.
     #[alloy(block, optional)]
-    pub(super) clustering: ClusteringArguments,
+    pub(super) clustering: Option<ClusteringArguments>,
     /// Bytes that are remembered of profiles of memory, locks and waiting, for the difference to the next. Targets with
     /// more stacks than the others go without when it is used up.
     #[alloy(attr, default = Size(ByteSize::mib(256)))]

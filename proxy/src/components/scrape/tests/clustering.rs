@@ -11,7 +11,7 @@ const TARGETS: usize = 40;
 fn body() -> String {
     let target = |number| format!("{{ \"__address__\" = \"127.0.0.1:1\", number = \"{number}\" }},\n");
     let targets: String = (0..TARGETS).map(target).collect();
-    format!("targets = [\n{targets}]\nscrape_interval = \"1h\"\nclustering {{ enabled = true }}\n{MEMORY_ALONE}")
+    format!("targets = [\n{targets}]\nscrape_interval = \"1h\"\nclustering {{ enabled = true }}\n{GOROUTINES_ALONE}")
 }
 
 fn in_both<'l>(one: &'l [Arc<ScrapeLoop>], other: &'l [Arc<ScrapeLoop>]) -> impl Iterator<Item = &'l Arc<ScrapeLoop>> {
