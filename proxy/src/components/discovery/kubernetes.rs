@@ -33,6 +33,8 @@ mod targets;
 mod tests;
 mod transport;
 
+/// Most objects of a component. The largest clusters have 150,000 pods.
+const MOST_OBJECTS: usize = 300_000;
 /// As the reference: changes are told so often at most.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 /// Before the files that say how the server is reached are read again, where they cannot be used.
@@ -138,7 +140,7 @@ impl Watching {
             news.map(move |news| (index, news)).boxed()
         });
         Self {
-            cluster: Cluster::new(arguments.role(), arguments.attached(), &parts),
+            cluster: Cluster::new(arguments.role(), arguments.attached(), &parts, MOST_OBJECTS),
             news: news.collect(),
             before: settings.told().clone(),
             next_tell: Instant::now(),

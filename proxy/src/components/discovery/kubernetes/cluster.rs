@@ -9,8 +9,8 @@ use super::meta::NAMESPACE;
 use super::objects::{EndpointSlice, Endpoints, Ingress, Namespace, Node, Pod, Service};
 use super::targets::{Attached, View, targets};
 
-/// Most objects of a component. The largest clusters have 150,000 pods.
-const MOST_OBJECTS: usize = 300_000;
+/// Most objects of which is told that they have no targets.
+const MOST_BAD: usize = 10;
 /// Most bytes of the labels of all targets.
 const MAX_LABELS: usize = 1 << 30;
 
@@ -144,6 +144,8 @@ pub(super) struct Cluster {
     /// Whose targets are to be made.
     stale: BTreeSet<Id>,
     bytes: usize,
+    /// Most objects that are taken.
+    most: usize,
     has_news: bool,
 }
 
@@ -167,7 +169,7 @@ struct Group {
 
 impl Cluster {
     /// Nothing is known of the parts yet. The last is of the kind that becomes targets, others have a say in them.
-    pub(super) fn new(role: Kind, attached: Attached, parts: &[Part]) -> Self {
+    pub(super) fn new(role: Kind, attached: Attached, parts: &[Part], most: usize) -> Self {
         let unknown = |part: &Part| Known {
             part: part.clone(),
             listing: None,
@@ -184,6 +186,7 @@ impl Cluster {
             dependents: HashMap::new(),
             stale: BTreeSet::new(),
             bytes: 0,
+            most,
             has_news: false,
         }
     }
@@ -198,13 +201,13 @@ impl Cluster {
             }
             News::Is(object) => {
                 let id = object.id();
-                if let Some(listing) = &mut known.listing {
-                    listing.insert(id.clone());
-                }
                 let is_new = !self.groups.contains_key(&id) && !self.objects.contains_key(&id);
-                if is_new && self.groups.len() + self.objects.len() >= MOST_OBJECTS {
+                if is_new && self.groups.len() + self.objects.len() >= self.most {
                     self.has_news |= !std::mem::replace(&mut known.is_too_much, true);
                 } else {
+                    if let Some(listing) = &mut known.listing {
+                        listing.insert(id.clone());
+                    }
                     self.take(id, object);
                 }
             }
@@ -259,13 +262,13 @@ impl Cluster {
         let failed = self.parts.iter().filter_map(|known| known.problem.clone());
         let too_much = self.parts.iter().filter(|known| known.is_too_much).map(|known| {
             let what = "some are left out; narrow them down by namespaces or selectors";
-            format!("{}: more than {MOST_OBJECTS} objects: {what}", known.part)
+            format!("{}: more than {} objects: {what}", known.part, self.most)
         });
         let bad = self.groups.iter().filter_map(|(id, group)| {
             let why = group.problem.as_ref()?;
             Some(format!("{} {:?} of namespace {:?} has no targets: {why}", id.kind.plural(), id.name, id.namespace))
         });
-        failed.chain(too_much).chain(bad).collect()
+        failed.chain(too_much).chain(bad.take(MOST_BAD)).collect()
     }
 
     /// Whether all that has a say in the targets of a namespace is there.

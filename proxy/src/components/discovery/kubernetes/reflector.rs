@@ -15,8 +15,8 @@ use super::cluster::{News, Object};
 use super::transport::{Heard, TransportError};
 use crate::upstream::Backoff;
 
-/// As the reference's: the first retry after 0.8 seconds, the last ones every 30.
-const BACKOFF: Backoff = Backoff { min: Duration::from_millis(400), max: Duration::from_secs(30), attempts: 0 };
+/// The reference's.
+const BACKOFF: Backoff = Backoff { min: Duration::from_millis(800), max: Duration::from_secs(30), attempts: 0 };
 /// The longest that a server is left alone on its own word.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 

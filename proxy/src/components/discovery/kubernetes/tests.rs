@@ -90,7 +90,7 @@ fn objects_become_targets_as_in_prometheus() {
 /// What is told of these objects, heard of in this order of parts.
 fn told(arguments: &DiscoveryKubernetesArguments, objects: &[Value], order: &[usize]) -> (Vec<Labels>, Vec<String>) {
     let parts = arguments.parts(None);
-    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &parts);
+    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &parts, MOST_OBJECTS);
     for part in order {
         assert!(!cluster.has_news(), "before all is known");
         cluster.hear(*part, News::ListBegins);
@@ -143,7 +143,7 @@ fn a_change_of_one_object_remakes_its_targets_alone() {
             "ports": [{"port": 80}],
         }]}))
     };
-    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &arguments.parts(None));
+    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &arguments.parts(None), MOST_OBJECTS);
     for part in 0..3 {
         cluster.hear(part, News::ListBegins);
     }
@@ -171,7 +171,7 @@ fn a_change_of_one_object_remakes_its_targets_alone() {
 #[test]
 fn a_list_says_what_is_gone() {
     let arguments = decode("role = \"pod\"\nnamespaces {\n names = [\"shop\", \"other\"]\n}").unwrap();
-    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &arguments.parts(None));
+    let mut cluster = Cluster::new(arguments.role(), arguments.attached(), &arguments.parts(None), MOST_OBJECTS);
     let mut before = vec![Labels::from_pairs([("__address__", "x"), ("__meta_kubernetes_namespace", "shop")]).unwrap()];
     let shop = 1;
     cluster.hear(0, News::Failed("down".to_owned()));
@@ -203,6 +203,27 @@ fn an_object_with_too_many_labels_is_left_out() {
     assert_eq!(addresses(&targets), ["10.0.0.2:80"]);
     let said = "pods \"large\" of namespace \"shop\" has no targets: the labels of its targets take more than";
     assert!(matches!(&problems[..], [only] if only.starts_with(said)), "{problems:?}");
+}
+
+#[test]
+fn what_is_too_much_is_left_out() {
+    let mut cluster = Cluster::new(Kind::Pod, Default::default(), &decode("role = \"pod\"").unwrap().parts(None), 10);
+    let Object::Pod(without_address) = object(&pod("any", "")) else { panic!("no pod") };
+    for _ in 0..2 {
+        cluster.hear(0, News::ListBegins);
+        for index in 0..11 {
+            let mut pod = without_address.clone();
+            pod.metadata.name = Some(index.to_string());
+            cluster.hear(0, News::Is(Object::Pod(pod)));
+        }
+        cluster.hear(0, News::ListEnds);
+        let (_, problems) = cluster.tell(&mut Vec::new());
+        let what = "some are left out; narrow them down by namespaces or selectors";
+        assert_eq!(problems, [format!("pods: more than 10 objects: {what}")]);
+    }
+    cluster.hear(0, News::ListBegins);
+    cluster.hear(0, News::ListEnds);
+    assert_eq!(cluster.tell(&mut Vec::new()).1, Vec::<String>::new());
 }
 
 #[test]

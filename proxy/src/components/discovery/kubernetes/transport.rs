@@ -68,7 +68,7 @@ pub(super) struct Heard {
 
 #[derive(Default)]
 struct State {
-    /// Until when the server wants to be left alone.
+    /// How long the server wants to be left alone.
     rest: Option<Duration>,
     /// When a watch was begun last.
     watched: Option<Instant>,
