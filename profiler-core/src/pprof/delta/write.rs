@@ -1,7 +1,7 @@
 //! A delta as a gzipped message: the samples that are left, and the entries of the tables that they refer to, copied as
 //! they are.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -14,6 +14,9 @@ use super::samples::Samples;
 use super::tables::{Location, Tables, decode, fields};
 use crate::pprof::{Function, Label, Mapping, ValueType};
 
+/// The compressor takes as long for a few bytes as for many.
+const PIECE: usize = 32 << 10;
+
 /// When the delta was taken, and for how long, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
@@ -24,7 +27,8 @@ pub(super) struct Span {
 /// Texts that nothing refers to become empty, so that indexes stay; entries of the other tables are left out.
 pub(super) fn write(message: &[u8], samples: &Samples, tables: &mut Tables, span: Span) -> Result<Bytes, DeltaError> {
     // As fast as `gzip` does, for the reason that stands there.
-    let mut out = Out { gzip: GzEncoder::new(Vec::new(), Compression::fast()), scratch: Vec::new() };
+    let gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut out = Out { gzip: BufWriter::with_capacity(PIECE, gzip), scratch: Vec::new() };
     write_samples(message, samples, tables, &mut out)?;
     write_tables(message, tables, &mut out)?;
     write_rest(message, tables, &mut out)?;
@@ -34,7 +38,7 @@ pub(super) fn write(message: &[u8], samples: &Samples, tables: &mut Tables, span
         let text = text?.bytes()?;
         out.bytes(6, if needed { text } else { &[] })?;
     }
-    Ok(out.gzip.finish()?.into())
+    Ok(out.gzip.into_inner().map_err(IntoInnerError::into_error)?.finish()?.into())
 }
 
 fn write_samples(message: &[u8], samples: &Samples, tables: &mut Tables, out: &mut Out) -> Result<(), DeltaError> {
@@ -132,7 +136,7 @@ fn write_rest(message: &[u8], tables: &mut Tables, out: &mut Out) -> Result<(), 
 }
 
 struct Out {
-    gzip: GzEncoder<Vec<u8>>,
+    gzip: BufWriter<GzEncoder<Vec<u8>>>,
     scratch: Vec<u8>,
 }
 
