@@ -19,16 +19,16 @@ pub enum Broken {
     Unreadable(#[from] profiler_core::pprof::PprofError),
     /// A sample is there that says nothing.
     #[error("the delta has samples of nothing but zero: {0:?}")]
-    Nothing(Profile),
+    Nothing(Box<Profile>),
     /// A sample refers to what was taken away.
     #[error("the delta has no location {0}")]
     Location(u64),
     /// A counter is negative.
     #[error("the delta has counted less than nothing: {0:?}")]
-    Negative(Profile),
+    Negative(Box<Profile>),
     /// Between two equal profiles something was counted.
     #[error("the delta of two equal profiles has counted something: {0:?}")]
-    Restless(Profile),
+    Restless(Box<Profile>),
     /// More is remembered than allowed.
     #[error("{0} bytes are remembered")]
     Memory(usize),
@@ -51,10 +51,10 @@ pub fn check(input: &[u8]) -> Result<(), Broken> {
             if let Some(delta) = check_delta(series, profile)? {
                 let counted = counted(&delta, counters);
                 if counted.iter().any(|counted| *counted < 0) {
-                    return Err(Broken::Negative(delta));
+                    return Err(Broken::Negative(Box::new(delta)));
                 }
                 if again && counted.iter().any(|counted| *counted > 0) {
-                    return Err(Broken::Restless(delta));
+                    return Err(Broken::Restless(Box::new(delta)));
                 }
             }
             let remembered = memory.usage().bytes;
@@ -74,7 +74,7 @@ fn check_delta(series: &mut DeltaSeries, profile: &Bytes) -> Result<Option<Profi
     }
     let delta = Profile::from_bytes(&delta, 2 * LIMIT)?;
     if delta.sample.is_empty() || delta.sample.iter().any(|sample| sample.value.iter().all(|value| *value == 0)) {
-        return Err(Broken::Nothing(delta));
+        return Err(Broken::Nothing(Box::new(delta)));
     }
     let mut ids = delta.sample.iter().flat_map(|sample| &sample.location_id);
     let lost = ids.find(|id| !delta.location.iter().any(|location| location.id == **id));
