@@ -1,6 +1,8 @@
 //! What nodes send each other: a head that says which cluster and who speaks, then gossip or a farewell.
 //!
-//!     "FGC" 1 · kind · cluster: 2 bytes of length, text · sender: 4 or 6, address, port · what it says
+//! ```text
+//! "FGC" 1 · kind · cluster: 2 bytes of length, text · sender: 4 or 6, address, port · what it says
+//! ```
 //!
 //! Numbers are little-endian, texts and addresses as `chitchat` writes them. What comes may come from anyone: it is
 //! looked through here, to its last byte, before `chitchat` sees it.
