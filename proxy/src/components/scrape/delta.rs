@@ -1,11 +1,12 @@
-//! Deltas of what targets count from their start, made on threads for slow calls, few at a time.
+//! Deltas of what targets count from their start; those of large profiles are made on threads for slow calls, few at a
+//! time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use profiler_core::pprof::delta::{Counters, Delta, DeltaLimits, DeltaMemory, DeltaSeries, DeltaUsage};
+use profiler_core::pprof::delta::{Counters, Delta, DeltaError, DeltaLimits, DeltaMemory, DeltaSeries, DeltaUsage};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -14,8 +15,10 @@ use crate::telemetry::metrics::ScrapeMetrics;
 
 /// Bytes that one series may remember: some million stacks.
 const MOST_OF_A_SERIES: usize = 16 << 20;
-/// Deltas at once: each holds a profile unpacked, and its tables.
+/// Deltas of large profiles at once: each holds a profile unpacked, and its tables.
 const MOST_AT_ONCE: usize = 4;
+/// Bytes of a profile that is not worth another thread, nor unpacks to much: at most a thousand times as many.
+const SMALL: usize = 16 << 10;
 
 /// What all series of one component remember.
 pub(super) struct Deltas {
@@ -79,16 +82,24 @@ impl Series {
     /// # Errors
     /// The profile cannot be read, or the process ends.
     pub(super) async fn delta(self: &Arc<Self>, profile: Bytes, at: SystemTime) -> Result<Delta, ScrapeError> {
+        if profile.len() <= SMALL {
+            return Ok(self.compare(&profile, at)?);
+        }
         // Nobody closes it. It is the thread's: who waits here may go away.
         let turn = self.deltas.turns.clone().acquire_owned().await.ok();
         let this = self.clone();
         let delta = spawn_blocking(move || {
-            let delta = this.series().delta(&profile, nanoseconds(at));
-            this.deltas.tell();
+            let delta = this.compare(&profile, at);
             drop(turn);
             delta
         });
         Ok(delta.await??)
+    }
+
+    fn compare(&self, profile: &Bytes, at: SystemTime) -> Result<Delta, DeltaError> {
+        let delta = self.series().delta(profile, nanoseconds(at));
+        self.deltas.tell();
+        delta
     }
 
     fn series(&self) -> MutexGuard<'_, DeltaSeries> {
