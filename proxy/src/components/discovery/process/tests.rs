@@ -1,6 +1,7 @@
 //! Real processes, and how they are joined with containers.
 
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
 use nix::unistd::{Uid, User};
@@ -20,8 +21,16 @@ fn container(index: usize) -> String {
 struct Sleeping(Child);
 
 impl Sleeping {
+    /// Returns once the kernel shows the arguments: `spawn` is back while `exec` has yet to write them.
     fn start() -> Self {
-        Self(Command::new("sleep").arg("1000").spawn().unwrap())
+        let sleeping = Self(Command::new("sleep").arg("1000").spawn().unwrap());
+        let arguments = format!("/proc/{}/cmdline", sleeping.pid());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::fs::read(&arguments).unwrap() != b"sleep\x001000\0" {
+            assert!(Instant::now() < deadline, "the process never began");
+            std::thread::yield_now();
+        }
+        sleeping
     }
 
     fn pid(&self) -> String {
