@@ -188,8 +188,8 @@ impl Jvm {
         Err(NotAttachable::NotReady)
     }
 
-    /// Whether an option is on, as far as its command line and environment tell: the last word counts, and the command
-    /// line's more than the environment's. Options in files are not seen.
+    /// Whether an option is on, as far as its environment and its command line tell, of which the last word counts.
+    /// Options in files are not seen.
     fn has_option(&self, on: &str, off: &str) -> bool {
         const VARIABLES: [&str; 3] = ["JAVA_TOOL_OPTIONS=", "JDK_JAVA_OPTIONS=", "_JAVA_OPTIONS="];
         let read = |file: &str| {
@@ -201,8 +201,8 @@ impl Jvm {
         let (arguments, environment) = (read("cmdline"), read("environ"));
         let variables =
             environment.split('\0').filter_map(|word| VARIABLES.iter().find_map(|name| word.strip_prefix(name)));
-        let words = variables.flat_map(str::split_ascii_whitespace).chain(arguments.split('\0'));
-        words.filter(|word| *word == on || *word == off).next_back() == Some(on)
+        let mut words = variables.flat_map(str::split_ascii_whitespace).chain(arguments.split('\0'));
+        words.rfind(|word| *word == on || *word == off) == Some(on)
     }
 }
 
