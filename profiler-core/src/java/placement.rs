@@ -110,6 +110,11 @@ impl Placement {
         format!("{}/{name}", self.path)
     }
 
+    /// The folder, as the target sees it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The folder's own name.
     pub(super) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -230,7 +235,7 @@ pub(super) fn left_in(parent: &OwnedFd) -> io::Result<Vec<(String, User)>> {
 /// A folder of the target in which one for the library can be: in no other place than its name says, on a file system
 /// that is written to and that code runs from, and where no stranger can put another one in its place.
 fn suitable(jvm: &Jvm, path: &str, trusted: bool) -> Result<OwnedFd, Unsuitable> {
-    let folder = jvm.root().folder(path)?;
+    let folder = jvm.root().folder_itself(path)?;
     let flags = fstatvfs(&folder)?.f_flag;
     if flags.contains(StatVfsMountFlags::RDONLY) {
         return Err(Unsuitable::Because("is read-only"));

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use profiler_core::java::Library;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A process, ended with the value.
 pub(crate) struct Target {
@@ -52,6 +53,14 @@ impl Target {
         self.child.wait().unwrap();
     }
 
+    /// Ends it at once, and waits until it has.
+    pub(crate) fn kill(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap();
+        let _gone = kill_process(pid, Signal::KILL);
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -64,11 +73,8 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid).unwrap());
         if !self.has_ended() {
-            let _gone = rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL);
-            let _gone = self.child.kill();
-            let _gone = self.child.wait();
+            self.kill();
         }
     }
 }
@@ -97,11 +103,11 @@ pub(crate) fn library() -> Library {
     Library::open(&folder).unwrap_or_else(|error| panic!("{error}: `cargo xtask fetch-async-profiler`"))
 }
 
-/// Where everyone can read: the checkout may be its owner's alone.
+/// Where everyone can read, which the checkout need not be, and which no test hides as it does /tmp.
 pub(crate) fn open_folder() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         folder
     });
