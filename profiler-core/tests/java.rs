@@ -138,8 +138,25 @@ fn the_library_is_found_in_each_form_and_nothing_else_is_taken_for_it() {
         let error = Library::find(Some(&path)).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
     }
-    let error = Library::find(None).unwrap_err().to_string();
-    assert!(error.contains("cargo xtask fetch-async-profiler"), "{error}");
+}
+
+#[test]
+fn the_environment_names_the_library() {
+    let found = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "finds_the_library", "--ignored", "--nocapture"])
+        .env("FLAMEGATE_ASYNC_PROFILER", tools().join("async-profiler"))
+        .output()
+        .unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    let expected = tools().join("async-profiler").join(platform()).join("libasyncProfiler.so");
+    assert!(found.contains(expected.to_str().unwrap()), "{found}");
+}
+
+#[test]
+#[ignore = "another test runs it in a process of its own"]
+#[allow(clippy::print_stdout, reason = "the other test reads it")]
+fn finds_the_library() {
+    println!("{}", Library::find(None).unwrap().source());
 }
 
 #[test]

@@ -11,9 +11,9 @@ pub(crate) fn start(library: &str, words: &[&str]) -> Target {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "4321", "--regid", "4321", "--clear-groups"]).arg(program()).args(words);
     // Where it can write.
-    let folder = tempfile::tempdir_in(open_folder()).unwrap().keep();
-    std::os::unix::fs::chown(&folder, Some(4321), Some(4321)).unwrap();
-    Target::ready(command.env("LD_PRELOAD", with_name(library)).current_dir(folder), "fake")
+    let folder = tempfile::tempdir_in(open_folder()).unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(4321), Some(4321)).unwrap();
+    Target::ready(command.env("LD_PRELOAD", with_name(library)).current_dir(&folder), "fake").within(folder)
 }
 
 fn program() -> &'static Path {
