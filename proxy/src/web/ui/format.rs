@@ -79,7 +79,8 @@ fn duration(seconds: f64) -> String {
 }
 
 fn scaled(value: f64, step: f64, prefixes: &[&str]) -> String {
-    let mut value = value;
+    // Nothing added up is -0.
+    let mut value = value + 0.0;
     let mut prefixes = prefixes.iter();
     let mut prefix = prefixes.next().copied().unwrap_or_default();
     for next in prefixes {
@@ -110,6 +111,7 @@ mod tests {
     fn figures_have_three_digits() {
         for (shown, expected) in [
             (number(0.0), "0"),
+            (number([0.0; 0].iter().sum()), "0"),
             (number(0.25), "0.25"),
             (number(12.34), "12.3"),
             (number(123_456.0), "123k"),
