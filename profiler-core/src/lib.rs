@@ -3,6 +3,7 @@
 //! This crate knows no HTTP, no configuration and no runtime. `kernel`, `process` and `sampler` are of Linux.
 
 pub mod collection;
+pub mod jfr;
 pub mod kernel;
 pub mod labels;
 pub mod native;
