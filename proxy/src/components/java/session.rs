@@ -169,12 +169,12 @@ impl Session {
         true
     }
 
-    /// Says in the log which targets are no processes, when these are others than before.
+    /// Says in the log that there are targets which are no processes, where there were none before.
     fn tell_of_targets(&self, plan: &Plan) {
         let number = plan.without_pid.len();
         self.metrics.refused.set(i64::try_from(number).unwrap_or(i64::MAX));
         let Some(example) = plan.without_pid.first() else { return };
-        if self.current().is_none_or(|before| before.without_pid != plan.without_pid) {
+        if self.current().is_none_or(|before| before.without_pid.is_empty()) {
             let component_id = &self.component;
             tracing::error!(%component_id, number, %example, "targets are left out: {PID} is the pid of no process");
         }
