@@ -150,7 +150,7 @@ impl Converted {
     }
 
     /// One gzipped profile of several kinds, with the sample types of all of them: a sample has zeros where there is
-    /// nothing of a kind.
+    /// nothing of a kind. Where two kinds have sample types of one name, the kinds' names are put before them.
     ///
     /// # Errors
     /// None that is known: writing to memory does not fail.

@@ -40,6 +40,11 @@ impl Kind {
         Self::Block,
     ];
 
+    /// The kind of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its name here.
     pub fn name(self) -> &'static str {
         match self {

@@ -184,7 +184,7 @@ impl Pools {
             frame.read(reader, &mut record)?;
             if id.is_some() {
                 let [method, line, ..] = record.numbers;
-                let (place, is_new) = self.frames.insert_full(Frame { method, line: line as u32 });
+                let (place, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
                 if is_new {
                     budget.take(ENTRY, offset)?;
                 }
@@ -221,6 +221,11 @@ impl Entries {
         };
         Ok(Self::Values(pool, classes.plan(class, Wanted { numbers, texts }, reader)?))
     }
+}
+
+/// Methods without lines have 0, or -1 in 32 bits.
+fn line_number(line: u64) -> u32 {
+    i32::try_from(line).map_or(0, i32::unsigned_abs)
 }
 
 impl Pools {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Converted;
-use super::kind::{Kind, Measure};
+use super::kind::Kind;
 use super::samples::{Place, Samples};
 use crate::pprof::packed;
 use crate::pprof::writer::ProfileWriter;
@@ -33,11 +33,20 @@ pub(super) fn write(converted: &Converted, kinds: &[Kind]) -> io::Result<Vec<u8>
         }
     }
     tables.write(&mut writer)?;
-    let value_type =
-        |tables: &mut Tables<'_>, (kind, unit): Measure| ValueType { kind: tables.text(kind), unit: tables.text(unit) };
+    let value_type = |tables: &mut Tables<'_>, (kind, unit): (&str, &str)| ValueType {
+        kind: tables.text(kind),
+        unit: tables.text(unit),
+    };
     let first = kinds.first();
-    let types = kinds.iter().flat_map(|kind| kind.sample_types());
-    let sample_type: Vec<_> = types.map(|measure| value_type(&mut tables, *measure)).collect();
+    let mut sample_type = Vec::new();
+    for kind in kinds {
+        for (name, unit) in kind.sample_types() {
+            // By its name people choose what they look at.
+            let is_unique = kinds.iter().filter(|kind| kind.sample_types().contains(&(name, unit))).count() == 1;
+            let name = if is_unique { (*name).to_owned() } else { format!("{}_{name}", kind.name()) };
+            sample_type.push(value_type(&mut tables, (&name, unit)));
+        }
+    }
     let period_type = first.and_then(|kind| kind.period_type()).map(|measure| value_type(&mut tables, measure));
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     writer.finish(&Profile {
