@@ -54,9 +54,9 @@ pub(super) fn load(jvm: &Jvm, library: &str, options: &str) -> Result<Loaded, Pr
     read_answer(&answer).ok_or_else(|| ProfilerError::Answer { answer: excerpt(&answer) })
 }
 
-/// Whether the JVM has opened its socket, as far as files tell.
+/// Whether the JVM has opened its socket. It may be that of an earlier process: only a connection tells.
 pub(super) fn listens(jvm: &Jvm) -> bool {
-    jvm.user().act(|| socket_file(jvm).is_ok_and(|file| file.is_some())).unwrap_or(false)
+    jvm.user().act(|| try_connect(jvm)).is_ok_and(|tried| matches!(tried, Ok(Some(_))))
 }
 
 fn ask(jvm: &Jvm, words: &[&str; 4]) -> Result<Vec<u8>, ProfilerError> {
@@ -152,19 +152,24 @@ fn try_connect(jvm: &Jvm) -> Result<Option<UnixStream>, ProfilerError> {
     if u32::try_from(peer.pid()) != Ok(jvm.pid()) {
         return Ok(None);
     }
+    // Then its pid was not given to another one when that began to listen, either.
+    if !jvm.is_alive() {
+        return Err(NotAttachable::Gone.into());
+    }
     let stream = UnixStream::from(socket);
     stream.set_nonblocking(false).map_err(ProfilerError::system("connect to the JVM"))?;
     Ok(Some(stream))
 }
 
-/// The JVM's socket in its files; none where there is none, or something else has the name.
+/// The JVM's socket in its files; none where there is none, or something else has the name. As the target's user.
 fn socket_file(jvm: &Jvm) -> io::Result<Option<OwnedFd>> {
     let Ok(folder) = jvm.root().folder(SOCKET_FOLDER) else { return Ok(None) };
     let name = format!(".java_pid{}", jvm.pid_in_namespace());
     match openat(&folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => {
-            let is_socket = FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::Socket;
-            Ok(is_socket.then_some(file))
+            let found = fstat(&file)?;
+            let is_socket = FileType::from_raw_mode(found.st_mode) == FileType::Socket;
+            Ok((is_socket && found.st_uid == geteuid().as_raw()).then_some(file))
         }
         Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),

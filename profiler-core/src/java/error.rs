@@ -164,7 +164,6 @@ impl NotAttachable {
             Self::NotJvm => "not_jvm",
             Self::OpenJ9 => "openj9",
             Self::NotReady => "not_ready",
-            Self::SignalsReduced { .. } => "signals_reduced",
             Self::AttachDisabled => "attach_disabled",
             Self::NoRights { .. } => "no_rights",
             Self::OtherProc => "other_proc",

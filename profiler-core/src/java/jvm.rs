@@ -45,14 +45,6 @@ pub enum NotAttachable {
     /// It has just begun.
     #[error("the JVM does not handle SIGQUIT yet, which asks it to open its attach socket")]
     NotReady,
-    /// It was told not to handle SIGQUIT, which would end it.
-    #[error(
-        "the JVM runs with {option}, so that it cannot be asked to open its attach socket; start it without, or with -XX:+StartAttachListener"
-    )]
-    SignalsReduced {
-        /// What tells it so.
-        option: &'static str,
-    },
     /// It was told to let no one attach.
     #[error("the JVM runs with -XX:+DisableAttachMechanism; start it without")]
     AttachDisabled,
@@ -108,19 +100,18 @@ impl Jvm {
         match kind {
             None => Err(NotAttachable::NotJvm),
             Some(Kind::OpenJ9) => Err(NotAttachable::OpenJ9),
-            Some(Kind::HotSpot) if jvm.has_option("-XX:+DisableAttachMechanism", "-XX:-DisableAttachMechanism") => {
-                Err(NotAttachable::AttachDisabled)
-            }
+            Some(Kind::HotSpot) if jvm.lets_no_one_attach() => Err(NotAttachable::AttachDisabled),
             Some(Kind::HotSpot) => {
                 let missing = user.missing_capabilities();
                 if !missing.is_empty() {
                     let needs = needs(user, &missing);
                     return Err(NotAttachable::NoRights { doing: "speak as its user", needs });
                 }
-                if !attach::listens(&jvm) {
-                    jvm.check_signal()?;
+                match jvm.check_signal() {
+                    // With -Xrs and -XX:+StartAttachListener it listens from its start on.
+                    Err(_) if attach::listens(&jvm) => Ok(jvm),
+                    checked => checked.map(|()| jvm),
                 }
-                Ok(jvm)
             }
         }
     }
@@ -157,11 +148,11 @@ impl Jvm {
         &self.root
     }
 
-    /// Whether whoever runs beside the host's first process sees the same files, and may meddle with folders that all
-    /// may write. In a container only its own processes do.
+    /// Whether it sees the host's files, where strangers may meddle with folders that all may write. In a container only
+    /// its own processes do. The host's are those of the first process, or of this one where that cannot be told.
     pub(super) fn shares_files_with_host(&self) -> bool {
         let mounts = |pid: &str| std::fs::metadata(format!("/proc/{pid}/ns/mnt")).map(|namespace| namespace.ino()).ok();
-        mounts("1").is_none_or(|host| mounts(&self.pid.to_string()) == Some(host))
+        mounts("1").or_else(|| mounts("self")) == mounts(&self.pid.to_string())
     }
 
     /// Asks it to open its attach socket.
@@ -177,20 +168,13 @@ impl Jvm {
         if Status::read(self.pid)?.handles_quit {
             return Ok(());
         }
-        if !self.is_alive() {
-            return Err(NotAttachable::Gone);
-        }
-        for (on, off) in [("-Xrs", ""), ("-XX:+ReduceSignalUsage", "-XX:-ReduceSignalUsage")] {
-            if self.has_option(on, off) {
-                return Err(NotAttachable::SignalsReduced { option: on });
-            }
-        }
-        Err(NotAttachable::NotReady)
+        Err(if self.is_alive() { NotAttachable::NotReady } else { NotAttachable::Gone })
     }
 
-    /// Whether an option is on, as far as its environment and its command line tell, of which the last word counts.
+    /// Whether it was told so, as far as its environment and its command line say, of which the last word counts.
     /// Options in files are not seen.
-    fn has_option(&self, on: &str, off: &str) -> bool {
+    fn lets_no_one_attach(&self) -> bool {
+        const OPTIONS: [&str; 2] = ["-XX:+DisableAttachMechanism", "-XX:-DisableAttachMechanism"];
         const VARIABLES: [&str; 3] = ["JAVA_TOOL_OPTIONS=", "JDK_JAVA_OPTIONS=", "_JAVA_OPTIONS="];
         let read = |file: &str| {
             let mut bytes = Vec::new();
@@ -202,7 +186,7 @@ impl Jvm {
         let variables =
             environment.split('\0').filter_map(|word| VARIABLES.iter().find_map(|name| word.strip_prefix(name)));
         let mut words = variables.flat_map(str::split_ascii_whitespace).chain(arguments.split('\0'));
-        words.rfind(|word| *word == on || *word == off) == Some(on)
+        words.rfind(|word| OPTIONS.contains(word)) == Some(OPTIONS[0])
     }
 }
 

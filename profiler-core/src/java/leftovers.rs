@@ -25,7 +25,7 @@ pub fn clean_leftovers(tmp_dir: &TmpDir) -> usize {
 }
 
 fn clean(root: &Root, tmp_dir: &TmpDir) -> usize {
-    let parents = tmp_dir.candidates().filter_map(|parent| root.folder(parent).ok());
+    let parents = tmp_dir.candidates().filter_map(|parent| root.folder_itself(parent).ok());
     let mut removed = 0;
     for parent in parents {
         for (name, owner) in left_in(&parent).unwrap_or_default() {

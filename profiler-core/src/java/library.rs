@@ -24,6 +24,8 @@ const ENTRY: &str = "Agent_OnAttach";
 const PLATFORM: (&str, Architecture) = ("linux-x64", Architecture::X86_64);
 #[cfg(target_arch = "aarch64")]
 const PLATFORM: (&str, Architecture) = ("linux-arm64", Architecture::Aarch64);
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const PLATFORM: (&str, Architecture) = ("none", Architecture::Unknown);
 
 #[cfg(all(feature = "embedded-async-profiler", target_arch = "x86_64"))]
 const EMBEDDED: Option<&[u8]> =
@@ -31,7 +33,7 @@ const EMBEDDED: Option<&[u8]> =
 #[cfg(all(feature = "embedded-async-profiler", target_arch = "aarch64"))]
 const EMBEDDED: Option<&[u8]> =
     Some(include_bytes!("../../../.test-tools/async-profiler/linux-arm64/libasyncProfiler.so"));
-#[cfg(not(feature = "embedded-async-profiler"))]
+#[cfg(not(all(feature = "embedded-async-profiler", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 const EMBEDDED: Option<&[u8]> = None;
 
 /// async-profiler's library, in memory.

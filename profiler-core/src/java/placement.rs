@@ -80,7 +80,8 @@ pub(super) struct Placement {
 impl Placement {
     /// Finds a folder that can hold it, and writes the library there.
     pub(super) fn make(jvm: &Jvm, library: &Library, tmp_dir: &TmpDir) -> Result<Self, ProfilerError> {
-        let name = format!("{PREFIX}{}-{}", library.short_digest(), jvm.pid_in_namespace());
+        // Containers may share a folder, and their own numbers are all alike.
+        let name = format!("{PREFIX}{}-{}", library.short_digest(), jvm.pid());
         let trusted = !jvm.shares_files_with_host();
         let user = jvm.user();
         let made = user.act(|| {
@@ -108,6 +109,11 @@ impl Placement {
     /// A file in the folder, as the target sees it.
     pub(super) fn path_of(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
+    }
+
+    /// The folder, as the target sees it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     /// The folder's own name.
@@ -142,7 +148,7 @@ impl Placement {
             };
             let found = fstat(&folder)?;
             if !is_private(&found) {
-                return Err(Unsuitable::Because("has a folder of that name that others may write"));
+                return Err(Unsuitable::Because("has a folder of that name that is not its user's alone"));
             }
             match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::WOULDBLOCK) => return Err(Unsuitable::Busy),
@@ -164,7 +170,6 @@ impl Placement {
         if self.holds(library)? {
             return Ok(());
         }
-        self.unlink(UNFINISHED_LIBRARY)?;
         let mut file = self.create(UNFINISHED_LIBRARY)?;
         file.write_all(library.bytes())?;
         fchmod(&file, Mode::RUSR | Mode::XUSR)?;
@@ -175,11 +180,12 @@ impl Placement {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = openat(&self.folder, LIBRARY, flags, Mode::empty()) else { return Ok(false) };
         let file = File::from(file);
-        if !file.metadata()?.is_file() || file.metadata()?.len() != library.bytes().len() as u64 {
+        let (metadata, size) = (file.metadata()?, library.bytes().len() as u64);
+        if !metadata.is_file() || metadata.len() != size {
             return Ok(false);
         }
         let mut bytes = Vec::new();
-        file.take(library.bytes().len() as u64).read_to_end(&mut bytes)?;
+        file.take(size).read_to_end(&mut bytes)?;
         Ok(bytes == library.bytes())
     }
 }
@@ -230,7 +236,7 @@ pub(super) fn left_in(parent: &OwnedFd) -> io::Result<Vec<(String, User)>> {
 /// A folder of the target in which one for the library can be: in no other place than its name says, on a file system
 /// that is written to and that code runs from, and where no stranger can put another one in its place.
 fn suitable(jvm: &Jvm, path: &str, trusted: bool) -> Result<OwnedFd, Unsuitable> {
-    let folder = jvm.root().folder(path)?;
+    let folder = jvm.root().folder_itself(path)?;
     let flags = fstatvfs(&folder)?.f_flag;
     if flags.contains(StatVfsMountFlags::RDONLY) {
         return Err(Unsuitable::Because("is read-only"));
@@ -258,7 +264,7 @@ fn is_private(stat: &Stat) -> bool {
 }
 
 fn others_may_write(stat: &Stat) -> bool {
-    Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH)
+    stat.st_mode & 0o022 != 0
 }
 
 fn same(one: &Stat, other: &Stat) -> bool {

@@ -10,6 +10,7 @@ use super::jvm::{Jvm, NotAttachable};
 use super::library::Library;
 use super::placement::{LOG, Placement, RECORDING, TmpDir};
 use super::recording::{End, Recording};
+use crate::process::{Source, executable_memory};
 
 /// Options that the profiler gives itself, or that write elsewhere than to the recording.
 const RESERVED: [&str; 22] = [
@@ -41,6 +42,8 @@ const LONGEST_LOG: u64 = 16 << 10;
 /// What the agent says where one runs, and where none does.
 const ALREADY: &str = "already started";
 const NOT_ACTIVE: &str = "not active";
+/// What a copy of it says of itself.
+const RUNNING: &str = "is running";
 
 /// async-profiler in a JVM. Dropped, it stops what it records, without reading it, and removes what it has placed.
 #[derive(Debug)]
@@ -66,6 +69,12 @@ impl Profiler {
         &self.jvm
     }
 
+    /// The folder that the library is in, as the target sees it.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.placement.path()
+    }
+
     /// Whether something is recorded, and not stopped yet.
     #[must_use]
     pub fn is_recording(&self) -> bool {
@@ -86,22 +95,16 @@ impl Profiler {
         let path = self.placement.path_of(RECORDING);
         let options = options.trim_matches(',');
         let comma = if options.is_empty() { "" } else { "," };
-        let command = format!("start,{options}{comma}jfr,file={path},timeout={}", timeout.as_secs().max(1));
-        let recording = self.as_target(|| {
-            let file = self.placement.create(RECORDING).map_err(ProfilerError::system("make the recording's file"))?;
-            let started = match self.command(&command) {
-                Err(ProfilerError::AlreadyRunning { .. }) if self.is_orphaned() => {
-                    self.command("stop")?;
-                    self.command(&command)
-                }
-                started => started,
-            };
-            // It needs no name any more, and who has none cannot be left behind.
-            let unlinked = self.placement.unlink(RECORDING);
-            started?;
-            unlinked.map_err(ProfilerError::system("remove the recording's name"))?;
-            Ok(file)
-        })?;
+        let command = format!("start,{options}{comma}quiet,jfr,file={path},timeout={}", timeout.as_secs().max(1));
+        let others = self.other_copies()?;
+        let begin = || self.as_target(|| self.begin(&command, &others));
+        let recording = match begin() {
+            Err(ProfilerError::AlreadyRunning { .. }) if self.is_orphaned() => {
+                self.as_target(|| self.command("stop"))?;
+                begin()?
+            }
+            begun => begun?,
+        };
         self.recording = Some(recording);
         Ok(())
     }
@@ -123,6 +126,20 @@ impl Profiler {
         Recording::of(file, end).map(Some)
     }
 
+    /// The file of a recording that has begun. As the target's user.
+    fn begin(&self, command: &str, others: &[String]) -> Result<File, ProfilerError> {
+        for copy in others {
+            self.check_idle(copy)?;
+        }
+        let file = self.placement.create(RECORDING).map_err(ProfilerError::system("make the recording's file"))?;
+        let started = self.command(command);
+        // It needs no name any more, and what has none cannot be left behind.
+        let unlinked = self.placement.unlink(RECORDING);
+        started?;
+        unlinked.map_err(ProfilerError::system("remove the recording's name"))?;
+        Ok(file)
+    }
+
     /// Whether what runs in the JVM was started by an earlier process of this program, which has not stopped it: it
     /// writes to a file in this folder, and whoever has the folder's lock lives no more.
     fn is_orphaned(&self) -> bool {
@@ -135,24 +152,55 @@ impl Profiler {
         })
     }
 
-    /// One command to the agent, as the target's user.
-    fn command(&self, command: &str) -> Result<(), ProfilerError> {
-        let log = self.placement.create(LOG).map_err(ProfilerError::system("make the agent's log"))?;
-        let options = format!("{command},log={}", self.placement.path_of(LOG));
-        let loaded = attach::load(&self.jvm, &self.placement.library(), &options);
-        // The agent keeps it open, and what it warns of later goes nowhere.
-        let unlinked = self.placement.unlink(LOG);
-        match loaded? {
-            Loaded::Done => unlinked.map_err(ProfilerError::system("remove the agent's log")),
-            Loaded::Refused(message) => Err(ProfilerError::NotLoaded { message }),
-            Loaded::AgentFailed => {
-                let message = message(&log);
-                if message.contains(ALREADY) {
-                    return Err(ProfilerError::AlreadyRunning { message });
-                }
-                Err(ProfilerError::Agent { message })
+    /// Other copies of async-profiler in the JVM's memory. Two of them that run would take each other's timers and
+    /// signals, and neither knows of the other.
+    fn other_copies(&self) -> Result<Vec<String>, ProfilerError> {
+        let memory = executable_memory(self.jvm.pid()).map_err(NotAttachable::from)?;
+        /// Each of them is asked.
+        const MOST: usize = 4;
+        let own = self.placement.library();
+        let mut copies = Vec::new();
+        for memory in memory {
+            let Source::File { path, .. } = memory.source else { continue };
+            let path = path.strip_suffix(" (deleted)").unwrap_or(&path);
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let is_copy = name.starts_with("libasyncProfiler") && path != own;
+            if is_copy && copies.len() < MOST && !copies.iter().any(|copy| copy == path) {
+                copies.push(path.to_owned());
             }
         }
+        Ok(copies)
+    }
+
+    /// Asks a copy whether it runs; one that does not answer that is taken not to.
+    fn check_idle(&self, copy: &str) -> Result<(), ProfilerError> {
+        match self.load(copy, "status,file=") {
+            Ok((Loaded::Done, message)) if message.contains(RUNNING) => Err(ProfilerError::AlreadyRunning { message }),
+            Ok(_) | Err(ProfilerError::Options { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One command to the agent, as the target's user.
+    fn command(&self, command: &str) -> Result<(), ProfilerError> {
+        match self.load(&self.placement.library(), &format!("{command},log="))? {
+            (Loaded::Done, _) => Ok(()),
+            (Loaded::Refused(message), _) => Err(ProfilerError::NotLoaded { message }),
+            (Loaded::AgentFailed, message) if message.contains(ALREADY) => {
+                Err(ProfilerError::AlreadyRunning { message })
+            }
+            (Loaded::AgentFailed, message) => Err(ProfilerError::Agent { message }),
+        }
+    }
+
+    /// Loads an agent with a command that ends with the option that takes the name of a file, and returns what it has
+    /// written there.
+    fn load(&self, library: &str, command: &str) -> Result<(Loaded, String), ProfilerError> {
+        let log = self.placement.create(LOG).map_err(ProfilerError::system("make the agent's log"))?;
+        let loaded = attach::load(&self.jvm, library, &format!("{command}{}", self.placement.path_of(LOG)));
+        // The agent keeps it open, and what it warns of later goes nowhere.
+        self.placement.unlink(LOG).map_err(ProfilerError::system("remove the agent's log"))?;
+        Ok((loaded?, message(&log)))
     }
 
     fn as_target<T: Send>(&self, work: impl FnOnce() -> Result<T, ProfilerError> + Send) -> Result<T, ProfilerError> {
@@ -162,8 +210,8 @@ impl Profiler {
 
 impl Drop for Profiler {
     fn drop(&mut self) {
-        if self.recording.take().is_some() {
-            // It ends by itself, after its time.
+        if self.is_recording() {
+            // Where that fails it ends by itself, after its time.
             let _goes_on = self.as_target(|| self.command("stop"));
         }
     }

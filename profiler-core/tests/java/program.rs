@@ -2,18 +2,22 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use profiler_core::java::Library;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 /// A process, ended with the value.
 pub(crate) struct Target {
     child: Child,
     input: Option<ChildStdin>,
     pid: u32,
+    /// Where it works, if it is a folder of its own.
+    _folder: Option<TempDir>,
 }
 
 impl Target {
@@ -38,7 +42,13 @@ impl Target {
         assert_eq!(line.trim(), "ready", "{command:?}");
         let pid = named(child.id(), name).unwrap_or_else(|| panic!("{command:?} has no process {name}"));
         let input = child.stdin.take();
-        Self { child, input, pid }
+        Self { child, input, pid, _folder: None }
+    }
+
+    /// Gives it the folder to keep for as long as it runs.
+    pub(crate) fn within(mut self, folder: TempDir) -> Self {
+        self._folder = Some(folder);
+        self
     }
 
     /// As this process sees it.
@@ -50,6 +60,14 @@ impl Target {
     pub(crate) fn end(&mut self) {
         self.input.take();
         self.child.wait().unwrap();
+    }
+
+    /// Ends it at once, and waits until it has.
+    pub(crate) fn kill(&mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap();
+        let _gone = kill_process(pid, Signal::KILL);
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -64,12 +82,12 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid).unwrap());
         if !self.has_ended() {
-            let _gone = rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL);
-            let _gone = self.child.kill();
-            let _gone = self.child.wait();
+            self.kill();
         }
+        // What a JVM that is killed leaves where it shares the files of this process.
+        let _absent = fs::remove_file(format!("/tmp/.java_pid{}", self.pid));
+        let _absent = fs::remove_file(format!("/tmp/.attach_pid{}", self.pid));
     }
 }
 
@@ -97,15 +115,18 @@ pub(crate) fn library() -> Library {
     Library::open(&folder).unwrap_or_else(|error| panic!("{error}: `cargo xtask fetch-async-profiler`"))
 }
 
-/// Where everyone can read: the checkout may be its owner's alone.
+/// Where everyone can read, which the checkout need not be, and which no test hides as it does /tmp. The same in each
+/// run, for it outlives them.
 pub(crate) fn open_folder() -> &'static Path {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let checkout = env!("CARGO_MANIFEST_DIR").replace('/', "-");
+        let folder = PathBuf::from(format!("/var/tmp/java-tests{checkout}"));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().uid(), rustix::process::geteuid().as_raw());
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         folder
-    });
-    folder.path()
+    })
 }
 
 fn classes() -> &'static Path {
