@@ -41,6 +41,7 @@ pub struct JavaArguments {
 /// What is recorded. `wall`, `live`, `nativemem` and `cstack` are extensions.
 #[derive(Debug, Clone, PartialEq, Arguments)]
 #[alloy(validate = ProfilingConfig::validate)]
+#[alloy(ignored("quiet"))]
 pub(super) struct ProfilingConfig {
     /// From one profile of a JVM to the next.
     #[alloy(attr, default = Duration::from_secs(60))]
@@ -69,9 +70,6 @@ pub(super) struct ProfilingConfig {
     /// What async-profiler tells of itself where something fails: `TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `NONE`.
     #[alloy(attr, default = "INFO".to_owned())]
     log_level: String,
-    /// Whether async-profiler does not tell that a recording began or ended.
-    #[alloy(attr, optional)]
-    quiet: bool,
     /// Words of the command line of `asprof`, in the place of all arguments but `interval`.
     #[alloy(attr, optional)]
     custom_arguments: Vec<String>,
@@ -143,7 +141,6 @@ impl ProfilingConfig {
             ("threads", self.per_thread && (self.cpu || !self.wall.is_empty())),
             ("tlab", self.tlab),
             ("live", self.live),
-            ("quiet", self.quiet),
         ];
         flags.into_iter().filter(|(_, is_set)| *is_set).for_each(|(name, _)| options.add_flag(name));
         Ok(options)

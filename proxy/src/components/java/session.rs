@@ -40,7 +40,7 @@ pub(super) struct Session {
     pub(super) fanout: FanoutMetrics,
     pub(super) budget: Budget,
     pub(super) failures: LogLimit,
-    pub(super) attaching: Arc<Semaphore>,
+    pub(super) attaching: Semaphore,
     pub(super) converting: Semaphore,
     /// Stays when there is nothing more to record, for what is still to be sent.
     current: ArcSwapOption<Plan>,
@@ -60,7 +60,7 @@ impl Session {
             fanout,
             budget: Budget::new(MAX_PROFILE_BYTES),
             failures: LogLimit::default(),
-            attaching: Arc::new(Semaphore::new(ATTACHING)),
+            attaching: Semaphore::new(ATTACHING),
             converting: Semaphore::new(CONVERTING),
             current: ArcSwapOption::empty(),
             loops: Mutex::default(),
@@ -152,9 +152,9 @@ impl Session {
         of.shown().fail(failure);
         let (component_id, pid, series) = (&self.component, of.pid, &order.series);
         if failure.is_gone() {
-            tracing::debug!(%component_id, pid, %series, err = %failure, "a recording is lost");
+            tracing::debug!(%component_id, pid, %series, err = %failure, "not all of a recording is sent");
         } else if let Some(line) = self.failures.admit() {
-            tracing::error!(%component_id, pid, %series, err = %failure, left_out = line.left_out, "a recording is lost");
+            tracing::error!(%component_id, pid, %series, err = %failure, left_out = line.left_out, "not all of a recording is sent");
         }
     }
 

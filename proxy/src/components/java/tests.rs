@@ -102,9 +102,9 @@ fn the_launchers_words_are_the_agents_options() {
 
 #[test]
 fn extensions_are_recorded_beside_the_rest() {
-    let options = config("wall = \"20ms\"\nlive = true\nnativemem = \"1m\"\ncstack = \"vm\"\nquiet = true").unwrap();
+    let options = config("wall = \"20ms\"\nlive = true\nnativemem = \"1m\"\ncstack = \"vm\"").unwrap();
     let expected = "event=itimer,interval=10000000,wall=20ms,alloc=512k,live,lock=10ms,nativemem=1m,cstack=vm,\
-                    loglevel=INFO,quiet";
+                    loglevel=INFO";
     assert_eq!(set(&options), set(expected));
     let options = config("cpu = false\nalloc = \"\"\nlock = \"\"\nlog_level = \"\"\nwall = \"5ms\"\nper_thread = true");
     assert_eq!(set(&options.unwrap()), set("wall=5ms,threads"));

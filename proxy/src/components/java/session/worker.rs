@@ -28,12 +28,14 @@ pub(super) struct Worker {
     orders: watch::Receiver<Option<Arc<Order>>>,
     /// Attempts that failed, since one succeeded or something else was to be done.
     failed: u32,
+    /// Why, as the log was told last.
+    told: Option<&'static str>,
 }
 
 impl Worker {
     pub(super) fn new(session: Arc<Session>, of: Arc<TargetLoop>) -> Self {
         let orders = of.orders();
-        Self { session, of, orders, failed: 0 }
+        Self { session, of, orders, failed: 0, told: None }
     }
 
     /// Returns when nothing is to be recorded any more, or the process has ended.
@@ -72,7 +74,7 @@ impl Worker {
             let turn = self.blocking(move || recorder.turn(settings)).await?;
             match turn.recording {
                 Ok(Some(recording)) => {
-                    self.failed = 0;
+                    (self.failed, self.told) = (0, None);
                     self.hand_over(recording, order);
                 }
                 // Who was killed has written nothing.
@@ -115,12 +117,16 @@ impl Worker {
         self.failed += 1;
         let session = &self.session;
         session.metrics.failed(failure.reason());
-        self.of.shown().fail(failure);
-        self.of.shown().state = State::Failed;
+        let mut shown = self.of.shown();
+        shown.fail(failure);
+        shown.state = State::Failed;
+        drop(shown);
+        let reason = Some(failure.reason());
         // What may pass is told when it has not.
-        let is_told = self.failed == 1 + u32::from(failure.may_pass()) && !failure.is_gone();
+        let is_new = self.failed > u32::from(failure.may_pass()) && !failure.is_gone() && self.told != reason;
         let (component_id, pid) = (&session.component, self.of.pid);
-        if let Some(line) = is_told.then(|| session.failures.admit()).flatten() {
+        if let Some(line) = is_new.then(|| session.failures.admit()).flatten() {
+            self.told = reason;
             tracing::error!(%component_id, pid, err = %failure, left_out = line.left_out, "the JVM is not recorded");
         } else {
             tracing::debug!(%component_id, pid, err = %failure, "the JVM is not recorded");
