@@ -267,3 +267,19 @@ async fn what_cannot_be_recorded_is_told() {
     assert!(sleeper.try_wait().unwrap().is_none(), "what is no JVM was harmed");
     flamegate.into_folder(PATIENCE).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused() {
+    let backend = Backend::start().await.unwrap();
+    for (settings, config, says) in [
+        ("dist = \"/nowhere\"", "", "/nowhere"),
+        ("tmp_dir = \"tmp\"", "", "\"tmp\" is no absolute path"),
+        ("", "tlab = true\nalloc = \"\"", "profiling_config.tlab requires profiling_config.alloc to be set"),
+        ("", "custom_arguments = [\"--flame\"]", "\"--flame\" is no option of asprof"),
+        ("", "custom_arguments = [\"-f\", \"/tmp/x\"]", "-f is not for a configuration to say"),
+    ] {
+        let text = configuration(backend.url(), "[]", settings, config);
+        let refused = Flamegate::start(&text, &[]).await.unwrap_err().to_string();
+        assert!(refused.contains(says), "{settings} {config}: {refused}");
+    }
+}

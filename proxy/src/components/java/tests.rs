@@ -7,7 +7,9 @@ use profiler_core::labels::Labels;
 use serde_json::{Value as Json, json};
 
 use super::launcher_words::options_of;
+use super::plan::Plan;
 use super::series::Series;
+use super::target_loop::TargetLoop;
 use super::*;
 
 fn arguments(body: &str) -> Result<JavaArguments, String> {
@@ -133,6 +135,43 @@ fn what_cannot_be_recorded_is_refused() {
     for body in ["tmp_dir = \"tmp\"", "tmp_dir = \"/tmp,all\""] {
         assert!(arguments(body).is_err(), "{body}");
     }
+}
+
+/// Under which plan a recording goes on.
+#[test]
+fn only_what_is_recorded_otherwise_ends_a_recording() {
+    let dist = concat!(env!("CARGO_MANIFEST_DIR"), "/../.test-tools/async-profiler");
+    let plan = |target: &str, more: &str, before: Option<&Plan>| {
+        let target = format!("{{\"__process_pid__\" = \"7\", {target}}}");
+        let text = format!(
+            "java \"x\" {{\nforward_to = []\ndist = {dist:?}\ntargets = [{target}, {{\"a\" = \"b\"}}]\n{more}\n}}\n"
+        );
+        let file = parse_file("test.alloy", &text).unwrap();
+        let scope = Scope::stdlib(&StdlibOptions::default());
+        let arguments: JavaArguments = decode_block(file.body.blocks().next().unwrap(), &scope).unwrap();
+        Plan::new(&arguments, before).map_err(|invalid| invalid.message).unwrap()
+    };
+    let mut before = plan("\"team\" = \"a\", \"__meta_process_cwd\" = \"/\"", "", None);
+    assert_eq!((before.orders.len(), before.without_pid.len()), (1, 1));
+    let of = TargetLoop::new(7, before.orders[&7].clone());
+    let mut orders = of.orders();
+    let slower = "profiling_config {\ninterval = \"10s\"\n}";
+    let without_locks = "profiling_config {\ninterval = \"10s\"\nlock = \"\"\n}";
+    for (target, more, ends) in [
+        ("\"team\" = \"a\", \"__meta_process_cwd\" = \"/tmp\"", String::new(), false),
+        ("\"team\" = \"b\"", String::new(), true),
+        ("\"team\" = \"b\"", slower.to_owned(), true),
+        ("\"team\" = \"b\"", slower.replace("\n}", "\nquiet = true\n}"), false),
+        ("\"team\" = \"b\"", without_locks.to_owned(), true),
+        ("\"team\" = \"b\"", format!("tmp_dir = \"/var/tmp\"\n{without_locks}"), true),
+    ] {
+        before = plan(target, &more, Some(&before));
+        of.aim(&before.orders[&7]);
+        assert_eq!(orders.has_changed().unwrap(), ends, "{target} {more}");
+        orders.mark_unchanged();
+    }
+    of.end();
+    assert!(orders.has_changed().unwrap() && of.order().is_none());
 }
 
 fn series(target: &Json) -> Series {
