@@ -176,11 +176,12 @@ impl Conversion<'_> {
         self.end_nanos = self.end_nanos.max(header.start_nanos.saturating_add(header.duration_nanos));
 
         let (mut metadata, mut constants) = (header.metadata, header.constants);
-        if metadata.is_none() || constants.is_none() {
+        let is_whole = metadata.is_some() && constants.is_some();
+        if !is_whole {
             let found = events::search(reader, &header);
             (metadata, constants) = (metadata.or(found.0), constants.or(found.1));
         }
-        let missing = || match header.cut {
+        let missing = || match header.is_cut {
             true => JfrError::CutShort(header.end),
             false => JfrError::Unfinished(header.start),
         };
@@ -200,7 +201,8 @@ impl Conversion<'_> {
         self.converted.settings.update(&tally.settings, &classes, &pools);
         let chunk = Chunk { header: &header, settings: &self.converted.settings, options: self.options, pools };
         self.converted.counts.without_stack += self.converted.samples.add(tally, chunk, &mut self.budget)?;
-        events.and(constants).map(|()| header.end)
+        events.and(constants)?;
+        if is_whole { Ok(header.end) } else { Err(missing()) }
     }
 
     fn finish(self) -> Result<Converted> {
@@ -213,3 +215,6 @@ impl Conversion<'_> {
         Ok(converted)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(super) struct Header {
     pub(super) constants: Option<u64>,
     pub(super) metadata: Option<u64>,
     /// What is not there was written, and cut off.
-    pub(super) cut: bool,
+    pub(super) is_cut: bool,
     /// Nanoseconds since 1970.
     pub(super) start_nanos: u64,
     pub(super) duration_nanos: u64,
@@ -53,7 +53,7 @@ impl Header {
             end,
             constants: inside(constants),
             metadata: inside(metadata),
-            cut: constants >= HEADER && start.saturating_add(size) > reader.size(),
+            is_cut: constants >= HEADER && start.saturating_add(size) > reader.size(),
             start_nanos,
             duration_nanos,
             ticks_per_second,
