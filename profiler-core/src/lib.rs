@@ -4,6 +4,7 @@
 //! Linux.
 
 pub mod collection;
+pub mod flame;
 pub mod java;
 pub mod jfr;
 pub mod kernel;

@@ -1,0 +1,90 @@
+//! What can be drawn of a profile that is kept.
+
+use profiler_core::flame::{SampleType, Side, TreeBuilder};
+use profiler_core::pprof::Profile;
+
+use crate::pipeline::Body;
+use crate::wire::ingest::{Samples, format};
+use crate::wire::multipart::Form;
+
+/// Bytes of a profile once it is unpacked; decoded it may take eight times as much.
+const MAX_BYTES: usize = 64 << 20;
+
+/// What was made of a body.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// The profiles that can be drawn.
+    pub profiles: Vec<Profile>,
+    /// Why others cannot.
+    pub not_drawable: Vec<NotDrawable>,
+}
+
+/// Why a profile cannot be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum NotDrawable {
+    /// In a format that is not read here.
+    #[error("{0} is not drawn yet: download it from the backend that it is sent to")]
+    Format(String),
+    /// It cannot be read.
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+/// Opens a body: this decodes, and takes a while for a large one. Here each format has its one place.
+pub async fn open(body: &Body) -> Opened {
+    let mut opened = Opened::default();
+    match body {
+        Body::Pprof(samples) => samples.iter().for_each(|sample| opened.add_pprof(&sample.profile)),
+        Body::Ingest(ingest) => {
+            let content_type = ingest.content_types.first().map_or(&b""[..], |value| value.as_bytes());
+            match Samples::of(&ingest.query, content_type) {
+                Samples::Pprof => opened.add_pprof(&ingest.bytes),
+                Samples::PprofForm => match Form::read(content_type, &ingest.bytes).await {
+                    // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this time.
+                    Ok(mut form) => form
+                        .parts_mut()
+                        .filter(|part| part.name() == "profile")
+                        .for_each(|part| opened.add_pprof(&part.bytes)),
+                    Err(error) => opened.not_drawable.push(NotDrawable::Damaged(error.to_string())),
+                },
+                Samples::Jfr | Samples::JfrForm => opened.not_drawable.push(NotDrawable::Format("JFR".to_owned())),
+                Samples::Other => match format(&ingest.query).as_deref() {
+                    Some(b"lines") => opened.profiles.push(stacks(&ingest.bytes, |line| Some((line, 1)))),
+                    None | Some(b"" | b"groups" | b"folded") => {
+                        opened.profiles.push(stacks(&ingest.bytes, |line| {
+                            let (stack, value) = line.rsplit_once(' ')?;
+                            Some((stack, value.parse().ok()?))
+                        }));
+                    }
+                    Some(other) => {
+                        let name = String::from_utf8_lossy(other).chars().take(40).collect();
+                        opened.not_drawable.push(NotDrawable::Format(name));
+                    }
+                },
+            }
+        }
+    }
+    opened
+}
+
+impl Opened {
+    fn add_pprof(&mut self, bytes: &bytes::Bytes) {
+        match Profile::from_bytes(bytes, MAX_BYTES) {
+            Ok(profile) => self.profiles.push(profile),
+            Err(error) => self.not_drawable.push(NotDrawable::Damaged(error.to_string())),
+        }
+    }
+}
+
+/// A profile of text: a stack a line, the outermost function first. What is no stack is left out, as servers do.
+fn stacks<'a>(text: &'a [u8], read: impl Fn(&'a str) -> Option<(&'a str, u64)>) -> Profile {
+    let mut tree = TreeBuilder::default();
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = str::from_utf8(line).ok().map(str::trim_end).filter(|line| !line.is_empty());
+        if let Some((stack, value)) = line.and_then(&read) {
+            tree.add(stack.split(';'), value, Side::Shown);
+        }
+    }
+    let of = SampleType { kind: "samples".to_owned(), unit: "count".to_owned() };
+    tree.finish().to_pprof(&of, Side::Shown)
+}
