@@ -12,6 +12,10 @@ use prost::Message;
 const SEED: u64 = 11;
 /// Of the stacks of a heap, one in so many allocates between two scrapes.
 const ACTIVE: u64 = 10;
+/// Frames that all stacks share, the most that one has, and in how many of 256 cases it has one more.
+const OUTER: usize = 5;
+const DEEPEST: usize = 16;
+const DEEPER: u8 = 170;
 /// Samples of the small profiles: some 5 KB of gzip.
 pub(super) const SMALL: usize = 120;
 
@@ -37,7 +41,7 @@ impl Series {
 
     /// As [`heap`](Self::heap), of about so many bytes once unpacked.
     pub(super) fn heap_of(size: usize) -> Self {
-        const TRIAL: usize = 1000;
+        const TRIAL: usize = 10_000;
         let trial = Self::heap(TRIAL).profile.encoded_len();
         Self::heap((size * TRIAL).div_ceil(trial))
     }
@@ -95,13 +99,21 @@ fn profile(samples: usize, types: &[(&'static str, &'static str)]) -> Profile {
             is_folded: false,
         })
         .collect();
+    // Stacks are paths of a tree of calls: one differs from the one before it in its innermost frames alone. With them the
+    // profile compresses to 0.49 of its size, with random stacks to 0.78; that real heap does to 0.39.
+    let mut calls: Vec<u64> = Vec::new();
     let sample = (0..samples)
         .map(|place| {
+            calls.truncate(random.usize(OUTER..=calls.len().clamp(OUTER, DEEPEST - 1)));
+            calls.push(random.u64(1..=locations));
+            while calls.len() <= OUTER || (calls.len() < DEEPEST && random.u8(..) < DEEPER) {
+                calls.push(random.u64(1..=locations));
+            }
             let objects = random.i64(1..10_000);
             let size = 16 << (place % 12);
             let value = [objects, objects * size, objects / 100, objects / 100 * size];
             Sample {
-                location_id: (0..random.usize(6..=16)).map(|_| random.u64(1..=locations)).collect(),
+                location_id: calls.iter().rev().copied().collect(),
                 value: value.iter().take(types.len()).copied().collect(),
                 label: vec![Label { key: 2, num: size, ..Label::default() }],
             }

@@ -20,6 +20,7 @@ mod counts;
 mod fields;
 mod memory;
 mod samples;
+mod sections;
 mod series;
 mod tables;
 mod write;

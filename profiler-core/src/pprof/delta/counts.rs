@@ -67,6 +67,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// For about as many entries as there were before.
+    pub(super) fn with_room_of(before: &Counts) -> Self {
+        Self { bytes: Vec::with_capacity(before.len() + before.len() / 16), before: 0 }
+    }
+
     /// A stack that was in the profile.
     pub(super) fn present(&mut self, key: Key, counted: Counted) {
         self.write(Remembered { key, away: 0, counted });

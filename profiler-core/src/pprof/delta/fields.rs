@@ -1,6 +1,5 @@
 //! The fields of a message, strictly: what is cut short or of another type is damage.
 
-use bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// A message cannot be read.
@@ -40,14 +39,19 @@ impl<'a> Fields<'a> {
         Self { rest: message, part }
     }
 
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn read(&mut self) -> Option<Field<'a>> {
         let (tag, wire_type) = decode_key(&mut self.rest).ok()?;
         let content = match wire_type {
-            WireType::Varint => Content::Number(decode_varint(&mut self.rest).ok()?),
+            WireType::Varint => Content::Number(number(&mut self.rest)?),
             WireType::LengthDelimited => {
-                let length = usize::try_from(decode_varint(&mut self.rest).ok()?).ok()?;
-                let bytes = self.rest.get(..length)?;
-                self.rest.advance(length);
+                let length = usize::try_from(number(&mut self.rest)?).ok()?;
+                let (bytes, rest) = self.rest.split_at_checked(length)?;
+                self.rest = rest;
                 Content::Bytes(bytes)
             }
             _ => {
@@ -57,6 +61,15 @@ impl<'a> Fields<'a> {
         };
         Some(Field { tag, content, part: self.part })
     }
+}
+
+/// The fields of one tag.
+pub(super) fn fields<'a>(
+    message: &'a [u8],
+    part: &'static str,
+    tag: u32,
+) -> impl Iterator<Item = Result<Field<'a>, Damaged>> + use<'a> {
+    Fields::of(message, part).filter(move |field| field.as_ref().map_or(true, |field| field.tag == tag))
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -116,10 +129,31 @@ impl Iterator for Numbers<'_> {
         if self.packed.is_empty() {
             return None;
         }
-        let number = decode_varint(&mut self.packed);
-        if number.is_err() {
+        let number = number(&mut self.packed);
+        if number.is_none() {
             self.packed = &[];
         }
-        Some(number.map_err(|_| Damaged(self.part)))
+        Some(number.ok_or(Damaged(self.part)))
     }
+}
+
+/// Nearly all numbers have one byte or two.
+#[inline]
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    match **rest {
+        [first @ ..0x80, ref behind @ ..] => {
+            *rest = behind;
+            Some(first.into())
+        }
+        [first, second @ ..0x80, ref behind @ ..] => {
+            *rest = behind;
+            Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+        }
+        _ => long_number(rest),
+    }
+}
+
+#[inline(never)]
+fn long_number(rest: &mut &[u8]) -> Option<u64> {
+    decode_varint(rest).ok()
 }

@@ -6,7 +6,8 @@ use rapidhash::quality::RandomState;
 
 use super::counts::{Counted, Counts, Key, Writer, join};
 use super::fields::{Damaged, Fields};
-use super::tables::{Sizes, Tables, decode, fields};
+use super::sections::{SAMPLES, Sections, TYPES};
+use super::tables::{Tables, decode};
 use super::{Counters, DeltaError};
 use crate::pprof::{Label, ValueType};
 
@@ -29,52 +30,77 @@ pub(super) struct Samples {
 
 impl Samples {
     /// What reading them takes of memory, and remembering them.
-    pub(super) fn memory(sizes: &Sizes) -> usize {
-        let one = size_of::<(Key, u32)>() + sizes.types.saturating_mul(size_of::<i64>()) + 2 * size_of::<Counted>();
-        sizes.samples.saturating_mul(one)
+    pub(super) fn memory(sections: &Sections<'_>) -> usize {
+        let values = sections.count(TYPES).saturating_mul(size_of::<i64>());
+        sections.count(SAMPLES).saturating_mul(size_of::<(Key, u32)>() + values + 2 * size_of::<Counted>())
     }
 
     pub(super) fn read(
-        message: &[u8],
-        sizes: &Sizes,
+        sections: &Sections<'_>,
         tables: &Tables,
         counters: &Counters,
         hash: &RandomState,
     ) -> Result<Self, DeltaError> {
-        if !(1..=MOST_TYPES).contains(&sizes.types) {
-            return Err(DeltaError::Types(sizes.types));
+        let (types, count) = (sections.count(TYPES), sections.count(SAMPLES));
+        if !(1..=MOST_TYPES).contains(&types) {
+            return Err(DeltaError::Types(types));
         }
         let mut samples = Self {
-            types: sizes.types,
-            keys: Vec::with_capacity(sizes.samples),
-            values: Vec::with_capacity(sizes.samples.saturating_mul(sizes.types)),
-            counters: places(message, tables, counters, hash)?,
+            types,
+            keys: Vec::with_capacity(count),
+            values: Vec::with_capacity(count.saturating_mul(types)),
+            counters: places(sections, tables, counters, hash)?,
         };
-        for (place, sample) in (0_u32..).zip(fields(message, 2)) {
-            let sample = sample?.bytes()?;
-            let key = key(sample, place, tables, hash)?;
-            samples.keys.push((key, place));
-            samples.read_values(sample, place)?;
+        for (place, sample) in (0_u32..).zip(sections.fields(SAMPLES)) {
+            samples.read_one(sample?.bytes()?, place, tables, hash)?;
         }
         samples.merge();
         Ok(samples)
     }
 
-    fn read_values(&mut self, sample: &[u8], place: u32) -> Result<(), DeltaError> {
-        let mut found = 0;
-        for field in fields(sample, 2) {
-            for value in field?.numbers()? {
-                let value = value?.cast_signed();
-                found += 1;
-                if found > self.types {
-                    return Err(DeltaError::Values { sample: place, found, types: self.types });
+    /// Its key is the stack's locations in their order, and the labels in any.
+    fn read_one(&mut self, sample: &[u8], place: u32, tables: &Tables, hash: &RandomState) -> Result<(), DeltaError> {
+        let mut hasher = hash.build_hasher();
+        let (mut depth, mut labels, mut found) = (0_u64, 0_u64, 0);
+        for field in Fields::of(sample, "a sample") {
+            let field = field?;
+            match field.tag {
+                1 => {
+                    for id in field.numbers()? {
+                        let id = id?;
+                        let location = tables.locations.get(id).ok_or(DeltaError::Location { sample: place, id })?;
+                        hasher.write_u64(location);
+                        depth += 1;
+                    }
                 }
-                self.values.push(value);
+                2 => {
+                    for value in field.numbers()? {
+                        found += 1;
+                        if found > self.types {
+                            return Err(DeltaError::Values { sample: place, found, types: self.types });
+                        }
+                        self.values.push(value?.cast_signed());
+                    }
+                }
+                3 => {
+                    let label = decode::<Label>(field, "a label")?;
+                    let texts = [label.key, label.str, label.num_unit].map(i64::cast_unsigned);
+                    let missing = |index: &u64| *index != 0 && tables.texts.place(*index).is_none();
+                    if let Some(index) = texts.into_iter().find(missing) {
+                        return Err(DeltaError::Text { sample: place, index });
+                    }
+                    let texts = texts.map(|index| tables.texts.hash(index));
+                    labels = labels.wrapping_add(hash.hash_one((texts, label.num)));
+                }
+                _ => {}
             }
         }
         if found < self.types {
             return Err(DeltaError::Values { sample: place, found, types: self.types });
         }
+        hasher.write_u64(depth);
+        hasher.write_u64(labels);
+        self.keys.push((Key::of_hash(hasher.finish()), place));
         Ok(())
     }
 
@@ -95,92 +121,64 @@ impl Samples {
         });
     }
 
-    /// Whether a stack has counted less than before.
-    pub(super) fn fell(&self, before: &Counts) -> bool {
-        join(before.iter(), self.keys.iter().copied()).any(|joined| {
-            let Some((_, place)) = joined.now else { return false };
-            let before = joined.before.map(|before| before.counted).unwrap_or_default();
-            self.counters.iter().zip(before).any(|(column, before)| {
-                let now = column.map(|column| self.value(place, column)).unwrap_or_default();
-                now < before.cast_signed()
-            })
-        })
+    /// What the counters count in all.
+    pub(super) fn counts(&self) -> Counts {
+        let mut writer = Writer::default();
+        for (key, place) in &self.keys {
+            let row = self.values.get(cell(*place, self.types, 0)..).unwrap_or_default();
+            let value = |column: Option<usize>| column.and_then(|column| row.get(column)).copied().unwrap_or_default();
+            writer.present(*key, self.counters.map(value).map(counted));
+        }
+        writer.finish()
     }
 
-    /// Takes what was counted before off the counters; what comes back is what they counted in all.
-    pub(super) fn subtract(&mut self, before: &Counts) -> Counts {
-        let mut writer = Writer::default();
+    /// Takes what was counted before off the counters. What comes back is what they counted in all; none where a stack has
+    /// counted less than before, and then the values are of no use any more.
+    pub(super) fn subtract(&mut self, before: &Counts) -> Option<Counts> {
+        let mut writer = Writer::with_room_of(before);
         for joined in join(before.iter(), self.keys.iter().copied()) {
             match (joined.before, joined.now) {
                 (Some(before), None) => writer.absent(before),
                 (before, Some((key, place))) => {
                     let before = before.map(|before| before.counted).unwrap_or_default();
-                    let mut counted = Counted::default();
-                    for ((column, before), counted) in self.counters.iter().zip(before).zip(&mut counted) {
-                        let Some(column) = *column else { continue };
-                        if let Some(value) = self.values.get_mut(cell(place, self.types, column)) {
-                            // Where it is negative nothing was counted.
-                            *counted = u64::try_from(*value).unwrap_or_default();
-                            *value = value.saturating_sub_unsigned(before);
-                        }
+                    let row = self.values.get_mut(cell(place, self.types, 0)..).unwrap_or_default();
+                    let mut all = Counted::default();
+                    for ((column, before), all) in self.counters.iter().zip(before).zip(&mut all) {
+                        let Some(value) = column.and_then(|column| row.get_mut(column)) else { continue };
+                        *all = counted(*value);
+                        *value = value.checked_sub_unsigned(before).filter(|value| *value >= 0)?;
                     }
-                    writer.present(key, counted);
+                    writer.present(key, all);
                 }
                 (None, None) => {}
             }
         }
-        writer.finish()
+        Some(writer.finish())
     }
 
     /// Those that have a value other than zero, in the order of the message.
     pub(super) fn rows(&self) -> impl Iterator<Item = Option<&[i64]>> {
         self.values.chunks_exact(self.types).map(|row| row.iter().any(|value| *value != 0).then_some(row))
     }
+}
 
-    fn value(&self, place: u32, column: usize) -> i64 {
-        self.values.get(cell(place, self.types, column)).copied().unwrap_or_default()
-    }
+/// Where a value is negative nothing was counted.
+fn counted(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
 }
 
 fn cell(place: u32, types: usize, column: usize) -> usize {
     place as usize * types + column
 }
 
-/// The stack's locations in their order, and the labels in any.
-fn key(sample: &[u8], place: u32, tables: &Tables, hash: &RandomState) -> Result<Key, DeltaError> {
-    let mut hasher = hash.build_hasher();
-    let (mut depth, mut labels) = (0_u64, 0_u64);
-    for field in Fields::of(sample, "a sample") {
-        let field = field?;
-        match field.tag {
-            1 => {
-                for id in field.numbers()? {
-                    let id = id?;
-                    let location = tables.locations.get(id).ok_or(DeltaError::Location { sample: place, id })?;
-                    hasher.write_u64(location);
-                    depth += 1;
-                }
-            }
-            3 => {
-                let label = decode::<Label>(field, "a label")?;
-                let texts = [label.key, label.str, label.num_unit].map(i64::cast_unsigned);
-                if let Some(index) = texts.into_iter().find(|index| *index != 0 && tables.texts.place(*index).is_none())
-                {
-                    return Err(DeltaError::Text { sample: place, index });
-                }
-                labels = labels.wrapping_add(hash.hash_one((texts.map(|index| tables.texts.hash(index)), label.num)));
-            }
-            _ => {}
-        }
-    }
-    hasher.write_u64(depth);
-    hasher.write_u64(labels);
-    Ok(Key::of_hash(hasher.finish()))
-}
-
-fn places(message: &[u8], tables: &Tables, counters: &Counters, hash: &RandomState) -> Result<Places, Damaged> {
+fn places(
+    sections: &Sections<'_>,
+    tables: &Tables,
+    counters: &Counters,
+    hash: &RandomState,
+) -> Result<Places, Damaged> {
     let mut places = Places::default();
-    for (column, field) in fields(message, 1).enumerate() {
+    for (column, field) in sections.fields(TYPES).enumerate() {
         let found = decode::<ValueType>(field?, "a type of values")?;
         let found = [found.kind, found.unit].map(|index| tables.texts.hash(index.cast_unsigned()));
         for (counter, place) in counters.iter().zip(&mut places) {

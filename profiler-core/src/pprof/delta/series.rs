@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::counts::Counts;
 use super::memory::{DeltaMemory, Memory};
-use super::samples::Samples;
-use super::tables::{Sizes, Tables, fields};
+use super::samples::{Places, Samples};
+use super::sections::{Sections, TIME};
+use super::tables::Tables;
 use super::write::{Span, write};
 use super::{Cause, Counters, Delta, DeltaError};
 use crate::pprof::decompress;
@@ -79,55 +79,57 @@ impl DeltaSeries {
     fn compare(&self, before: Option<Memory>, profile: &Bytes, now: i64) -> Result<Delta, DeltaError> {
         let limit = self.memory.limits().message.min(u32::MAX as usize);
         let message = decompress(profile, limit)?;
-        let sizes = Sizes::of(&message)?;
+        let sections = Sections::of(&message)?;
         let tables_limit = limit.saturating_mul(2);
-        if sizes.memory().saturating_add(Samples::memory(&sizes)) > tables_limit {
+        if Tables::memory(&sections).saturating_add(Samples::memory(&sections)) > tables_limit {
             return Err(DeltaError::TooManyEntries(tables_limit));
         }
         let hash = self.memory.hash();
-        let mut tables = Tables::read(&message, sizes, hash)?;
-        let mut samples = Samples::read(&message, &sizes, &tables, &self.counters, hash)?;
-        let time = match time(&message)? {
+        let mut tables = Tables::read(&sections, hash)?;
+        let read = |tables: &Tables| Samples::read(&sections, tables, &self.counters, hash);
+        let mut samples = read(&tables)?;
+        let time = match time(&sections)? {
             0 => now,
             time => time,
         };
 
-        let cause = self.cause(before.as_ref(), &samples);
-        let before = before.filter(|_| cause.is_none());
-        let counts = match &before {
-            Some(before) => samples.subtract(&before.counts),
-            None => samples.subtract(&Counts::default()),
+        let compared = match self.comparable(before, &samples) {
+            Ok(before) => samples.subtract(&before.counts).map(|counts| (counts, before.time)).ok_or(Cause::Fell),
+            Err(cause) => Err(cause),
         };
-        let last = before.map_or(time, |before| before.time);
-        let delta = match cause {
-            Some(cause) => Delta::Begins(cause),
-            None if samples.rows().all(|row| row.is_none()) => Delta::Empty,
-            None => {
+        let (delta, counts) = match compared {
+            Ok((counts, last)) => {
                 let duration = time.saturating_sub(last).max(0);
-                Delta::Profile(write(&message, &samples, &mut tables, Span { time, duration })?)
+                let delta = if samples.rows().all(|row| row.is_none()) {
+                    Delta::Empty
+                } else {
+                    Delta::Profile(write(&sections, &samples, &mut tables, Span { time, duration })?)
+                };
+                (delta, counts)
+            }
+            Err(cause) => {
+                if cause == Cause::Fell {
+                    samples = read(&tables)?;
+                }
+                if matches!(cause, Cause::Fell | Cause::OtherCounters) {
+                    self.memory.count_reset();
+                }
+                (Delta::Begins(cause), samples.counts())
             }
         };
-        if matches!(cause, Some(Cause::Fell | Cause::OtherCounters)) {
-            self.memory.count_reset();
-        }
         self.memory.keep(self.id, Memory { time, counters: samples.counters, counts });
         Ok(delta)
     }
 
-    fn cause(&self, before: Option<&Memory>, samples: &Samples) -> Option<Cause> {
-        let Some(before) = before else {
-            return Some(match self.last {
-                Last::None => Cause::First,
-                Last::Remembered => Cause::LetGo,
-                Last::Unreadable => Cause::Unreadable,
-            });
-        };
-        let present = |counters: &[Option<usize>; 2]| counters.map(|place| place.is_some());
-        if present(&before.counters) != present(&samples.counters) {
-            Some(Cause::OtherCounters)
-        } else {
-            samples.fell(&before.counts).then_some(Cause::Fell)
-        }
+    /// What a profile can be compared with.
+    fn comparable(&self, before: Option<Memory>, samples: &Samples) -> Result<Memory, Cause> {
+        let before = before.ok_or(match self.last {
+            Last::None => Cause::First,
+            Last::Remembered => Cause::LetGo,
+            Last::Unreadable => Cause::Unreadable,
+        })?;
+        let present = |counters: &Places| counters.map(|place| place.is_some());
+        if present(&before.counters) == present(&samples.counters) { Ok(before) } else { Err(Cause::OtherCounters) }
     }
 }
 
@@ -138,10 +140,13 @@ impl Drop for DeltaSeries {
 }
 
 /// When a profile was taken, by itself; 0 where it does not say.
-fn time(message: &[u8]) -> Result<i64, DeltaError> {
+fn time(sections: &Sections<'_>) -> Result<i64, DeltaError> {
     let mut time = 0;
-    for field in fields(message, 9) {
-        time = field?.number()?.cast_signed();
+    for field in sections.rest() {
+        let field = field?;
+        if field.tag == TIME {
+            time = field.number()?.cast_signed();
+        }
     }
     Ok(time)
 }

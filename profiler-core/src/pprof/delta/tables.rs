@@ -7,8 +7,12 @@ use prost::Message;
 use rapidhash::quality::RandomState;
 
 use super::DeltaError;
-use super::fields::{Damaged, Field, Fields};
+use super::fields::{Damaged, Field, Fields, fields};
+use super::sections::{FUNCTIONS, LOCATIONS, MAPPINGS, Sections, TEXTS};
 use crate::pprof::{Function, Line, Mapping};
+
+/// The field of a location in which its lines are.
+const LINES: u32 = 4;
 
 /// Entries by their index.
 #[derive(Debug)]
@@ -33,53 +37,24 @@ pub(super) struct Tables {
     pub(super) locations: Ids,
 }
 
-/// How many entries the tables of a message have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sizes {
-    pub(super) types: usize,
-    pub(super) samples: usize,
-    mappings: usize,
-    locations: usize,
-    functions: usize,
-    texts: usize,
-}
-
-impl Sizes {
-    pub(super) fn of(message: &[u8]) -> Result<Self, Damaged> {
-        let mut sizes = Self::default();
-        for field in Fields::of(message, "the message") {
-            let size = match field?.tag {
-                1 => &mut sizes.types,
-                2 => &mut sizes.samples,
-                3 => &mut sizes.mappings,
-                4 => &mut sizes.locations,
-                5 => &mut sizes.functions,
-                6 => &mut sizes.texts,
-                _ => continue,
-            };
-            *size += 1;
-        }
-        Ok(sizes)
-    }
-
-    /// What the tables take of memory, without the samples.
-    pub(super) fn memory(&self) -> usize {
-        let ids = self.mappings.saturating_add(self.locations).saturating_add(self.functions);
-        ids.saturating_mul(size_of::<(u64, u64, bool)>())
-            .saturating_add(self.texts.saturating_mul(size_of::<u64>() + size_of::<bool>()))
-    }
-}
-
 impl Tables {
-    /// Reads them; `sizes` are those of the message.
-    pub(super) fn read(message: &[u8], sizes: Sizes, hash: &RandomState) -> Result<Self, DeltaError> {
-        let mut texts = Texts { hashes: Vec::with_capacity(sizes.texts), needed: vec![false; sizes.texts] };
-        for text in fields(message, 6) {
+    /// What they take of memory.
+    pub(super) fn memory(sections: &Sections<'_>) -> usize {
+        let ids =
+            [MAPPINGS, LOCATIONS, FUNCTIONS].map(|tag| sections.count(tag)).into_iter().fold(0, usize::saturating_add);
+        ids.saturating_mul(size_of::<(u64, u64, bool)>())
+            .saturating_add(sections.count(TEXTS).saturating_mul(size_of::<u64>() + size_of::<bool>()))
+    }
+
+    pub(super) fn read(sections: &Sections<'_>, hash: &RandomState) -> Result<Self, DeltaError> {
+        let count = sections.count(TEXTS);
+        let mut texts = Texts { hashes: Vec::with_capacity(count), needed: vec![false; count] };
+        for text in sections.fields(TEXTS) {
             texts.hashes.push(hash.hash_one(text?.bytes()?));
         }
 
-        let mut mappings = Ids::with_capacity(sizes.mappings);
-        for mapping in fields(message, 3) {
+        let mut mappings = Ids::with_capacity(sections.count(MAPPINGS));
+        for mapping in sections.fields(MAPPINGS) {
             let mapping = decode::<Mapping>(mapping?, "a mapping")?;
             // Where it lies may change as it grows; which file it is may not.
             let file = (texts.hash(mapping.filename.cast_unsigned()), texts.hash(mapping.build_id.cast_unsigned()));
@@ -87,8 +62,8 @@ impl Tables {
         }
         mappings.sort();
 
-        let mut functions = Ids::with_capacity(sizes.functions);
-        for function in fields(message, 5) {
+        let mut functions = Ids::with_capacity(sections.count(FUNCTIONS));
+        for function in sections.fields(FUNCTIONS) {
             let function = decode::<Function>(function?, "a function")?;
             let names = [function.name, function.system_name, function.filename];
             let names = names.map(|index| texts.hash(index.cast_unsigned()));
@@ -96,8 +71,8 @@ impl Tables {
         }
         functions.sort();
 
-        let mut locations = Ids::with_capacity(sizes.locations);
-        for location in fields(message, 4) {
+        let mut locations = Ids::with_capacity(sections.count(LOCATIONS));
+        for location in sections.fields(LOCATIONS) {
             let location = Location::read(location?.bytes()?)?;
             let mut hasher = hash.build_hasher();
             hasher.write_u64(location.address);
@@ -113,11 +88,6 @@ impl Tables {
         locations.sort();
         Ok(Self { texts, mappings, functions, locations })
     }
-}
-
-/// The fields of one tag.
-pub(super) fn fields(message: &[u8], tag: u32) -> impl Iterator<Item = Result<Field<'_>, Damaged>> {
-    Fields::of(message, "the message").filter(move |field| field.as_ref().map_or(true, |field| field.tag == tag))
 }
 
 /// For messages of numbers alone: decoded they own no memory.
@@ -149,7 +119,7 @@ impl<'a> Location<'a> {
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = Result<Line, Damaged>> {
-        fields(self.message, 4).map(|line| decode(line?, "a line"))
+        fields(self.message, "a location", LINES).map(|line| decode(line?, "a line"))
     }
 }
 
