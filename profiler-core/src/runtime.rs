@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use crate::kernel::{Frame, FrameKind, RuntimeProcess, Runtimes, Unwinder};
 use crate::native::elf::ElfFile;
-use memory::ReadMemory;
+use crate::symbolizer::Function;
 
+pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
 mod exports;
@@ -23,13 +24,19 @@ mod reader;
 
 /// What is known of a runtime's file.
 #[derive(Debug)]
-pub(crate) enum FileData {
+pub struct FileData(OfFile);
+
+#[derive(Debug)]
+enum OfFile {
     Python(python::FileData),
 }
 
 /// What is known of a runtime in a process.
 #[derive(Debug)]
-enum Instance {
+pub struct Instance(OfProcess);
+
+#[derive(Debug)]
+enum OfProcess {
     Python(python::Instance),
 }
 
@@ -42,14 +49,15 @@ enum Read {
 /// A runtime that is there and not known, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unsupported(String);
+pub struct Unsupported(String);
 
 /// Why a runtime was not found in a process.
-#[derive(Debug, thiserror::Error)]
-enum AttachError {
-    /// It may have to begin first.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// It may have to begin first: what is not there yet.
     #[error("{0}")]
     NotYet(&'static str),
+    /// It is not known.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
 }
@@ -59,34 +67,44 @@ impl FileData {
     ///
     /// # Errors
     /// It is of a runtime whose frames cannot be walked.
-    pub(crate) fn recognise(wanted: Runtimes, file: &ElfFile, path: &str) -> Result<Option<Arc<Self>>, Unsupported> {
+    pub fn recognise(wanted: Runtimes, file: &ElfFile, path: &str) -> Result<Option<Arc<Self>>, Unsupported> {
         if wanted.python
             && let Some(data) = python::FileData::recognise(file, path)?
         {
-            return Ok(Some(Arc::new(Self::Python(data))));
+            return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
         }
         Ok(None)
     }
 
     /// Who walks the frames of the runtime, and where in the file the code is to which frames belong.
-    pub(crate) fn code(&self) -> (Unwinder, &[Range<u64>]) {
-        match self {
-            Self::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+    #[must_use]
+    pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
+        match &self.0 {
+            OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
         }
     }
 
-    /// As people call it, with its version.
+    /// As people call the runtime, with its version.
     fn name(&self) -> String {
-        match self {
-            Self::Python(data) => data.name(),
+        match &self.0 {
+            OfFile::Python(data) => data.name(),
         }
     }
 
-    fn attach(&self, memory: &dyn ReadMemory, pid: u32, bias: u64) -> Result<(RuntimeProcess, Instance), AttachError> {
-        match self {
-            Self::Python(data) => {
+    /// Looks for the runtime in a process. `bias` is what addresses in its memory are more than those in the file.
+    ///
+    /// # Errors
+    /// It has not begun, or is not what it should be.
+    pub fn attach(
+        &self,
+        memory: &dyn ReadMemory,
+        pid: u32,
+        bias: u64,
+    ) -> Result<(RuntimeProcess, Instance), AttachError> {
+        match &self.0 {
+            OfFile::Python(data) => {
                 let (process, instance) = data.attach(memory, pid, bias)?;
-                Ok((RuntimeProcess::Python(process), Instance::Python(instance)))
+                Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
             }
         }
     }
@@ -94,10 +112,16 @@ impl FileData {
 
 impl Instance {
     /// The function that a frame stands for, if it is still there.
-    fn read(&self, memory: &dyn ReadMemory, frame: FunctionKey) -> Option<Read> {
-        match (self, frame.kind) {
-            (Self::Python(instance), FrameKind::Python) => {
-                instance.function(memory, frame.address, frame.check).map(Read::Python)
+    pub fn function(&self, memory: &dyn ReadMemory, frame: &Frame, found: impl FnOnce(Function<'_>)) {
+        if let Some(read) = self.read(memory, FunctionKey::of(frame)) {
+            found(read.function(frame.place));
+        }
+    }
+
+    fn read(&self, memory: &dyn ReadMemory, function: FunctionKey) -> Option<Read> {
+        match (&self.0, function.kind) {
+            (OfProcess::Python(instance), FrameKind::Python) => {
+                instance.function(memory, function.address, function.check).map(Read::Python)
             }
             _ => None,
         }
@@ -105,9 +129,9 @@ impl Instance {
 }
 
 impl Read {
-    fn function(&self, place: u32) -> crate::symbolizer::Function<'_> {
+    fn function(&self, place: u32) -> Function<'_> {
         match self {
-            Self::Python(code) => crate::symbolizer::Function {
+            Self::Python(code) => Function {
                 name: &code.name,
                 system_name: &code.name,
                 file: &code.file,

@@ -26,6 +26,16 @@ pub enum RuntimeProcess {
     Python(PythonProcess),
 }
 
+impl RuntimeProcess {
+    /// As the kernel has it.
+    #[must_use]
+    pub fn words(&self) -> Vec<u64> {
+        match self {
+            Self::Python(process) => process.words().to_vec(),
+        }
+    }
+}
+
 /// `struct python_process`. Addresses are in the process, all else are offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonProcess {

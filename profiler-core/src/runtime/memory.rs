@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// Something that has addresses.
-pub(crate) trait ReadMemory {
+pub trait ReadMemory {
     /// Fills `into` with what is at an address; false where not all of it is there.
     fn read(&self, address: u64, into: &mut [u8]) -> bool;
 
@@ -44,14 +44,14 @@ pub(crate) trait ReadMemory {
 
 /// The memory of a process that runs. A process that runs another program has another memory, and this one is empty then.
 #[derive(Debug)]
-pub(super) struct ProcessMemory(File);
+pub struct ProcessMemory(File);
 
 impl ProcessMemory {
     /// Opens it.
     ///
     /// # Errors
     /// The process is gone, or may not be looked at.
-    pub(super) fn of(pid: u32) -> io::Result<Self> {
+    pub fn of(pid: u32) -> io::Result<Self> {
         Ok(Self(File::open(format!("/proc/{pid}/mem"))?))
     }
 }

@@ -28,7 +28,7 @@ mod threads;
 
 /// What is known of a file; addresses are those of the file.
 #[derive(Debug)]
-pub(crate) struct FileData {
+pub(super) struct FileData {
     version: Version,
     machine: Machine,
     /// The evaluation loop.

@@ -3,7 +3,8 @@
 //   TABLE slot rows row...                  MAPPINGS count (6 words each)...
 //   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
 //   PYTHON (6 words)                        THREAD (thread pointer)
-// A walk is answered by: stop frames (2 words each)...
+// A walk is answered by: stop frames (2 words each)... Where its number of words is ASK it has none, and before the answer
+// each word that is read is asked for (ASK address), which is answered by: whether it is there, and the word.
 #include "sample.bpf.c"
 
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, PYTHON = 5, THREAD = 6 };
+#define ASK (~0ull)
 #define PID 42
 #define MAX_TABLES 64
 
@@ -149,6 +151,14 @@ u64 bpf_get_current_ancestor_cgroup_id(int level)
 
 static int word_at(u64 address, u64 *word)
 {
+	if (word_count == ASK) {
+		u64 question[2] = {ASK, address};
+		fwrite(question, sizeof(question), 1, stdout);
+		fflush(stdout);
+		u64 is_there = read_word();
+		*word = read_word();
+		return is_there;
+	}
 	u64 low = 0, high = word_count;
 	while (low < high) {
 		u64 middle = (low + high) / 2;
@@ -239,7 +249,8 @@ static void walk_stack(void)
 	registers->regs[30] = lr;
 #endif
 	word_count = read_word();
-	known_words = read_words(known_words, word_count * 2);
+	if (word_count != ASK)
+		known_words = read_words(known_words, word_count * 2);
 	known_process = (struct process){.count = mapping_count};
 	u64 switches[4] = {0, (u64)&task, (u64)&next_task, 0};
 	void *ctx = origin == ORIGIN_OFF_CPU ? (void *)switches : event;
