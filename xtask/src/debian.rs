@@ -49,6 +49,7 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
         ("aarch64-linux-gnu-gcc", "libc6-dev-arm64-cross"),
         ("qemu-aarch64", "qemu-user"),
+        ("musl-gcc", "musl-tools"),
         ("python3", "python3"),
     ])
 }

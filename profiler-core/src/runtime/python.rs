@@ -110,16 +110,17 @@ impl FileData {
             _ => AttachError::Unsupported(Unsupported(format!("CPython {}: {error}", self.version))),
         })?;
         let (current, interpreter) = match self.start {
-            Start::Runtime(_) => {
-                (layout.current.map(|offset| start.wrapping_add(offset.into())), start.wrapping_add(layout.main.into()))
-            }
+            Start::Runtime(_) => (
+                layout.current.map(|offset| start.wrapping_add(offset.into())),
+                start.wrapping_add(layout.first.into()),
+            ),
             Start::Current(_) => {
                 let state = memory.pointer(start).ok_or(AttachError::NotYet("no thread runs"))?;
                 (Some(start), state.wrapping_add(layout.state.interpreter.into()))
             }
         };
         let interpreter = memory.pointer(interpreter).ok_or(AttachError::NotYet("it has no interpreter"))?;
-        let threads = threads::of_interpreter(memory, &layout, interpreter);
+        let threads = threads::of_interpreters(memory, &layout, interpreter);
         if threads.is_empty() {
             return Err(AttachError::NotYet("it has no threads"));
         }

@@ -23,11 +23,13 @@ const DESCRIBED_FROM: Version = Version(13);
 /// Where things are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// `_PyRuntimeState`: the main interpreter.
-    pub(super) main: u16,
+    /// `_PyRuntimeState`: the first interpreter.
+    pub(super) first: u16,
     /// `_PyRuntimeState`: the state of the thread that holds the one lock. Of versions with a lock an interpreter there is
     /// none.
     pub(super) current: Option<u16>,
+    /// `PyInterpreterState`: the one after it.
+    pub(super) next: u16,
     /// `PyInterpreterState`: the first of its threads' states.
     pub(super) threads: u16,
     pub(super) state: State,
@@ -142,8 +144,7 @@ const fn state(thread: u16) -> State {
 }
 
 impl Layout {
-    /// That of a version which does not describe itself. `main` and `threads` of 3.6 are not used: it has no
-    /// `_PyRuntime`.
+    /// That of a version which does not describe itself. `first` of 3.6 is not used: it has no `_PyRuntime`.
     fn of(version: Version, machine: Machine) -> Option<Self> {
         // `Include/internal/pycore_runtime.h`, `gilstate.tstate_current` (3.7: of 3.7.4 and later): behind locks and
         // conditions of the C library, whose size is the processor's.
@@ -154,7 +155,8 @@ impl Layout {
         let text = TEXT_WITH_WSTR;
         Some(match version.0 {
             6 => Self {
-                main: 0,
+                first: 0,
+                next: 0,
                 current: None,
                 threads: 8,
                 state: state(152),
@@ -164,7 +166,8 @@ impl Layout {
                 type_name: TYPE_NAME,
             },
             7 => Self {
-                main: 32,
+                first: 24,
+                next: 0,
                 current: by_machine(1480, 1496),
                 threads: 8,
                 state: state(176),
@@ -174,7 +177,8 @@ impl Layout {
                 type_name: TYPE_NAME,
             },
             8 | 9 => Self {
-                main: 40,
+                first: 32,
+                next: 0,
                 current: if version.0 == 8 { by_machine(1368, 1384) } else { by_machine(568, 584) },
                 threads: 8,
                 state: state(176),
@@ -184,7 +188,8 @@ impl Layout {
                 type_name: TYPE_NAME,
             },
             10 => Self {
-                main: 40,
+                first: 32,
+                next: 0,
                 current: by_machine(568, 584),
                 threads: 8,
                 state: state(176),
@@ -195,7 +200,8 @@ impl Layout {
             },
             // `Include/internal/pycore_frame.h`, `pycore_interp.h`, and `_PyCFrame` of `Include/cpython/pystate.h`.
             11 => Self {
-                main: 48,
+                first: 40,
+                next: 0,
                 current: by_machine(576, 592),
                 threads: 16,
                 state: State { next: 8, interpreter: 16, thread: 152, frame: 56, loop_frame: Some(8) },
@@ -205,7 +211,8 @@ impl Layout {
                 type_name: TYPE_NAME,
             },
             12 => Self {
-                main: 48,
+                first: 40,
+                next: 0,
                 current: None,
                 threads: 72,
                 state: State { next: 8, interpreter: 16, thread: 136, frame: 56, loop_frame: Some(0) },
@@ -248,7 +255,7 @@ impl Layout {
             return Err(LayoutError::FreeThreaded);
         }
         let [_size, _finalizing, interpreters] = groups.next()?;
-        let [_size, _id, _next, threads] = groups.next()?;
+        let [_size, _id, following, threads] = groups.next()?;
         groups.skip(if is_later { 12 } else { 9 })?;
         let [_size, _prev, next, interpreter, innermost, thread, _native, _datastack, _status] = groups.next()?;
         let [_size, back, code, place, _locals, owner] = groups.next()?;
@@ -261,8 +268,8 @@ impl Layout {
         groups.skip(3 + 3 + if is_later { 4 } else { 0 } + 3 + 2 + 3 + 3)?;
         let [_size, text_state, length, ascii] = groups.next()?;
         Ok(Self {
-            // The word behind the first of all.
-            main: offset(interpreters.wrapping_add(8))?,
+            first: offset(interpreters)?,
+            next: offset(following)?,
             current: None,
             threads: offset(threads)?,
             state: State {
@@ -336,5 +343,55 @@ impl Groups<'_> {
     fn skip(&mut self, words: usize) -> Result<(), LayoutError> {
         self.words = self.words.get(words..).ok_or(LayoutError::Silent)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first words of `_PyRuntime`, of Debian's programs.
+    fn words(version: u8) -> Vec<u64> {
+        let text = match version {
+            13 => include_str!("../../../tests/python/3.13.offsets"),
+            _ => include_str!("../../../tests/python/3.14.offsets"),
+        };
+        text.split_ascii_whitespace().map(|word| u64::from_str_radix(word, 16).unwrap()).collect()
+    }
+
+    /// What `offsetof` gives with the headers of these versions.
+    #[test]
+    fn a_process_says_what_its_headers_say() {
+        for (minor, first, next, owner, first_instruction) in [(13, 632, 7264, 70, 200), (14, 808, 7272, 74, 208)] {
+            let expected = Layout {
+                first,
+                next,
+                current: None,
+                threads: 7344,
+                state: State { next: 8, interpreter: 16, thread: 152, frame: 72, loop_frame: None },
+                frame: Frame { code: 0, back: 8, place: InFrame::Address(56), entry: EntryEnd::Beyond(owner) },
+                code: Code { line: 68, first: first_instruction, ..CODE_3_11 },
+                text: TEXT_WITHOUT_WSTR,
+                type_name: TYPE_NAME,
+            };
+            assert_eq!(Layout::described(Version(minor), &words(minor)), Ok(expected), "3.{minor}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_description_is_refused() {
+        let words = words(14);
+        let changed = |place: usize, word: u64| {
+            let mut words = words.clone();
+            words[place] = word;
+            Layout::described(Version(14), &words).unwrap_err()
+        };
+        assert_eq!(changed(0, 0), LayoutError::Silent);
+        assert_eq!(changed(1, 0x030d_05f0), LayoutError::OtherVersion);
+        assert_eq!(changed(2, 1), LayoutError::FreeThreaded);
+        assert_eq!(changed(26, 1 << 20), LayoutError::Silent);
+        for length in 0..80 {
+            assert_eq!(Layout::described(Version(14), &words[..length]), Err(LayoutError::Silent), "{length} words");
+        }
     }
 }

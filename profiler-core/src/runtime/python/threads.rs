@@ -17,13 +17,21 @@ pub(super) struct Thread {
     pub(super) state: u64,
 }
 
-/// Threads that are looked at: enough to tell chance from rule.
+/// Threads of an interpreter that are looked at: enough to tell chance from rule.
 const MAX_THREADS: usize = 16;
+const MAX_INTERPRETERS: usize = 16;
 /// States that are passed on the way to them.
 const MAX_STATES: usize = 4096;
 
-/// Threads of an interpreter. The list is read while it changes: what it says is taken where the states agree.
-pub(super) fn of_interpreter(memory: &dyn ReadMemory, layout: &Layout, interpreter: u64) -> Vec<Thread> {
+/// Threads of an interpreter and of those after it.
+pub(super) fn of_interpreters(memory: &dyn ReadMemory, layout: &Layout, first: u64) -> Vec<Thread> {
+    let after = |interpreter: &u64| memory.pointer(interpreter.wrapping_add(layout.next.into()));
+    let interpreters = std::iter::successors(Some(first), after).take(MAX_INTERPRETERS);
+    interpreters.flat_map(|interpreter| of_interpreter(memory, layout, interpreter)).collect()
+}
+
+/// The list is read while it changes: what it says is taken where the states agree.
+fn of_interpreter(memory: &dyn ReadMemory, layout: &Layout, interpreter: u64) -> Vec<Thread> {
     let mut threads = Vec::new();
     let mut next = memory.pointer(interpreter.wrapping_add(layout.threads.into()));
     for _ in 0..MAX_STATES {
@@ -108,4 +116,72 @@ fn subtracted(code: &[u8]) -> Option<i32> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::runtime::memory::ProcessMemory;
+
+    /// What a thread finds there.
+    fn stored(memory: &dyn ReadMemory, thread: &Thread, slot: ThreadSlot) -> Option<u64> {
+        let at = |address: u64, offset: i32| address.wrapping_add_signed(offset.into());
+        match slot {
+            ThreadSlot::At(offset) => memory.word(at(thread.itself, offset)),
+            ThreadSlot::Behind { pointer, within } => {
+                memory.word(memory.pointer(at(thread.itself, pointer))?.wrapping_add(within.into()))
+            }
+        }
+    }
+
+    #[test]
+    fn what_threads_store_is_found_in_each_c_library() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/keys.c");
+        for (compiler, keys_before) in [("cc", "0"), ("cc", "40"), ("musl-gcc", "0"), ("musl-gcc", "40")] {
+            let program = folder.path().join(compiler);
+            let status = Command::new(compiler).args(["-O2", "-pthread", "-o"]).args([&program, &source]).status();
+            let status = status.unwrap_or_else(|error| panic!("this test needs {compiler}: {error}"));
+            assert!(status.success(), "{compiler}: {status}");
+            let mut child =
+                Command::new(&program).arg(keys_before).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+            let threads: Vec<Thread> = lines
+                .take_while(|line| line != "stored")
+                .map(|line| {
+                    let (itself, state) = line.split_once(' ').unwrap();
+                    Thread { itself: number(itself), state: number(state) }
+                })
+                .collect();
+            let memory = ProcessMemory::of(child.id()).unwrap();
+            let slot = slot(&memory, &threads);
+            let found: Vec<Option<u64>> = threads.iter().map(|thread| stored(&memory, thread, slot?)).collect();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(
+                found,
+                threads.iter().map(|thread| Some(thread.state)).collect::<Vec<_>>(),
+                "{compiler}: {slot:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_thread_itself_lies_before_its_pointer_on_aarch64() {
+        let code = |instructions: &[u32]| instructions.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        // glibc: mrs x0, tpidr_el0; sub x0, x0, #0x740; ret
+        let glibc = code(&[0xd53b_d040, 0xd11d_0000, 0xd65f_03c0]);
+        // mrs x1, tpidr_el0; sub x0, x1, #1, lsl #12; ret
+        let large = code(&[0xd53b_d041, 0xd140_0420, 0xd65f_03c0]);
+        let other = code(&[0xd53b_d041, 0xd11d_0000, 0xd65f_03c0, 0xd140_0420]);
+        for (code, offset) in [(glibc, Some(-0x740)), (large, Some(-0x1000)), (other, None), (vec![1, 2], None)] {
+            assert_eq!(self_offset(Machine::Aarch64, || Some(code)), offset);
+        }
+        assert_eq!(self_offset(Machine::X86_64, || None), Some(0));
+    }
 }
