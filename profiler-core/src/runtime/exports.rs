@@ -10,29 +10,22 @@ pub(super) struct Export {
     pub(super) size: u64,
 }
 
-/// Largest table of symbols, and of their names, in bytes. Symbols that runtimes show to others are a few thousand; where
-/// the programs of a runtime are stripped of all others, they are what is left.
+/// Largest table of symbols, and of their names, in bytes.
 const MAX_TABLE: u64 = 64 << 20;
 /// `Elf64_Sym`: { u32 name; u8 info; u8 other; u16 section; u64 value; u64 size }.
 const ENTRY: usize = 24;
 
-/// The symbols of these names, in this order. They are looked for where the dynamic linker does, and then among all.
+/// The symbols of these names, in this order. They are looked for where the dynamic linker does, for stripped files keep
+/// these; and among all where it has nothing to do with the file.
 pub(super) fn find<const N: usize>(file: &ElfFile, names: [&str; N]) -> [Option<Export>; N] {
     let mut found = [None; N];
-    for table in [".dynsym", ".symtab"] {
-        if found.contains(&None) {
-            look(file, table, names, &mut found);
-        }
-    }
-    found
-}
-
-fn look<const N: usize>(file: &ElfFile, table: &str, names: [&str; N], found: &mut [Option<Export>; N]) {
-    let Some(section) = file.section(table) else { return };
-    let Some(strings) = file.section_at(section.link) else { return };
+    let table = file.section(".dynsym").or_else(|| file.section(".symtab"));
+    let Some((section, strings)) = table.and_then(|table| Some((table, file.section_at(table.link)?))) else {
+        return found;
+    };
     let (Ok(symbols), Ok(strings)) = (file.section_bytes(section, MAX_TABLE), file.section_bytes(strings, MAX_TABLE))
     else {
-        return;
+        return found;
     };
     for entry in symbols.as_chunks::<ENTRY>().0 {
         let [n0, n1, n2, n3, _, _, s0, s1, rest @ ..] = *entry;
@@ -52,4 +45,5 @@ fn look<const N: usize>(file: &ElfFile, table: &str, names: [&str; N], found: &m
             found.get_or_insert(Export { address: *address, size: *size });
         }
     }
+    found
 }

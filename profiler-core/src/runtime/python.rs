@@ -90,16 +90,6 @@ impl FileData {
     ) -> Result<(PythonProcess, Instance), AttachError> {
         let self_offset = threads::self_offset(self.machine, || code_of_pthread_self(pid));
         let self_offset = self_offset.ok_or(AttachError::NotYet("the C library has no pthread_self"))?;
-        self.attach_with(memory, pid, bias, self_offset)
-    }
-
-    fn attach_with(
-        &self,
-        memory: &dyn ReadMemory,
-        pid: u32,
-        bias: u64,
-        self_offset: i32,
-    ) -> Result<(PythonProcess, Instance), AttachError> {
         let start = match self.start {
             Start::Runtime(address) | Start::Current(address) => address.wrapping_add(bias),
         };
@@ -107,7 +97,7 @@ impl FileData {
         let layout = layout.map_err(|error| match error {
             // It may not have begun.
             LayoutError::Silent => AttachError::NotYet("it does not describe its objects"),
-            _ => AttachError::Unsupported(Unsupported(format!("CPython {}: {error}", self.version))),
+            _ => AttachError::Unsupported(Unsupported(error.to_string())),
         })?;
         let (current, interpreter) = match self.start {
             Start::Runtime(_) => (

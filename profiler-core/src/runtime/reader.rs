@@ -18,7 +18,7 @@ const MAX_WANTED: usize = 65_536;
 const MAX_PROCESSES: usize = 16_384;
 /// What is kept of functions, in bytes.
 const MEMORY: usize = 32 << 20;
-/// Remarks that wait, and those that are not made again.
+/// Remarks that are made, each once.
 const MAX_REMARKS: usize = 64;
 /// A name is waited for until so long after its function was sampled first.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ struct State {
     answers: Generations<Key, Arc<Option<Read>>>,
     attached: Vec<Attached>,
     remarks: Vec<String>,
+    /// What is not said again.
     remarked: HashSet<String>,
     counts: Counts,
 }
@@ -193,7 +194,7 @@ impl Reader {
 
     /// Says something once.
     pub(crate) fn remark(&self, text: String) {
-        self.0.lock().remark(text);
+        self.0.lock().remark(text.clone(), text);
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -244,34 +245,34 @@ impl Shared {
     fn attach(&self, mut attempt: Attempt) {
         let Target { pid, start_time: began, ref data, bias } = attempt.target;
         let is_there = || start_time(pid).ok() == Some(began);
-        let found = match ProcessMemory::of(pid) {
-            Ok(memory) if is_there() => data.attach(&memory, pid, bias),
+        let memory = ProcessMemory::of(pid);
+        if !is_there() {
             // The follower hears of it.
-            _ => return,
+            return;
+        }
+        let found = memory.map(|memory| data.attach(&memory, pid, bias));
+        let refuse = |state: &mut State, why: String| {
+            state.counts.refused += 1;
+            let runtime = data.name();
+            let once = format!("{runtime}: {why}");
+            state.remark(once, format!("{runtime} in process {pid} is shown as machine code: {why}"));
         };
         let mut state = self.lock();
         match found {
-            Ok((process, instance)) => {
-                if attempt.tries < TRIES_BEFORE_REMARK || state.counts.refused == 0 {
-                    state.counts.attached += 1;
-                } else {
-                    state.counts.refused -= 1;
-                    state.counts.attached += 1;
-                }
+            Ok(Ok((process, instance))) => {
+                let was_refused = attempt.tries >= TRIES_BEFORE_REMARK;
+                state.counts.refused = state.counts.refused.saturating_sub(was_refused.into());
+                state.counts.attached += 1;
                 state.know(&attempt.target, instance);
                 state.attached.push(Attached { target: attempt.target, process });
                 self.changed.notify_all();
             }
-            Err(AttachError::Unsupported(why)) => {
-                state.counts.refused += 1;
-                state.remark(why.to_string());
-            }
-            Err(AttachError::NotYet(why)) => {
+            Err(error) => refuse(&mut state, format!("its memory cannot be read: {error}")),
+            Ok(Err(AttachError::Unsupported(why))) => refuse(&mut state, why.to_string()),
+            Ok(Err(AttachError::NotYet(why))) => {
                 attempt.tries += 1;
                 if attempt.tries == TRIES_BEFORE_REMARK {
-                    state.counts.refused += 1;
-                    let runtime = data.name();
-                    state.remark(format!("{runtime} in process {pid} is shown as machine code: {why}"));
+                    refuse(&mut state, why.to_owned());
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << attempt.tries.min(20)).min(LONGEST_PAUSE);
                 attempt.due = Instant::now() + pause;
@@ -331,8 +332,8 @@ impl State {
         known.instances.push(Arc::new(instance));
     }
 
-    fn remark(&mut self, text: String) {
-        if self.remarked.len() < MAX_REMARKS && self.remarked.insert(text.clone()) {
+    fn remark(&mut self, once: String, text: String) {
+        if self.remarked.len() < MAX_REMARKS && self.remarked.insert(once) {
             self.remarks.push(text);
         }
     }
