@@ -1,5 +1,6 @@
 //! Samples the machine: programs in the kernel, the processes they meet, the unwind tables of their files.
 
+mod choice;
 mod files;
 mod follow;
 mod tables;
@@ -19,6 +20,7 @@ use crate::kernel::{
 };
 use crate::runtime::Reader;
 use crate::symbolizer::{Function, Symbolizer};
+pub use choice::Choice;
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -79,28 +81,6 @@ pub enum Scope {
     Cgroups(Vec<u64>),
     /// Those of all that run which are chosen; never threads of the kernel.
     Chosen(Choice),
-}
-
-/// Says of a process, by its pid, whether it is sampled. Asked when the process is met for the first time, when it runs
-/// another program, and at [`Sampler::reconsider`]; on the sampler's thread, which reads no samples meanwhile.
-#[derive(Clone)]
-pub struct Choice(Arc<dyn Fn(u32) -> bool + Send + Sync>);
-
-impl Choice {
-    /// The answer is what `choose` gives.
-    pub fn new(choose: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(choose))
-    }
-
-    fn takes(&self, pid: u32) -> bool {
-        (self.0)(pid)
-    }
-}
-
-impl std::fmt::Debug for Choice {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Choice").finish_non_exhaustive()
-    }
 }
 
 /// The kernel's own limit is 100,000 (`kernel.perf_event_max_sample_rate`), and far below it a machine does nothing

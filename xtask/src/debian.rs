@@ -54,6 +54,22 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
     ])
 }
 
+/// What async-profiler is fetched with.
+pub(crate) fn provide_maven() -> anyhow::Result<()> {
+    provide(&[("mvn", "maven")])
+}
+
+/// What the tests compile and run Java programs with, programs of another libc, and JVMs as other users.
+pub(crate) fn provide_java() -> anyhow::Result<()> {
+    provide(&[
+        ("java", "default-jdk-headless"),
+        ("javac", "default-jdk-headless"),
+        ("musl-gcc", "musl-tools"),
+        ("setpriv", "util-linux"),
+        ("unshare", "util-linux"),
+    ])
+}
+
 /// What the tests run containers with, and the program in them, which must not need libraries.
 pub(crate) fn provide_containers() -> anyhow::Result<()> {
     provide(&[("podman", "podman"), ("busybox", "busybox-static"), ("unshare", "util-linux")])

@@ -15,6 +15,7 @@ mod clients;
 mod debian;
 mod fuzz;
 mod guests;
+mod java;
 mod rings;
 mod soak;
 mod steps;
@@ -45,6 +46,12 @@ enum Command {
     },
     /// Builds the programs of bpf/ that run in the kernel, and writes the objects and their record
     Bpf,
+    /// Fetches async-profiler's library, which `pyroscope.java` loads into JVMs, with the user's own Maven
+    FetchAsyncProfiler {
+        /// The folder that it is put in; the tests and a build with `embedded-async-profiler` look into the default
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
     /// Builds and runs a benchmark: `cargo xtask bench load --help`
     Bench {
         /// The benchmark's name and its flags
@@ -64,6 +71,9 @@ fn main() -> anyhow::Result<()> {
         Command::Test { pyroscope, only } => rings::run(&root, pyroscope.as_deref(), only),
         Command::Guests { built_in } => build_guests(&root, built_in),
         Command::Bpf => build_programs(&root),
+        Command::FetchAsyncProfiler { into } => {
+            java::fetch_profiler(&into.unwrap_or_else(|| java::profiler_folder(&root)))
+        }
         Command::Bench { args } => bench::run(&root, &args),
         Command::Soak { soak } => soak::run(&root, soak),
     }

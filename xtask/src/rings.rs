@@ -1,4 +1,7 @@
 //! `cargo xtask test`: what can be said of the text first, then the filters, the units, and the whole program.
+//!
+//! All rings choose the tests of the whole workspace, by the names of their files: packages that are chosen alone have
+//! other features, and their dependencies would be built again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +10,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{bpf, checks, clients, debian, fuzz, guests};
+use crate::{bpf, checks, clients, debian, fuzz, guests, java};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,7 +72,7 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
             .find(|(name, ..)| *name == guest.name)
             .with_context(|| format!("no test is known that runs {}: name one in TESTS_OF_GUESTS", guest.name))?;
         steps::run(
-            command(root, &format!("cargo test -p flamegate --test {test}")).env(variable, guest.rebuilt.as_os_str()),
+            command(root, &format!("cargo test --workspace --test {test}")).env(variable, guest.rebuilt.as_os_str()),
         )?;
     }
     Ok(())
@@ -77,11 +80,12 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
 
 fn example_filters(root: &Path) -> anyhow::Result<()> {
     let components = guests::build_projects(root)?;
-    steps::run(command(root, "cargo test -p flamegate --test guests -- --ignored").env("FLAMEGATE_GUESTS", components))
+    steps::run(command(root, "cargo test --workspace --test guests -- --ignored").env("FLAMEGATE_GUESTS", components))
 }
 
 fn units(root: &Path) -> anyhow::Result<()> {
     debian::provide_compilers()?;
+    java::provide(root)?;
     let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
     println!("bpf: rebuilt, {same}");
     steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
@@ -91,13 +95,31 @@ fn units(root: &Path) -> anyhow::Result<()> {
 
 fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {
     clients::install(root)?;
+    java::provide(root)?;
     debian::provide_containers()?;
     debian::provide_network_tools()?;
-    steps::run(&mut command(root, "cargo build -p flamegate"))?;
-    let mut tests = command(root, "cargo test -p flamegate-tests");
+    steps::build_flamegate(root)?;
+    let mut tests = command(root, "cargo test --workspace");
+    for name in names_of_tests(&root.join("tests/tests"))? {
+        tests.args(["--test", &name]);
+    }
     if let Some(server) = pyroscope {
         tests
             .env("PYROSCOPE_BIN", server.canonicalize().with_context(|| format!("no server at {}", server.display()))?);
     }
     steps::run(&mut tests)
+}
+
+fn names_of_tests(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in folder.read_dir().with_context(|| format!("list {}", folder.display()))? {
+        let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
+        if path.extension().is_some_and(|extension| extension == "rs")
+            && let Some(name) = path.file_stem()
+        {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }

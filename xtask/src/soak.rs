@@ -64,13 +64,13 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
 
 fn cluster(root: &Path, events: u32) -> anyhow::Result<()> {
     debian::provide_network_tools()?;
-    steps::run(&mut command(root, "cargo build -p flamegate"))?;
-    let mut test = command(root, "cargo test -p flamegate-tests --test cluster -- --nocapture");
+    steps::build_flamegate(root)?;
+    let mut test = command(root, "cargo test --workspace --test cluster -- --nocapture");
     steps::run(test.env("FLAMEGATE_CLUSTER_EVENTS", events.to_string()))
 }
 
 fn queue(root: &Path, kills: u32) -> anyhow::Result<()> {
-    steps::run(&mut command(root, "cargo build -p flamegate"))?;
-    let mut test = command(root, "cargo test -p flamegate-tests --test queue -- --nocapture kill::");
+    steps::build_flamegate(root)?;
+    let mut test = command(root, "cargo test --workspace --test durable_queue -- --nocapture kill::");
     steps::run(test.env("FLAMEGATE_KILLS", kills.to_string()))
 }

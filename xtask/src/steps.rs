@@ -25,6 +25,12 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the binary as `cargo test --workspace` does, with the same features of all dependencies: for a test of its
+/// package.
+pub(crate) fn build_flamegate(root: &Path) -> anyhow::Result<()> {
+    run(&mut command(root, "cargo test --workspace --no-run --test contract"))
+}
+
 /// Does something and returns the minutes it took.
 pub(crate) fn timed(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let began = Instant::now();

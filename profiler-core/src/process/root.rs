@@ -45,6 +45,29 @@ impl Root {
         self.open_with(path, OFlags::NOFOLLOW)
     }
 
+    /// A folder, as the process finds it. Files can be looked up in it, not listed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+        self.folder_with(path, ResolveFlags::NO_MAGICLINKS)
+    }
+
+    /// A folder that is where its path says: no part of it is a link.
+    ///
+    /// # Errors
+    /// It is a link or lies behind one (`ELOOP`), or what the system says.
+    pub fn folder_itself(&self, path: &str) -> io::Result<OwnedFd> {
+        self.folder_with(path, ResolveFlags::NO_SYMLINKS)
+    }
+
+    fn folder_with(&self, path: &str, resolve: ResolveFlags) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::DIRECTORY;
+        let resolve = ResolveFlags::IN_ROOT | resolve;
+        let path = path.trim_start_matches('/');
+        Ok(openat2(&self.0, if path.is_empty() { "." } else { path }, flags, Mode::empty(), resolve)?)
+    }
+
     fn open_with(&self, path: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

@@ -2,6 +2,7 @@
 
 mod bring;
 mod count;
+mod event;
 mod resolve;
 mod runtimes;
 
@@ -13,33 +14,13 @@ use std::time::{Duration, Instant};
 use super::files::{Files, TableState};
 use super::tables::{Made, TableMaker};
 use super::{Choice, Settings, Shared, lock};
-use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
+use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Shortfall, Table, Unwinder};
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, executable_memory, start_time};
 use crate::runtime::Reader;
 use crate::symbolizer::Symbolizer;
+pub(super) use event::Event;
 use runtimes::FoundRuntimes;
-
-/// What the kernel tells of a process.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
-    Unknown { pid: u32, cgroup: Option<u64> },
-    Stale(u32),
-    Exec(u32),
-    Exit(u32),
-}
-
-impl Event {
-    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
-        match record {
-            Record::Unknown { pid, cgroup } => Some(Self::Unknown { pid: *pid, cgroup: *cgroup }),
-            Record::Stale(pid) => Some(Self::Stale(*pid)),
-            Record::Exec(pid) => Some(Self::Exec(*pid)),
-            Record::Exit(pid) => Some(Self::Exit(*pid)),
-            _ => None,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Process {

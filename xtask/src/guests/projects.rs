@@ -23,7 +23,7 @@ const OF_PROFILES: [Language; 2] = [Language::Rust, Language::Python];
 /// As [`build_examples`](super::build_examples); a component that is no filter, or that does not do as its cases say.
 pub(crate) fn build_projects(root: &Path) -> anyhow::Result<PathBuf> {
     let root = &super::absolute(root)?;
-    steps::run(&mut command(root, "cargo build -p flamegate"))?;
+    steps::build_flamegate(root)?;
     let flamegate = root.join("target/debug/flamegate");
     for language in OF_PROFILES {
         let project = root.join("target/guest-projects").join(language.name()).join("redact");

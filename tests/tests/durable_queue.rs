@@ -1,21 +1,21 @@
 //! The durable queue of `pyroscope.write`: what was answered 200 arrives, whatever happens.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is test code")]
 
-#[path = "queue/answers.rs"]
+#[path = "durable_queue/answers.rs"]
 mod answers;
-#[path = "queue/command.rs"]
+#[path = "durable_queue/command.rs"]
 mod command;
-#[path = "queue/delivery.rs"]
+#[path = "durable_queue/delivery.rs"]
 mod delivery;
-#[path = "queue/disk.rs"]
+#[path = "durable_queue/disk.rs"]
 mod disk;
-#[path = "queue/kill.rs"]
+#[path = "durable_queue/kill.rs"]
 mod kill;
-#[path = "queue/limits.rs"]
+#[path = "durable_queue/limits.rs"]
 mod limits;
-#[path = "queue/refusals.rs"]
+#[path = "durable_queue/refusals.rs"]
 mod refusals;
-#[path = "queue/reload.rs"]
+#[path = "durable_queue/reload.rs"]
 mod reload;
 
 use std::collections::HashMap;
