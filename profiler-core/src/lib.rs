@@ -12,5 +12,6 @@ pub mod labels;
 pub mod native;
 pub mod pprof;
 pub mod process;
+pub mod runtime;
 pub mod sampler;
 pub mod symbolizer;

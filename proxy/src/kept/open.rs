@@ -42,16 +42,9 @@ pub async fn open(body: &Body) -> Opened {
             match Samples::of(&ingest.query, content_type) {
                 Samples::Pprof => opened.add_pprof(&ingest.bytes),
                 Samples::Jfr => opened.add_jfr(&ingest.bytes),
-                samples @ (Samples::PprofForm | Samples::JfrForm) => match Form::read(content_type, &ingest.bytes).await {
-                    Ok(mut form) => form.parts_mut().for_each(|part| match (samples, part.name()) {
-                        // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this
-                        // time.
-                        (Samples::PprofForm, "profile") => opened.add_pprof(&part.bytes),
-                        (Samples::JfrForm, "jfr") => opened.add_jfr(&part.bytes),
-                        _ => {}
-                    }),
-                    Err(error) => opened.damaged(&error),
-                },
+                samples @ (Samples::PprofForm | Samples::JfrForm) => {
+                    opened.add_form(samples, content_type, &ingest.bytes).await;
+                }
                 Samples::Other => match format(&ingest.query).as_deref() {
                     Some(b"lines") => opened.profiles.push(stacks(&ingest.bytes, |line| Some((line, 1)))),
                     None | Some(b"" | b"groups" | b"folded") => {
@@ -72,6 +65,18 @@ pub async fn open(body: &Body) -> Opened {
 }
 
 impl Opened {
+    async fn add_form(&mut self, samples: Samples, content_type: &[u8], form: &Bytes) {
+        match Form::read(content_type, form).await {
+            Ok(mut form) => form.parts_mut().for_each(|part| match (samples, part.name()) {
+                // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this time.
+                (Samples::PprofForm, "profile") => self.add_pprof(&part.bytes),
+                (Samples::JfrForm, "jfr") => self.add_jfr(&part.bytes),
+                _ => {}
+            }),
+            Err(error) => self.damaged(&error),
+        }
+    }
+
     fn add_pprof(&mut self, bytes: &Bytes) {
         match Profile::from_bytes(bytes, MAX_BYTES) {
             Ok(profile) => self.profiles.push(profile),
