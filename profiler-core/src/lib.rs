@@ -6,10 +6,12 @@
 pub mod collection;
 pub mod flame;
 pub mod java;
+pub mod jfr;
 pub mod kernel;
 pub mod labels;
 pub mod native;
 pub mod pprof;
 pub mod process;
+pub mod runtime;
 pub mod sampler;
 pub mod symbolizer;

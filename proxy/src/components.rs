@@ -11,6 +11,7 @@ mod ebpf;
 mod edit_body;
 mod enrich;
 mod filter_debug;
+mod java;
 mod local_file;
 mod otelcol;
 mod receive_http;
@@ -19,6 +20,7 @@ mod remote_http;
 mod rule;
 mod scope;
 mod scrape;
+mod service_name;
 mod sift;
 #[cfg(test)]
 mod sink;
@@ -34,6 +36,7 @@ pub use discovery::{
 };
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
+pub use java::Java;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
@@ -68,6 +71,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<View>(),
     Kind::of::<Ebpf>(),
     Kind::of::<Enrich>(),
+    Kind::of::<Java>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Scrape>(),

@@ -29,7 +29,6 @@ mod identity;
 mod plan;
 mod profile_types;
 mod scrape_loop;
-mod service_name;
 mod session;
 mod target;
 mod url;

@@ -1,7 +1,9 @@
 //! What can be drawn of a profile that is kept.
 
+use bytes::Bytes;
 use profiler_core::flame::{SampleType, Side, TreeBuilder};
-use profiler_core::pprof::Profile;
+use profiler_core::jfr;
+use profiler_core::pprof::{Profile, decompress};
 
 use crate::pipeline::Body;
 use crate::wire::ingest::{Samples, format};
@@ -40,15 +42,10 @@ pub async fn open(body: &Body) -> Opened {
             let content_type = ingest.content_types.first().map_or(&b""[..], |value| value.as_bytes());
             match Samples::of(&ingest.query, content_type) {
                 Samples::Pprof => opened.add_pprof(&ingest.bytes),
-                Samples::PprofForm => match Form::read(content_type, &ingest.bytes).await {
-                    // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this time.
-                    Ok(mut form) => form
-                        .parts_mut()
-                        .filter(|part| part.name() == "profile")
-                        .for_each(|part| opened.add_pprof(&part.bytes)),
-                    Err(error) => opened.not_drawable.push(NotDrawable::Damaged(error.to_string())),
-                },
-                Samples::Jfr | Samples::JfrForm => opened.not_drawable.push(NotDrawable::Format("JFR".to_owned())),
+                Samples::Jfr => opened.add_jfr(&ingest.bytes),
+                samples @ (Samples::PprofForm | Samples::JfrForm) => {
+                    opened.add_form(samples, content_type, &ingest.bytes).await;
+                }
                 Samples::Other => match format(&ingest.query).as_deref() {
                     Some(b"lines") => opened.profiles.push(stacks(&ingest.bytes, |line| Some((line, 1)))),
                     None | Some(b"" | b"groups" | b"folded") => {
@@ -69,11 +66,45 @@ pub async fn open(body: &Body) -> Opened {
 }
 
 impl Opened {
-    fn add_pprof(&mut self, bytes: &bytes::Bytes) {
+    async fn add_form(&mut self, samples: Samples, content_type: &[u8], form: &Bytes) {
+        match Form::read(content_type, form).await {
+            Ok(mut form) => form.parts_mut().for_each(|part| match (samples, part.name()) {
+                // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this time.
+                (Samples::PprofForm, "profile") => self.add_pprof(&part.bytes),
+                (Samples::JfrForm, "jfr") => self.add_jfr(&part.bytes),
+                _ => {}
+            }),
+            Err(error) => self.damaged(&error),
+        }
+    }
+
+    fn add_pprof(&mut self, bytes: &Bytes) {
         match Profile::from_bytes(bytes, MAX_BYTES) {
             Ok(profile) => self.profiles.push(profile),
-            Err(error) => self.not_drawable.push(NotDrawable::Damaged(error.to_string())),
+            Err(error) => self.damaged(&error),
         }
+    }
+
+    /// A recording, gzipped or not, is a profile for each kind of what was recorded.
+    fn add_jfr(&mut self, bytes: &Bytes) {
+        let recording = match decompress(bytes, MAX_BYTES) {
+            Ok(recording) => recording,
+            Err(error) => return self.damaged(&error),
+        };
+        match jfr::convert(&recording, &jfr::Options { memory: MAX_BYTES as u64, ..jfr::Options::default() }) {
+            Ok(converted) => {
+                converted.profiles().for_each(|profile| match profile {
+                    Ok(profile) => self.add_pprof(&profile.pprof.into()),
+                    Err(error) => self.damaged(&error),
+                });
+                converted.broken.iter().for_each(|error| self.damaged(error));
+            }
+            Err(error) => self.damaged(&error),
+        }
+    }
+
+    fn damaged(&mut self, error: &dyn std::error::Error) {
+        self.not_drawable.push(NotDrawable::Damaged(error.to_string()));
     }
 }
 

@@ -7,6 +7,9 @@ use super::*;
 use crate::pipeline::{Origin, Share};
 use crate::telemetry::traces::Trace;
 
+/// A recording of all kinds but nativemem, and how many these are.
+const RECORDING: &[u8] = include_bytes!("../../../profiler-core/tests/recordings/async-profiler-4.6.jfr.gz");
+const RECORDED_KINDS: usize = 99;
 const LIMITS: Limits = Limits { keep: Duration::from_secs(900), max_memory: 10_000 };
 
 fn body(bytes: impl Into<Bytes>) -> Body {
@@ -131,6 +134,8 @@ async fn each_format_is_opened_or_told() {
     let bytes = pprof.encode_to_vec();
     let form =
         [b"--x\r\ncontent-disposition: form-data; name=\"profile\"\r\n\r\n", &bytes[..], b"\r\n--x--\r\n"].concat();
+    let recorded =
+        [b"--x\r\ncontent-disposition: form-data; name=\"jfr\"\r\n\r\n", RECORDING, b"\r\n--x--\r\n"].concat();
     for (body, drawn, says) in [
         (body(bytes.clone()), 1, ""),
         (body(profiler_core::pprof::gzip(&bytes).unwrap()), 1, ""),
@@ -138,7 +143,9 @@ async fn each_format_is_opened_or_told() {
         (ingest("name=a&format=pprof", "", bytes), 1, ""),
         (ingest("name=a", "multipart/form-data; boundary=x", form), 1, ""),
         (ingest("name=a", "multipart/form-data; boundary=x", "--y"), 0, "damaged: "),
-        (ingest("name=a&format=jfr", "", "FLR"), 0, "JFR is not drawn yet"),
+        (ingest("name=a&format=jfr", "", "FLR"), 0, "damaged: "),
+        (ingest("name=a&format=jfr", "", RECORDING), RECORDED_KINDS, ""),
+        (ingest("name=a&format=jfr", "multipart/form-data; boundary=x", recorded), RECORDED_KINDS, ""),
         (ingest("name=a&format=trie", "", "x"), 0, "trie is not drawn yet"),
         (ingest("name=a", "", "main;work 1\n\nno stack\n"), 1, ""),
         (ingest("name=a&format=lines", "", "main;work\nmain"), 1, ""),

@@ -1,0 +1,214 @@
+//! The samples of a recording: what its chunks count, by names instead of ids, each stack once.
+
+use indexmap::{IndexMap, IndexSet};
+
+use super::Hasher;
+use super::budget::Budget;
+use super::error::Result;
+use super::events::{Context, Event, Key, Sum, Tally};
+use super::header::Header;
+use super::kind::Kind;
+use super::pools::{Frame, Pools, Stack};
+use super::settings::Settings;
+use super::{IdMap, Options, names};
+use crate::collection::UNKNOWN;
+use crate::pprof::packed;
+
+/// The outermost frame of stacks that are longer than what was recorded of them.
+const TRUNCATED: &str = "[truncated]";
+/// What an entry of a table takes besides what it points to.
+const ENTRY: usize = 48;
+
+/// Tables that samples point into by places.
+#[derive(Default)]
+pub(super) struct Samples {
+    pub(super) texts: IndexSet<Box<str>, Hasher>,
+    /// A function's name and a line.
+    pub(super) locations: IndexSet<(u32, u32), Hasher>,
+    /// Locations, packed, the innermost first.
+    pub(super) stacks: IndexSet<Box<[u8]>, Hasher>,
+    /// Names and values.
+    pub(super) labels: IndexSet<Box<[(u32, u32)]>, Hasher>,
+    pub(super) sums: IndexMap<Place, Sum, Hasher>,
+}
+
+/// What is told apart among samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) stack: u32,
+    pub(super) labels: u32,
+    pub(super) kind: Kind,
+}
+
+/// What a chunk says, and what is asked of it.
+pub(super) struct Chunk<'c> {
+    pub(super) header: &'c Header,
+    pub(super) settings: &'c Settings,
+    pub(super) options: &'c Options,
+    pub(super) pools: Pools,
+}
+
+impl Samples {
+    /// Adds what a chunk counts, and says how many of its samples have a stack that is not there: they are left out.
+    pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>, budget: &mut Budget) -> Result<u64> {
+        let at = chunk.header.end;
+        let locations = self.locations(&chunk, budget)?;
+        let mut stacks = Vec::with_capacity(tally.needed.stacks.len());
+        for id in &tally.needed.stacks {
+            let stack = chunk.pools.stacks.remove(id);
+            stacks.push(stack.map(|stack| self.stack(&stack, &locations, budget, at)).transpose()?);
+        }
+        let labels: Vec<u32> = tally.contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
+        let mut missing = 0;
+        for (key, sum) in tally.sums {
+            let Some(stack) = place(&stacks, key.stack).copied().flatten() else {
+                missing += sum.count;
+                continue;
+            };
+            let labels = place(&labels, key.context).copied().unwrap_or_default();
+            for (kind, sum) in chunk.kinds(key, sum).into_iter().flatten() {
+                let place = Place { stack, labels, kind };
+                if !self.sums.contains_key(&place) {
+                    budget.take(ENTRY, at)?;
+                }
+                let total = self.sums.entry(place).or_default();
+                total.count = total.count.saturating_add(sum.count);
+                total.amount = total.amount.saturating_add(sum.amount);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// A location for each frame of the chunk, in the order of its table.
+    fn locations(&mut self, chunk: &Chunk<'_>, budget: &mut Budget) -> Result<Vec<u32>> {
+        let mut functions = IdMap::default();
+        let mut locations = Vec::with_capacity(chunk.pools.frames.len());
+        for Frame { method, line } in &chunk.pools.frames {
+            let function = match functions.get(method) {
+                Some(function) => *function,
+                None => {
+                    let name = chunk.function(*method).unwrap_or_else(|| UNKNOWN.to_owned());
+                    budget.take(ENTRY + name.len(), chunk.header.end)?;
+                    let function = self.text(&name);
+                    functions.insert(*method, function);
+                    function
+                }
+            };
+            locations.push(self.location(function, *line));
+            budget.take(ENTRY, chunk.header.end)?;
+        }
+        Ok(locations)
+    }
+
+    fn stack(&mut self, stack: &Stack, locations: &[u32], budget: &mut Budget, at: u64) -> Result<u32> {
+        let mut packed = Vec::with_capacity(stack.frames.len());
+        for frame in packed::numbers(&stack.frames) {
+            let location = u32::try_from(frame).ok().and_then(|frame| place(locations, frame));
+            packed::push(&mut packed, u64::from(location.copied().unwrap_or_default()));
+        }
+        let marked = if stack.is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
+        if let Some(name) = marked {
+            let name = self.text(name);
+            let location = self.location(name, 0);
+            packed::push(&mut packed, u64::from(location));
+        }
+        let bytes = packed.len();
+        let (place, is_new) = self.stacks.insert_full(packed.into());
+        if is_new {
+            budget.take(ENTRY + bytes, at)?;
+        }
+        Ok(index(place))
+    }
+
+    fn labels(&mut self, context: Context, chunk: &Chunk<'_>) -> u32 {
+        let mut labels = Vec::new();
+        let mut label = |name: &str, value: &str| {
+            let label = (self.text(name), self.text(value));
+            labels.push(label);
+        };
+        if let Some(name) = chunk.pools.threads.get(&context.thread).and_then(|name| chunk.pools.text(name)) {
+            label("thread", name);
+        }
+        if let Some(known) = &chunk.options.contexts {
+            for (name, value) in known.labels(context.context) {
+                label(name, value);
+            }
+            if context.span != 0 {
+                label("profile_id", &format!("{:016x}", context.span));
+            }
+            if let Some(name) = known.text(context.span_name) {
+                label("span_name", name);
+            }
+        }
+        index(self.labels.insert_full(labels.into()).0)
+    }
+
+    fn location(&mut self, function: u32, line: u32) -> u32 {
+        index(self.locations.insert_full((function, line)).0)
+    }
+
+    fn text(&mut self, text: &str) -> u32 {
+        let place = self.texts.get_index_of(text).unwrap_or_else(|| self.texts.insert_full(text.into()).0);
+        index(place)
+    }
+}
+
+impl Chunk<'_> {
+    /// `None` where nothing is known of a method.
+    fn function(&self, method: u64) -> Option<String> {
+        let symbol = |id| self.pools.text(self.pools.symbols.get(id)?);
+        let (class, name) = self.pools.methods.get(&method)?;
+        let class = self.pools.classes.get(class).and_then(symbol).unwrap_or_default();
+        let name = symbol(name)?;
+        Some(names::function(class, name, self.options.dotted_names))
+    }
+
+    /// What samples of one kind count for.
+    fn kinds(&self, key: Key, sum: Sum) -> [Option<(Kind, Sum)>; 2] {
+        let state = self.pools.states.get(&u64::from(key.state)).and_then(|state| self.pools.text(state));
+        let is_wall = self.settings.is_wall();
+        let cpu = |count| (Kind::Cpu, periods(count, self.settings.cpu_period()));
+        let wall = |count| (Kind::Wall, periods(count, self.settings.wall_period()));
+        let wall_and = |count, on_cpu: bool| {
+            // Threads that were seen running at these moments are the best that is known of the CPU.
+            let (_, as_cpu) = wall(count);
+            [Some(wall(count)), on_cpu.then_some((Kind::Cpu, as_cpu))]
+        };
+        let one = |kind| [Some((kind, sum)), None];
+        let nanos = |kind| {
+            let amount = u64::try_from(self.header.nanos(sum.amount)).unwrap_or_default();
+            [Some((kind, Sum { amount, ..sum })), None]
+        };
+        match key.event {
+            Event::Execution if is_wall => wall_and(sum.count, state != Some("STATE_SLEEPING")),
+            // Recorded beside another event, the states of wall-clock samples are known, and those of others are not.
+            Event::Execution if self.settings.wall.is_some() && state != Some("STATE_DEFAULT") => {
+                [Some(wall(sum.count)), None]
+            }
+            Event::Execution => [(state != Some("STATE_SLEEPING")).then(|| cpu(sum.count)), None],
+            Event::Wall => wall_and(sum.amount, is_wall && state == Some("STATE_RUNNABLE")),
+            Event::AllocInNewTlab => one(Kind::AllocInNewTlab),
+            Event::AllocOutsideTlab => one(Kind::AllocOutsideTlab),
+            Event::AllocSample => one(Kind::AllocSample),
+            Event::LiveObject => one(Kind::Live),
+            Event::Malloc => one(Kind::Malloc),
+            Event::Free => [None, None],
+            Event::MonitorEnter => nanos(Kind::Mutex),
+            Event::ThreadPark => nanos(Kind::Block),
+        }
+    }
+}
+
+/// Time is all that samples of it say: it stands where others have their count.
+fn periods(count: u64, period: u64) -> Sum {
+    Sum { count: count.saturating_mul(period), amount: 0 }
+}
+
+fn place<T>(table: &[T], place: u32) -> Option<&T> {
+    table.get(usize::try_from(place).ok()?)
+}
+
+/// Tables are bounded by a budget far below what this holds.
+fn index(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,13 @@
+//! Numbers as protobuf packs them: varints one after the other.
+
+use prost::encoding::{decode_varint, encode_varint};
+
+/// Adds a number.
+pub(crate) fn push(packed: &mut Vec<u8>, number: u64) {
+    encode_varint(number, packed);
+}
+
+/// The numbers, up to where the bytes are none.
+pub(crate) fn numbers(mut packed: &[u8]) -> impl Iterator<Item = u64> {
+    std::iter::from_fn(move || decode_varint(&mut packed).ok())
+}
