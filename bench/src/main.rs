@@ -1,7 +1,7 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs, `scrape` what asking targets does,
+//! `ebpf` what sampling the machine costs, `scrape` what asking targets does, `jfr` how recordings of Java become profiles,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -11,6 +11,7 @@ mod enrich;
 mod filters;
 mod forward;
 mod guests;
+mod jfr;
 mod load;
 mod memory;
 mod profiles;
@@ -43,6 +44,8 @@ enum Command {
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
+    /// Makes profiles of recordings of Java
+    Jfr(jfr::Flags),
     /// Changes what is inside a profile
     Samples(samples::Arguments),
     /// Hides functions of a profile by a filter, and the same without a sandbox
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Jfr(flags) => jfr::run(&flags),
         Command::Samples(arguments) => samples::run(&arguments),
         Command::Profiles(arguments) => profiles::run(&arguments),
         Command::Config(flags) => config::run(&flags),

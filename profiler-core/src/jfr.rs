@@ -19,6 +19,7 @@ mod reader;
 mod recording;
 mod samples;
 mod settings;
+mod stacks;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -140,7 +141,7 @@ pub fn convert(recording: &dyn Recording, options: &Options) -> std::result::Res
 impl Converted {
     /// The kinds of its profiles.
     pub fn kinds(&self) -> Vec<Kind> {
-        let has = |kind: &Kind| self.samples.sums.keys().any(|place| place.kind == *kind);
+        let has = |kind: &Kind| self.samples.sums.iter().any(|(place, _)| place.kind == *kind);
         Kind::ALL.into_iter().filter(has).collect()
     }
 

@@ -1,6 +1,6 @@
 //! The samples of a recording: what its chunks count, by names instead of ids, each stack once.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::Hasher;
 use super::budget::Budget;
@@ -8,8 +8,9 @@ use super::error::Result;
 use super::events::{Context, Event, Key, Sum, Tally};
 use super::header::Header;
 use super::kind::Kind;
-use super::pools::{Frame, Pools, Stack};
+use super::pools::{Frame, Pools};
 use super::settings::Settings;
+use super::stacks::Stacks;
 use super::{IdMap, Options, names};
 use crate::collection::UNKNOWN;
 use crate::pprof::packed;
@@ -25,11 +26,12 @@ pub(super) struct Samples {
     pub(super) texts: IndexSet<Box<str>, Hasher>,
     /// A function's name and a line.
     pub(super) locations: IndexSet<(u32, u32), Hasher>,
-    /// Locations, packed, the innermost first.
-    pub(super) stacks: IndexSet<Box<[u8]>, Hasher>,
+    /// Of locations, the innermost first.
+    pub(super) stacks: Stacks,
     /// Names and values.
     pub(super) labels: IndexSet<Box<[(u32, u32)]>, Hasher>,
-    pub(super) sums: IndexMap<Place, Sum, Hasher>,
+    /// In the order of their places, each of them once.
+    pub(super) sums: Vec<(Place, Sum)>,
 }
 
 /// What is told apart among samples.
@@ -51,31 +53,48 @@ pub(super) struct Chunk<'c> {
 impl Samples {
     /// Adds what a chunk counts, and says how many of its samples have a stack that is not there: they are left out.
     pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>, budget: &mut Budget) -> Result<u64> {
-        let at = chunk.header.end;
         let locations = self.locations(&chunk, budget)?;
-        let mut stacks = Vec::with_capacity(tally.needed.stacks.len());
-        for id in &tally.needed.stacks {
-            let stack = chunk.pools.stacks.remove(id);
-            stacks.push(stack.map(|stack| self.stack(&stack, &locations, budget, at)).transpose()?);
-        }
+        let mut stacks = vec![None; tally.needed.stacks.len()];
         let labels: Vec<u32> = tally.contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
+        // What is done with is gone before more is kept.
+        drop(tally.needed);
+        let (mut start, mut packed) = (0, Vec::new());
+        for stack in &chunk.pools.stacks {
+            let frames = chunk.pools.packed.get(start..stack.end as usize).unwrap_or_default();
+            start = stack.end as usize;
+            packed.clear();
+            for frame in packed::numbers(frames) {
+                let location = locations.get(frame as usize).copied().unwrap_or_default();
+                packed::push(&mut packed, u64::from(location));
+            }
+            let place = self.stack(&mut packed, stack.is_truncated, budget, chunk.header.end)?;
+            // Constants are read from the last to the first: a later one with the same id holds.
+            if let Some(known @ None) = stacks.get_mut(stack.place as usize) {
+                *known = Some(place);
+            }
+        }
+        (chunk.pools.stacks, chunk.pools.packed) = (Vec::new(), Vec::new());
         let mut missing = 0;
         for (key, sum) in tally.sums {
-            let Some(stack) = place(&stacks, key.stack).copied().flatten() else {
+            let Some(stack) = stacks.get(key.stack as usize).copied().flatten() else {
                 missing += sum.count;
                 continue;
             };
-            let labels = place(&labels, key.context).copied().unwrap_or_default();
+            let labels = labels.get(key.context as usize).copied().unwrap_or_default();
             for (kind, sum) in chunk.kinds(key, sum).into_iter().flatten() {
-                let place = Place { stack, labels, kind };
-                if !self.sums.contains_key(&place) {
-                    budget.take(ENTRY, at)?;
-                }
-                let total = self.sums.entry(place).or_default();
-                total.count = total.count.saturating_add(sum.count);
-                total.amount = total.amount.saturating_add(sum.amount);
+                budget.take(ENTRY, chunk.header.end)?;
+                self.sums.push((Place { stack, labels, kind }, sum));
             }
         }
+        self.sums.sort_unstable_by_key(|(place, _)| *place);
+        self.sums.dedup_by(|(later, more), (place, sum)| {
+            let is_same = later == place;
+            if is_same {
+                sum.count = sum.count.saturating_add(more.count);
+                sum.amount = sum.amount.saturating_add(more.amount);
+            }
+            is_same
+        });
         Ok(missing)
     }
 
@@ -100,24 +119,19 @@ impl Samples {
         Ok(locations)
     }
 
-    fn stack(&mut self, stack: &Stack, locations: &[u32], budget: &mut Budget, at: u64) -> Result<u32> {
-        let mut packed = Vec::with_capacity(stack.frames.len());
-        for frame in packed::numbers(&stack.frames) {
-            let location = u32::try_from(frame).ok().and_then(|frame| place(locations, frame));
-            packed::push(&mut packed, u64::from(location.copied().unwrap_or_default()));
-        }
-        let marked = if stack.is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
+    /// The place of a stack, which is marked where nothing, or not all, is known of it.
+    fn stack(&mut self, packed: &mut Vec<u8>, is_truncated: bool, budget: &mut Budget, at: u64) -> Result<u32> {
+        let marked = if is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
         if let Some(name) = marked {
             let name = self.text(name);
             let location = self.location(name, 0);
-            packed::push(&mut packed, u64::from(location));
+            packed::push(packed, u64::from(location));
         }
-        let bytes = packed.len();
-        let (place, is_new) = self.stacks.insert_full(packed.into());
+        let (place, is_new) = self.stacks.insert(packed);
         if is_new {
-            budget.take(ENTRY + bytes, at)?;
+            budget.take(ENTRY + packed.len(), at)?;
         }
-        Ok(index(place))
+        Ok(place)
     }
 
     fn labels(&mut self, context: Context, chunk: &Chunk<'_>) -> u32 {
@@ -202,10 +216,6 @@ impl Chunk<'_> {
 /// Time is all that samples of it say: it stands where others have their count.
 fn periods(count: u64, period: u64) -> Sum {
     Sum { count: count.saturating_mul(period), amount: 0 }
-}
-
-fn place<T>(table: &[T], place: u32) -> Option<&T> {
-    table.get(usize::try_from(place).ok()?)
 }
 
 /// Tables are bounded by a budget far below what this holds.
