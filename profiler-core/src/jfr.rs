@@ -52,7 +52,7 @@ pub struct Options {
     /// Whether functions are `java.lang.Thread.run` instead of `java/lang/Thread.run`, which Pyroscope's users know and
     /// its flame graphs are coloured by.
     pub dotted_names: bool,
-    /// Bytes of names, stacks and samples that are kept at once, roughly.
+    /// Most bytes of names, stacks and samples, roughly: those of one chunk, and those of all samples.
     pub memory: u64,
 }
 
@@ -112,7 +112,6 @@ pub fn convert(recording: &dyn Recording, options: &Options) -> std::result::Res
     }
     let mut conversion = Conversion {
         options,
-        budget: Budget::new(options.memory),
         converted: Converted {
             start_nanos: u64::MAX,
             duration_nanos: 0,
@@ -162,8 +161,6 @@ impl Converted {
 
 struct Conversion<'o> {
     options: &'o Options,
-    /// For what is kept from one chunk to the next.
-    budget: Budget,
     converted: Converted,
     end_nanos: u64,
 }
@@ -200,8 +197,12 @@ impl Conversion<'_> {
         let constants = pools.read(reader, (&header, last), &mut classes, &tally.needed, &mut budget);
 
         self.converted.settings.update(&tally.settings, &classes, &pools);
-        let chunk = Chunk { header: &header, settings: &self.converted.settings, options: self.options, pools };
-        self.converted.counts.without_stack += self.converted.samples.add(tally, chunk, &mut self.budget)?;
+        let exceeded = budget.exceeded(header.end);
+        let chunk = Chunk { header: &header, settings: &self.converted.settings, options: self.options, pools, budget };
+        self.converted.counts.without_stack += self.converted.samples.add(tally, chunk)?;
+        if self.converted.samples.bytes() > self.options.memory {
+            return Err(exceeded);
+        }
         events.and(constants)?;
         if is_whole { Ok(header.end) } else { Err(missing()) }
     }

@@ -24,6 +24,7 @@ const ENTRY: usize = 48;
 #[derive(Default)]
 pub(super) struct Samples {
     pub(super) texts: IndexSet<Box<str>, Hasher>,
+    text_bytes: usize,
     /// A function's name and a line.
     pub(super) locations: IndexSet<(u32, u32), Hasher>,
     /// Of locations, the innermost first.
@@ -48,12 +49,14 @@ pub(super) struct Chunk<'c> {
     pub(super) settings: &'c Settings,
     pub(super) options: &'c Options,
     pub(super) pools: Pools,
+    /// Names are put together of parts that many may share.
+    pub(super) budget: Budget,
 }
 
 impl Samples {
     /// Adds what a chunk counts, and says how many of its samples have a stack that is not there: they are left out.
-    pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>, budget: &mut Budget) -> Result<u64> {
-        let locations = self.locations(&chunk, budget)?;
+    pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>) -> Result<u64> {
+        let locations = self.locations(&mut chunk)?;
         let mut stacks = vec![None; tally.needed.stacks.len()];
         let labels: Vec<u32> = tally.contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
         // What is done with is gone before more is kept.
@@ -67,7 +70,7 @@ impl Samples {
                 let location = locations.get(frame as usize).copied().unwrap_or_default();
                 packed::push(&mut packed, u64::from(location));
             }
-            let place = self.stack(&mut packed, stack.is_truncated, budget, chunk.header.end)?;
+            let place = self.stack(&mut packed, stack.is_truncated);
             // Constants are read from the last to the first: a later one with the same id holds.
             if let Some(known @ None) = stacks.get_mut(stack.place as usize) {
                 *known = Some(place);
@@ -82,7 +85,6 @@ impl Samples {
             };
             let labels = labels.get(key.context as usize).copied().unwrap_or_default();
             for (kind, sum) in chunk.kinds(key, sum).into_iter().flatten() {
-                budget.take(ENTRY, chunk.header.end)?;
                 self.sums.push((Place { stack, labels, kind }, sum));
             }
         }
@@ -98,8 +100,14 @@ impl Samples {
         Ok(missing)
     }
 
+    /// What is kept, in bytes, roughly.
+    pub(super) fn bytes(&self) -> u64 {
+        let entries = self.texts.len() + self.locations.len() + self.labels.len() + self.sums.len();
+        (self.text_bytes + self.stacks.bytes() + entries * ENTRY) as u64
+    }
+
     /// A location for each frame of the chunk, in the order of its table.
-    fn locations(&mut self, chunk: &Chunk<'_>, budget: &mut Budget) -> Result<Vec<u32>> {
+    fn locations(&mut self, chunk: &mut Chunk<'_>) -> Result<Vec<u32>> {
         let mut functions = IdMap::default();
         let mut locations = Vec::with_capacity(chunk.pools.frames.len());
         for Frame { method, line } in &chunk.pools.frames {
@@ -107,31 +115,26 @@ impl Samples {
                 Some(function) => *function,
                 None => {
                     let name = chunk.function(*method).unwrap_or_else(|| UNKNOWN.to_owned());
-                    budget.take(ENTRY + name.len(), chunk.header.end)?;
+                    chunk.budget.take(name.len(), chunk.header.end)?;
                     let function = self.text(&name);
                     functions.insert(*method, function);
                     function
                 }
             };
             locations.push(self.location(function, *line));
-            budget.take(ENTRY, chunk.header.end)?;
         }
         Ok(locations)
     }
 
     /// The place of a stack, which is marked where nothing, or not all, is known of it.
-    fn stack(&mut self, packed: &mut Vec<u8>, is_truncated: bool, budget: &mut Budget, at: u64) -> Result<u32> {
+    fn stack(&mut self, packed: &mut Vec<u8>, is_truncated: bool) -> u32 {
         let marked = if is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
         if let Some(name) = marked {
             let name = self.text(name);
             let location = self.location(name, 0);
             packed::push(packed, u64::from(location));
         }
-        let (place, is_new) = self.stacks.insert(packed);
-        if is_new {
-            budget.take(ENTRY + packed.len(), at)?;
-        }
-        Ok(place)
+        self.stacks.insert(packed)
     }
 
     fn labels(&mut self, context: Context, chunk: &Chunk<'_>) -> u32 {
@@ -162,8 +165,11 @@ impl Samples {
     }
 
     fn text(&mut self, text: &str) -> u32 {
-        let place = self.texts.get_index_of(text).unwrap_or_else(|| self.texts.insert_full(text.into()).0);
-        index(place)
+        if let Some(place) = self.texts.get_index_of(text) {
+            return index(place);
+        }
+        self.text_bytes += text.len();
+        index(self.texts.insert_full(text.into()).0)
     }
 }
 

@@ -7,6 +7,9 @@ use hashbrown::hash_table::Entry;
 
 use super::Hasher;
 
+/// What one takes besides its bytes.
+const ENTRY: usize = 12;
+
 /// Packed stacks by their places.
 #[derive(Default)]
 pub(super) struct Stacks {
@@ -18,21 +21,26 @@ pub(super) struct Stacks {
 }
 
 impl Stacks {
-    /// The place of a stack, and whether it is new.
-    pub(super) fn insert(&mut self, stack: &[u8]) -> (u32, bool) {
+    /// The place of a stack.
+    pub(super) fn insert(&mut self, stack: &[u8]) -> u32 {
         let Self { bytes, ends, places, hasher } = self;
         let at = |place: &u32| slice(bytes, ends, *place);
         let hash = hasher.hash_one(stack);
         match places.entry(hash, |place| at(place) == stack, |place| hasher.hash_one(at(place))) {
-            Entry::Occupied(known) => (*known.get(), false),
+            Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
                 let place = ends.len() as u32;
                 new.insert(place);
                 bytes.extend_from_slice(stack);
                 ends.push(bytes.len() as u32);
-                (place, true)
+                place
             }
         }
+    }
+
+    /// What all of them take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * ENTRY
     }
 
     pub(super) fn at(&self, place: u32) -> &[u8] {
