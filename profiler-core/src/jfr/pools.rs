@@ -38,7 +38,9 @@ pub(super) struct Frame {
 pub(super) struct Pools {
     /// Each frame of the stacks that are needed, once.
     pub(super) frames: IndexSet<Frame, Hasher>,
-    pub(super) stacks: IdMap<Stack>,
+    pub(super) stacks: Vec<Stack>,
+    /// The places of the stacks' frames, the innermost first: most take one or two bytes.
+    pub(super) packed: Vec<u8>,
     /// The ids of a class and of a symbol.
     pub(super) methods: IdMap<(u64, u64)>,
     /// The id of a symbol.
@@ -52,8 +54,10 @@ pub(super) struct Pools {
 
 /// One stack of a chunk.
 pub(super) struct Stack {
-    /// The places of its frames, packed, the innermost first: most take one or two bytes.
-    pub(super) frames: Box<[u8]>,
+    /// That of its id in `Needed::stacks`.
+    pub(super) place: u32,
+    /// Where its frames end in `Pools::packed`; they begin where those of the stack before it end.
+    pub(super) end: u32,
     /// The outermost frames are missing.
     pub(super) is_truncated: bool,
 }
@@ -87,6 +91,8 @@ impl Pools {
         budget: &mut Budget,
     ) -> Result<()> {
         let mut entries: IdMap<Entries> = IdMap::default();
+        // Each frame has the same fields: one record serves all.
+        let mut record = Record::default();
         let (mut position, mut end) = (last, header.end);
         loop {
             reader.bound(end);
@@ -110,10 +116,12 @@ impl Pools {
                     let id = reader.long()?;
                     match entries {
                         Entries::Stacks(plans) => {
-                            let id = needed.stacks.contains(&id).then_some(id);
-                            self.read_stack(reader, plans, id, budget)?;
+                            let place = needed.stacks.get_index_of(&id);
+                            self.read_stack(reader, plans, (place, &mut record), budget)?;
                         }
-                        Entries::Values(pool, plan) => self.read_value(reader, (*pool, plan), id, needed, budget)?,
+                        Entries::Values(pool, plan) => {
+                            self.read_value(reader, (*pool, plan), id, needed, budget)?;
+                        }
                     }
                 }
             }
@@ -167,37 +175,35 @@ impl Pools {
         Ok(())
     }
 
-    /// Passes over a stack that has no id here.
+    /// Passes over a stack that has no place here.
     fn read_stack(
         &mut self,
         reader: &mut Reader<'_>,
         [before, frame, after]: &[Plan; 3],
-        id: Option<u64>,
+        (place, record): (Option<usize>, &mut Record),
         budget: &mut Budget,
     ) -> Result<()> {
         let offset = reader.position();
         let mut stack = Record::default();
         before.read(reader, &mut stack)?;
-        let mut frames = Vec::new();
         for _ in 0..reader.int()? {
-            let mut record = Record::default();
-            frame.read(reader, &mut record)?;
-            if id.is_some() {
+            frame.read(reader, record)?;
+            if place.is_some() {
                 let [method, line, ..] = record.numbers;
-                let (place, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
+                let (frame, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
                 if is_new {
                     budget.take(ENTRY, offset)?;
                 }
-                let before = frames.len();
-                packed::push(&mut frames, place as u64);
-                budget.take(frames.len() - before, offset)?;
+                let before = self.packed.len();
+                packed::push(&mut self.packed, frame as u64);
+                budget.take(self.packed.len() - before, offset)?;
             }
         }
         after.read(reader, &mut stack)?;
-        if let Some(id) = id {
+        if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
             budget.take(ENTRY, offset)?;
             let is_truncated = stack.numbers[0] == TRUNCATED;
-            self.stacks.insert(id, Stack { frames: frames.into(), is_truncated });
+            self.stacks.push(Stack { place, end: self.packed.len() as u32, is_truncated });
         }
         Ok(())
     }
