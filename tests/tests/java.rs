@@ -263,6 +263,12 @@ async fn what_cannot_be_recorded_is_told() {
     for part in ["\"failed\"", "\"recording\"", "\"healthy\""] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    drop(jvm);
+    let all_fail = async || {
+        let shown = component(&flamegate).await;
+        (shown.contains("\"unhealthy\"") && shown.contains("this is no JVM")).then_some(())
+    };
+    eventually("no JVM is left", all_fail).await.unwrap();
     assert!(sleeper.try_wait().unwrap().is_none(), "what is no JVM was harmed");
     flamegate.into_folder(PATIENCE).await.unwrap();
 }
