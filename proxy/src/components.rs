@@ -26,6 +26,7 @@ mod sift;
 mod sink;
 mod size;
 mod targets;
+mod view;
 mod wasm_filter;
 mod write;
 
@@ -42,6 +43,7 @@ pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use remote_http::RemoteHttp;
 pub use scrape::Scrape;
+pub use view::View;
 pub use wasm_filter::WasmFilter;
 pub(crate) use write::Resending;
 pub use write::Write;
@@ -66,6 +68,7 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<TracingBlock>(),
     Kind::of::<ExporterOtlp>(),
     Kind::of::<ExporterOtlpHttp>(),
+    Kind::of::<View>(),
     Kind::of::<Ebpf>(),
     Kind::of::<Enrich>(),
     Kind::of::<Java>(),
