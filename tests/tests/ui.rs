@@ -98,7 +98,7 @@ async fn the_overview_names_the_busiest_series_and_what_fails_without_a_click() 
 #[tokio::test]
 async fn a_flame_graph_is_there_without_a_backend_and_without_a_script() {
     let running = Running::start(&pipeline("", ""), &[]).await;
-    assert!(running.get("/profiles").await.text().contains("No profile of this choice"));
+    assert!(running.get("/profiles").await.text().contains("No profile has come yet"));
     running.push(&shop("a"), burning("burn", 30_000_000)).await;
     running.push(&shop("b"), burning("wait", 10_000_000)).await;
     let page = running.get("/profiles").await;
@@ -264,4 +264,32 @@ async fn a_reload_keeps_what_is_kept() {
     assert!(section(&running.get("/profiles").await, "graph").contains("burn"));
     let wrong = pipeline("", "").replace(VIEW, "profiles.view \"default\" { keep = \"0s\" }\n");
     assert!(running.flamegate.reload(&wrong).await.unwrap_err().to_string().contains("must be longer than 0s"));
+}
+
+#[tokio::test]
+async fn a_component_tells_all_of_itself() {
+    let write = "pyroscope.write \"default\" {\n endpoint {\n url = \"http://127.0.0.1:1\"\n max_backoff_retries = 1\n basic_auth {\n username = \"me\"\n \
+                 password = \"hunter2\"\n }\n }\n}\n";
+    let running = Running::start(&pipeline(write, "pyroscope.write.default.receiver, "), &[]).await;
+    running.push(&shop("a"), burning("burn", 7)).await;
+    let page = running.get("/components/pyroscope.write.default").await;
+    assert_eq!(page.status, 200);
+    assert!(section(&page, "state").contains("refused"), "{}", page.text());
+    assert!(section(&page, "metrics").contains("pyroscope_write_dropped_profiles_total"));
+    let inside = section(&page, "inside");
+    assert!(inside.contains("username = &quot;me&quot;") && inside.contains("password = (secret)"), "{inside}");
+    assert!(!page.text().contains("hunter2"));
+
+    let view = running.get("/components/profiles.view.default").await;
+    assert!(section(&view, "inside").contains("profiles = 1"), "{}", view.text());
+    let receive = running.get(&format!("/components/{RECEIVE}")).await;
+    assert!(
+        section(&receive, "state").contains("pyroscope.write.default, profiles.view.default"),
+        "{}",
+        receive.text()
+    );
+    // Every page leads there.
+    assert!(running.get("/").await.text().contains("href=\"/components/pyroscope.write.default\""));
+    assert_eq!(running.get("/components/pyroscope%2Ewrite%2Edefault").await.status, 200);
+    assert_eq!(running.get("/components/pyroscope.write.other").await.status, 404);
 }

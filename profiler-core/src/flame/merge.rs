@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rapidhash::fast::RandomState;
 
-use super::{Place, ROOT, Side, TreeBuilder};
+use super::{MOST_NODES, Place, ROOT, Side, TreeBuilder};
 use crate::pprof::{Location, Profile};
 
 /// A kind of values, such as `cpu` in `nanoseconds`.
@@ -43,6 +43,8 @@ impl TreeBuilder {
         let kinds = &profile.sample_type;
         let Some(value) = kinds.iter().position(|of| profile.string(of.kind) == kind) else { return false };
         let frames = Frames::of(self, profile);
+        // Where a location leads from each place in the tree.
+        let mut steps: HashMap<u64, Place, RandomState> = HashMap::default();
         // Of the sample before: its locations, the outermost first, and where each of them ends in the tree.
         let mut trodden: Vec<(u64, Place)> = Vec::new();
         for sample in &profile.sample {
@@ -55,11 +57,29 @@ impl TreeBuilder {
             trodden.truncate(same);
             let mut place = trodden.last().map_or(ROOT, |(_, place)| *place);
             'stack: for id in stack().skip(same) {
-                for name in frames.at(*id) {
-                    // Cut short, this path must not be taken for the whole of another stack's.
-                    let Some(callee) = name.and_then(|name| self.callee(place, name)) else { break 'stack };
-                    place = callee;
-                }
+                let Some(location) = frames.by_id.place(*id) else {
+                    trodden.push((*id, place));
+                    continue;
+                };
+                let step = u64::from(place) << 32 | location as u64;
+                place = match steps.get(&step) {
+                    Some(known) => *known,
+                    None => {
+                        let mut next = place;
+                        for name in frames.at(location) {
+                            // Cut short, this way must not be taken for the whole of another stack's.
+                            let Some(callee) = name.and_then(|name| self.callee(next, name)) else {
+                                place = next;
+                                break 'stack;
+                            };
+                            next = callee;
+                        }
+                        if steps.len() < MOST_NODES {
+                            steps.insert(step, next);
+                        }
+                        next
+                    }
+                };
                 trodden.push((*id, place));
             }
             self.count(place, value, side);
@@ -102,9 +122,8 @@ impl Frames {
     }
 
     /// None of a location that is not in the profile.
-    fn at(&self, id: u64) -> impl Iterator<Item = Option<u32>> {
-        let span = self.by_id.place(id).and_then(|place| self.spans.get(place));
-        let (begin, end) = span.copied().unwrap_or_default();
+    fn at(&self, location: usize) -> impl Iterator<Item = Option<u32>> {
+        let (begin, end) = self.spans.get(location).copied().unwrap_or_default();
         self.names.get(begin as usize..end as usize).unwrap_or_default().iter().copied()
     }
 }

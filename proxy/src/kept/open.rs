@@ -9,8 +9,9 @@ use crate::pipeline::Body;
 use crate::wire::ingest::{Samples, format};
 use crate::wire::multipart::Form;
 
-/// Bytes of a profile once it is unpacked; decoded it may take eight times as much.
-const MAX_BYTES: usize = 64 << 20;
+/// Bytes of a profile once it is unpacked: half a million samples of 30 functions take 64 MiB. Decoded it may take eight
+/// times as much, of one profile at a time.
+const MAX_BYTES: usize = 128 << 20;
 
 /// What was made of a body.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ const HEAD: Duration = Duration::from_secs(90);
 /// Peers of HTTP/2 that do not answer a ping are gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// After so long without taking what it is sent, a peer is gone.
+const TAKES_NOTHING: Duration = Duration::from_secs(60);
 /// Requests at once on one connection.
 const STREAMS: u32 = 64;
 
@@ -45,6 +48,8 @@ impl Connection {
     pub(super) async fn serve(mut self, stream: TcpStream, tls: Option<Arc<ServerTls>>) {
         // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
         let _unset = stream.set_nodelay(true);
+        // A page that is kept up to date may be gone without a word; a system that cannot tell serves it all the same.
+        let _unset = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING));
         let deadline = Instant::now() + OPENING;
         match tls {
             None => {

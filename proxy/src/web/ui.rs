@@ -16,12 +16,14 @@ use super::settings::CurrentSettings;
 use crate::graph::Controller;
 
 mod assets;
+mod component_page;
 mod flame_page;
 mod format;
 mod link;
 mod live;
 mod overview;
 mod page;
+mod plot;
 mod pulse;
 
 /// What the pages are made of. Clones share it.
@@ -43,7 +45,9 @@ impl Ui {
     pub(super) fn router(self) -> Router {
         Router::new()
             .route("/", get(overview::page))
-            .route("/live/overview", get(live::overview))
+            .route("/live/overview", get(overview::follow))
+            .route("/components/{*path}", get(component_page::page))
+            .route("/live/components/{*path}", get(component_page::follow))
             .route("/profiles", get(flame_page::page))
             .route("/profiles/graph", get(flame_page::graph))
             .route("/profiles/pprof", get(flame_page::pprof))

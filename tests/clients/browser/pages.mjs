@@ -48,6 +48,7 @@ for (const width of [1280, 400]) {
     const options = { viewport: { width, height: 800 }, colorScheme };
     for (const [name, path] of [
       ["overview", "/"],
+      ["component", "/components/pyroscope.receive_http.default"],
       ["flame-graph", shop],
       ["search", `${shop}&find=burn`],
       ["comparison", `${shop}&compare=with&with=${encodeURIComponent('pod="b"')}`],

@@ -78,7 +78,7 @@ impl Asked {
             section #graph data-page=(Link { path: "/profiles", ..link.clone() }) aria-label="Profile" {
                 (choice::summary(merged))
                 (choice::tools(link, merged))
-                @if merged.tree.is_empty() { (choice::empty(merged)) }
+                @if merged.tree.is_empty() { (choice::empty(merged, self.groups.is_empty())) }
                 @else {
                     (drawing::graph(link, merged))
                     (table::table(link, merged))
@@ -114,8 +114,9 @@ impl Refusal {
 
 /// The page.
 pub(super) async fn page(State(ui): State<Ui>, trust: Trust, asked: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    let (status, parts) = match Asked::of(&ui, trust, query.as_deref()).await {
-        Ok(asked) => (StatusCode::OK, html! { (asked.controls(query.as_deref())) (asked.graph()) }),
+    let with_menu = |of: Asked, query: Option<&str>| html! { (of.controls(query)) (of.graph()) };
+    let (status, parts) = match drawn(&ui, trust, query, with_menu).await {
+        Ok(parts) => (StatusCode::OK, parts),
         // Where there is nothing yet the page itself is there.
         Err(refusal @ Refusal::Nothing) => (StatusCode::OK, refusal.text()),
         Err(refusal) => (refusal.status(), refusal.text()),
@@ -126,10 +127,22 @@ pub(super) async fn page(State(ui): State<Ui>, trust: Trust, asked: HeaderMap, R
 
 /// The graph and its table alone.
 pub(super) async fn graph(State(ui): State<Ui>, trust: Trust, asked: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    match Asked::of(&ui, trust, query.as_deref()).await {
-        Ok(of) => page::answer(&asked, StatusCode::OK, of.graph()),
+    match drawn(&ui, trust, query, |of, _| of.graph()).await {
+        Ok(parts) => page::answer(&asked, StatusCode::OK, parts),
         Err(refusal) => page::answer(&asked, refusal.status(), refusal.text()),
     }
+}
+
+/// Drawing goes through all of a tree: not on a thread that serves.
+async fn drawn(
+    ui: &Ui,
+    trust: Trust,
+    query: Option<String>,
+    draw: impl FnOnce(Asked, Option<&str>) -> Markup + Send + 'static,
+) -> Result<Markup, Refusal> {
+    let asked = Asked::of(ui, trust, query.as_deref()).await?;
+    let drawing = ui.controller.services().filters.aside(move || draw(asked, query.as_deref()));
+    drawing.await.ok_or(Refusal::Busy)
 }
 
 /// What is shown, as one pprof.

@@ -169,8 +169,11 @@ impl Range {
 
     /// The same time, also later on.
     pub(super) fn fixed(self) -> Self {
-        let (from, until) = self.times();
-        Self::Between(millis(from), millis(until))
+        match self {
+            // With what came within this very millisecond.
+            Self::Last(_) => Self::Between(millis(self.times().0), millis(self.times().1) + 1),
+            Self::Between(..) => self,
+        }
     }
 }
 

@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use maud::Markup;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Trust, Ui, overview, page};
+use super::pulse::History;
+use super::{Ui, page};
 
 /// Pages that are kept up to date at once; others still are as they were loaded.
 const MOST_CLIENTS: usize = 64;
@@ -31,8 +32,8 @@ impl Default for Clients {
     }
 }
 
-/// The parts of the overview.
-pub(super) async fn overview(State(ui): State<Ui>, trust: Trust) -> Response {
+/// Follows parts of a page, each with an id of its own.
+pub(super) fn follow(ui: Ui, parts: impl Fn(&Ui, &History) -> Vec<Markup> + Send + Sync + 'static) -> Response {
     let Ok(permit) = ui.clients.0.clone().try_acquire_owned() else {
         let text = "as many pages as can be are kept up to date already: close some, or load this one again\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
@@ -40,7 +41,7 @@ pub(super) async fn overview(State(ui): State<Ui>, trust: Trust) -> Response {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         tokio::select! {
-            () = follow(&ui, trust, &sender) => {}
+            () = send(&ui, parts, &sender) => {}
             () = sender.closed() => {}
             () = ui.controller.stopping() => {}
         }
@@ -56,19 +57,18 @@ pub(super) async fn overview(State(ui): State<Ui>, trust: Trust) -> Response {
 }
 
 /// Sends each part that is not as it was sent last, for as long as the client takes them.
-async fn follow(ui: &Ui, trust: Trust, client: &mpsc::Sender<Event>) {
+async fn send(ui: &Ui, parts: impl Fn(&Ui, &History) -> Vec<Markup>, client: &mpsc::Sender<Event>) {
     let mut history = ui.pulse.watch();
     let mut shown: Vec<String> = Vec::new();
     loop {
         let current = history.borrow_and_update().clone();
-        let parts: Vec<String> =
-            overview::parts(ui, &current, trust).into_iter().map(maud::PreEscaped::into_string).collect();
-        let changed = parts.iter().enumerate().filter(|(place, part)| shown.get(*place) != Some(*part));
+        let made: Vec<String> = parts(ui, &current).into_iter().map(Markup::into_string).collect();
+        let changed = made.iter().enumerate().filter(|(place, part)| shown.get(*place) != Some(*part));
         let changed: String = changed.map(|(_, part)| part.as_str()).collect();
         let event = Event::default().retry(AGAIN).event("parts").data(changed);
         if client.send_timeout(event, PATIENCE).await.is_err() || history.changed().await.is_err() {
             return;
         }
-        shown = parts;
+        shown = made;
     }
 }

@@ -8,16 +8,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::format::{SHORT, age, bytes, number, plain};
+use super::format::{age, bytes, number, plain};
 use super::page::{self, Place};
 use super::pulse::History;
-use super::{Trust, Ui};
+use super::{Trust, Ui, component_page, live, plot};
 use crate::component::HealthState;
 use crate::graph::Detail;
 
 mod losses;
 mod outlets;
-mod plot;
 mod series;
 
 pub(super) use series::{how_to_keep, why_not};
@@ -37,8 +36,13 @@ pub(super) async fn page(State(ui): State<Ui>, trust: Trust, asked: HeaderMap) -
     page::answer(&asked, StatusCode::OK, page::page(Place::Overview, "Overview", "live.js", &main))
 }
 
+/// What changes of it.
+pub(super) async fn follow(State(ui): State<Ui>, trust: Trust) -> Response {
+    live::follow(ui, move |ui, history| parts(ui, history, trust))
+}
+
 /// The parts of the page, each with an id of its own.
-pub(super) fn parts(ui: &Ui, history: &History, trust: Trust) -> Vec<Markup> {
+fn parts(ui: &Ui, history: &History, trust: Trust) -> Vec<Markup> {
     let graph = ui.controller.graph();
     let components: Vec<Component> = graph.all_details().into_iter().map(|detail| Component::of(&detail)).collect();
     vec![
@@ -52,17 +56,17 @@ pub(super) fn parts(ui: &Ui, history: &History, trust: Trust) -> Vec<Markup> {
 }
 
 /// A component at one glance.
-struct Component {
-    path: String,
+pub(super) struct Component {
+    pub path: String,
     state: HealthState,
-    /// What is wrong, where something is.
-    wrong: Option<(String, SystemTime)>,
-    sends: bool,
-    sends_to: Vec<String>,
+    /// What is wrong, where something is, and since when.
+    pub wrong: Option<(String, SystemTime)>,
+    pub sends: bool,
+    pub sends_to: Vec<String>,
 }
 
 impl Component {
-    fn of(detail: &Detail) -> Self {
+    pub(super) fn of(detail: &Detail) -> Self {
         let flow = detail.flow();
         let health = &detail.health;
         let wrong = if health.state > HealthState::Unknown {
@@ -79,7 +83,7 @@ impl Component {
         }
     }
 
-    fn class(&self) -> &'static str {
+    pub(super) fn class(&self) -> &'static str {
         match (self.state, &self.wrong) {
             (HealthState::Unhealthy | HealthState::Exited, _) => "bad",
             (_, Some(_)) => "poor",
@@ -88,7 +92,7 @@ impl Component {
         }
     }
 
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         if self.state == HealthState::Healthy && self.wrong.is_some() { "failing" } else { self.state.name() }
     }
 }
@@ -111,13 +115,13 @@ fn state(components: &[Component]) -> Markup {
                     div class={ "verdict " (first.class()) } role="status" {
                         span .dot {}
                         div {
-                            strong { code { (plain(&first.path, SHORT)) } " is " (first.word()) }
+                            strong { (component_page::link(&first.path)) " is " (first.word()) }
                             @if let Some((reason, since)) = &first.wrong {
                                 span .faint { " for " (age(since.elapsed().unwrap_or_default())) }
                                 p .reason { (plain(reason, 600)) }
                             }
                             @if !others.is_empty() {
-                                p .faint { "and " (count(others.len(), "other")) ": " (others.iter().take(5).map(|other| plain(&other.path, 80)).collect::<Vec<_>>().join(", ")) }
+                                p .faint { "and " (count(others.len(), "other")) ": " (component_page::links(&paths(others))) }
                             }
                         }
                     }
@@ -137,28 +141,34 @@ fn tiles(history: &History, components: &[Component]) -> Markup {
     let waiting = history.sum("flamegate_write_queue_records");
     let is_known = history.rate(sent, any).is_some();
     let rate = |rate: f64| if is_known { number(rate) } else { "…".to_owned() };
-    let tile = |name: &str, figure: Markup, besides: Markup, plot: Markup| {
+    let sent_bytes = history.rate("pyroscope_write_sent_bytes_total", any).unwrap_or_default();
+    let so_far = |bytes_a_second: f64, all: f64| {
+        let flow = if bytes_a_second > 0.0 { format!("{}/s · ", bytes(bytes_a_second)) } else { String::new() };
+        format!("{flow}{} so far", number(all))
+    };
+    let tile = |name: &str, figure: &str, unit: &str, besides: &str, line: &[f64]| {
         html! {
             div .tile {
                 h2 { (name) }
-                p .figure { (figure) }
+                p .figure { (figure) " " small { (unit) } }
                 p .faint { (besides) }
-                (plot)
+                (plot::spark(line))
             }
         }
     };
-    let sent_bytes = history.rate("pyroscope_write_sent_bytes_total", any).unwrap_or_default();
-    let lost = losses::rate(history);
+    let came_so_far = so_far(received, history.sent_on(&sources));
+    let out = rate(history.rate(sent, any).unwrap_or_default());
+    let out_so_far = so_far(sent_bytes, history.sum(sent));
+    let records = history.gauge("flamegate_write_queue_records");
+    let on_disk = format!("{} on disk", bytes(history.sum("flamegate_write_queue_bytes")));
+    let (lost, lost_so_far) =
+        (rate(losses::rate(history)), format!("{}, reasons below", so_far(0.0, losses::total(history))));
     html! {
         section #flow .tiles aria-label="Flow" {
-            (tile("In", html! { (rate(came)) small { " profiles/s" } }, html! { @if received > 0.0 { (bytes(received)) "/s · " } (number(history.sent_on(&sources))) " so far" },
-                plot::spark(&history.flows(&sources))))
-            (tile("Out", html! { (rate(history.rate(sent, any).unwrap_or_default())) small { " profiles/s" } }, html! { @if sent_bytes > 0.0 { (bytes(sent_bytes)) "/s · " } (number(history.sum(sent))) " so far" },
-                plot::spark(&history.rates(sent, any))))
-            (tile("Waiting", html! { (number(waiting)) small { " in queues" } }, html! { (bytes(history.sum("flamegate_write_queue_bytes"))) " on disk" },
-                plot::spark(&history.gauge("flamegate_write_queue_records"))))
-            (tile("Dropped", html! { (rate(lost)) small { " /s" } }, html! { (number(losses::total(history))) " so far, reasons below" },
-                plot::spark(&losses::rates(history))))
+            (tile("In", &rate(came), "profiles/s", &came_so_far, &history.flows(&sources)))
+            (tile("Out", &out, "profiles/s", &out_so_far, &history.rates(sent, any)))
+            (tile("Waiting", &number(waiting), "in queues", &on_disk, &records))
+            (tile("Dropped", &lost, "/s", &lost_so_far, &losses::rates(history)))
         }
     }
 }
@@ -173,10 +183,10 @@ fn table(history: &History, components: &[Component]) -> Markup {
                     tbody {
                         @for component in components.iter().take(MOST_COMPONENTS) {
                             tr {
-                                td { code { (plain(&component.path, SHORT)) } }
+                                td { (component_page::link(&component.path)) }
                                 td { span class={ "state " (component.class()) } { span .dot {} (component.word()) } }
                                 td .right { @if component.sends { (history.flow(&component.path).map_or("…".to_owned(), number)) } @else { "–" } }
-                                td .faint { (component.sends_to.iter().take(8).map(|to| plain(to, 80)).collect::<Vec<_>>().join(", ")) }
+                                td .faint { (component_page::links(&component.sends_to)) }
                             }
                         }
                     }
@@ -187,6 +197,10 @@ fn table(history: &History, components: &[Component]) -> Markup {
             }
         }
     }
+}
+
+fn paths(components: &[&Component]) -> Vec<String> {
+    components.iter().map(|component| component.path.clone()).collect()
 }
 
 /// `1 component`, `2 components`.

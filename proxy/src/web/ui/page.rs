@@ -18,6 +18,7 @@ const COMPRESSED: usize = 2048;
 pub(super) enum Place {
     Overview,
     Profiles,
+    Component,
 }
 
 /// A whole page.

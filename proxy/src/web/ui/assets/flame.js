@@ -44,6 +44,7 @@ async function show(url, { push = true } = {}) {
 
 // One frame is reached by Tab, the others from it by arrows.
 function ready() {
+  if (document.querySelector("[data-again]")) setTimeout(() => location.reload(), 3000);
   // The outermost functions are seen first.
   const canvas = document.querySelector(".canvas.up");
   if (canvas) canvas.scrollTop = canvas.scrollHeight;

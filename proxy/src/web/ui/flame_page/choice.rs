@@ -67,7 +67,12 @@ pub(super) fn form(
     html! {
         form #choice method="get" action="/profiles" {
             @if views.len() > 1 {
-                label { span { "Kept by" } select name="view" { @for (view, _) in views { option value=(view) selected[*view == link.view] { (plain(view, 80)) } } } }
+                label {
+                    span { "Kept by" }
+                    select name="view" {
+                        @for (view, _) in views { option value=(view) selected[*view == link.view] { (plain(view, 80)) } }
+                    }
+                }
             }
             label .wide {
                 span { "Service and profile" }
@@ -80,10 +85,15 @@ pub(super) fn form(
                 span { "Values" }
                 select name="type" {
                     @if types.is_empty() { option value="" { "–" } }
-                    @for of in types { option value=(of.kind) selected[of.kind == link.kind] { (plain(&of.kind, 60)) @if !of.unit.is_empty() { " (" (plain(&of.unit, 30)) ")" } } }
+                    @for of in types {
+                        option value=(of.kind) selected[of.kind == link.kind] {
+                            (plain(&of.kind, 60))
+                            @if !of.unit.is_empty() { " (" (plain(&of.unit, 30)) ")" }
+                        }
+                    }
                 }
             }
-            label .wide { span { "Labels" } input type="text" name="labels" value=(text(&link.labels)) placeholder="pod=\"a\", env!=\"test\"" autocomplete="off" spellcheck="false"; }
+            (labels("Labels", "labels", &text(&link.labels), "pod=\"a\", env!=\"test\""))
             label {
                 span { "Time" }
                 @match range {
@@ -92,7 +102,9 @@ pub(super) fn form(
                             @let seconds = minutes * 60;
                             option value=(seconds) selected[Duration::from_secs(seconds) == last] { "last " (minutes) " min" }
                         }
-                        @if !MINUTES.iter().any(|minutes| Duration::from_secs(minutes * 60) == last) { option value=(last.as_secs()) selected { "last " (last.as_secs()) " s" } }
+                        @if !MINUTES.iter().any(|minutes| Duration::from_secs(minutes * 60) == last) {
+                            option value=(last.as_secs()) selected { "last " (last.as_secs()) " s" }
+                        }
                     },
                     Range::Between(from, until) => {
                         select name="until" {
@@ -112,10 +124,19 @@ pub(super) fn form(
                 }
             }
             @if matches!(link.compare, Compare::With(_)) {
-                label .wide { span { "Other labels" } input type="text" name="with" value=(with) placeholder="pod=\"b\"" autocomplete="off" spellcheck="false"; }
+                (labels("Other labels", "with", &with, "pod=\"b\""))
             }
             @if link.up { input type="hidden" name="up" value="1"; }
             button type="submit" { "Show" }
+        }
+    }
+}
+
+fn labels(title: &str, name: &str, value: &str, example: &str) -> Markup {
+    html! {
+        label .wide {
+            span { (title) }
+            input type="text" name=(name) value=(value) placeholder=(example) autocomplete="off" spellcheck="false";
         }
     }
 }
@@ -125,7 +146,7 @@ pub(super) fn summary(merged: &Merged) -> Markup {
     let total = merged.tree.total();
     let side = |side: Side, counted: Counted| {
         html! {
-            strong { (value(total.of(side), &merged.of.unit)) } " " (plain(&merged.of.kind, 60)) " in " (number(counted.merged as f64)) " " (if counted.merged == 1 { "profile" } else { "profiles" })
+            strong { (value(total.of(side), &merged.of.unit)) } " " (plain(&merged.of.kind, 60)) " in " (profiles(counted.merged))
             @if counted.merged < counted.selected { " (the last of " (counted.selected) ")" }
         }
     };
@@ -135,10 +156,14 @@ pub(super) fn summary(merged: &Merged) -> Markup {
             @if let Some(compared) = merged.compared { ", compared with " (side(Side::Compared, compared)) }
         }
         @if merged.tree.is_full() { p .note { "There are more functions than can be shown: the deepest are counted at their callers." } }
-        @for (reason, profiles) in merged.not_drawable.iter().take(5) {
-            p .note { (number(*profiles as f64)) " " (if *profiles == 1 { "profile" } else { "profiles" }) " not drawn: " (plain(reason, SHORT)) }
+        @for (reason, number) in merged.not_drawable.iter().take(5) {
+            p .note { (profiles(*number)) " not drawn: " (plain(reason, SHORT)) }
         }
     }
+}
+
+fn profiles(number: usize) -> String {
+    format!("{number} {}", if number == 1 { "profile" } else { "profiles" })
 }
 
 /// What can be done with the graph.
@@ -152,7 +177,8 @@ pub(super) fn tools(link: &Link, merged: &Merged) -> Markup {
         div .tools {
             form #search method="get" action="/profiles" role="search" {
                 @for (name, value) in &pairs { (hidden(name, value)) }
-                input type="search" name="find" value=(link.find) placeholder="Search functions  /" aria-label="Search functions" autocomplete="off" spellcheck="false";
+                input type="search" name="find" value=(link.find) placeholder="Search functions  /"
+                    aria-label="Search functions" autocomplete="off" spellcheck="false";
                 @if !link.find.is_empty() { (found(link, merged)) }
             }
             span .buttons {
@@ -173,7 +199,10 @@ fn found(link: &Link, merged: &Merged) -> Markup {
 }
 
 /// Where there is nothing to be drawn.
-pub(super) fn empty(merged: &Merged) -> Markup {
+pub(super) fn empty(merged: &Merged, nothing_yet: bool) -> Markup {
+    if nothing_yet {
+        return html! { p .empty data-again { "No profile has come yet. This page looks again every few seconds." } };
+    }
     let text = if merged.shown.selected == 0 {
         "No profile of this choice came in this time: choose a longer time, or other labels."
     } else if merged.not_drawable.is_empty() && merged.tree.total() == Values::default() {

@@ -25,7 +25,8 @@ pub(super) fn table(link: &Link, merged: &Merged) -> Markup {
                     tr {
                         (head(Order::Name, "Function", false))
                         @if merged.compared.is_some() {
-                            (head(Order::Own, "Self", true)) th .right { "Compared" } (head(Order::Change, "Change", true)) (head(Order::Total, "Total", true)) th .right { "Compared" }
+                            (head(Order::Own, "Self", true)) th .right { "Compared" } (head(Order::Change, "Change", true))
+                            (head(Order::Total, "Total", true)) th .right { "Compared" }
                         } @else {
                             (head(Order::Own, "Self", true)) th .right { "Share" } (head(Order::Total, "Total", true)) th .right { "Share" }
                         }
@@ -36,7 +37,8 @@ pub(super) fn table(link: &Link, merged: &Merged) -> Markup {
                         @let [own, own_before] = function.own.shares(whole);
                         @let [total, total_before] = function.total.shares(whole);
                         tr {
-                            td { a .function href=(Link { find: function.name.chars().take(SHORT).collect(), ..link.clone() }) data-graph { bdi { (plain(function.name, SHORT)) } } }
+                            @let find = function.name.chars().take(SHORT).collect();
+                            td { a .function href=(Link { find, ..link.clone() }) data-graph { bdi { (plain(function.name, SHORT)) } } }
                             @if merged.compared.is_some() {
                                 td .right { (percent(own)) } td .right.faint { (percent(own_before)) }
                                 td .right { span class={ "change " (super::drawing::change_class(own, own_before)) } { (change(own, own_before)) } }

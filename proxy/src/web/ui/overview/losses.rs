@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::web::ui::component_page;
 use crate::web::ui::format::{SHORT, number, plain};
 use crate::web::ui::pulse::{History, Key};
 
@@ -90,7 +91,7 @@ pub(super) fn table(history: &History) -> Markup {
                         tbody {
                             @for (loss, key, value) in rows.iter().take(20) {
                                 tr .wanted[loss.wanted] {
-                                    td { code { (plain(&key.component, SHORT)) } }
+                                    td { (component_page::link(&key.component)) }
                                     td { (loss.why) @if !key.label(loss.label).is_empty() { ": " b { (plain(key.label(loss.label), SHORT)) } } }
                                     td .right { (history.rate(loss.metric, |other| other == *key).map_or("…".to_owned(), number)) }
                                     td .right { (number(*value)) }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::web::ui::component_page;
 use crate::web::ui::format::{SHORT, age, bytes, number, plain};
 use crate::web::ui::pulse::{History, Key};
 
@@ -19,7 +20,12 @@ pub(super) fn table(history: &History) -> Markup {
             } @else {
                 div .scroll tabindex="0" role="region" aria-label="Endpoints" {
                     table {
-                        thead { tr { th { "Endpoint" } th .right { "Sent/s" } th .right { "Retries/s" } th .right { "Given up" } th { "Queue" } th { "Backends" } } }
+                        thead {
+                            tr {
+                                th { "Endpoint" } th .right { "Sent/s" } th .right { "Retries/s" } th .right { "Given up" }
+                                th { "Queue" } th { "Backends" }
+                            }
+                        }
                         tbody { @for endpoint in endpoints.iter().take(50) { (row(history, endpoint)) } }
                     }
                 }
@@ -36,7 +42,7 @@ fn row(history: &History, endpoint: &Key) -> Markup {
     let oldest = value("flamegate_write_queue_oldest_age_seconds").unwrap_or_default();
     html! {
         tr {
-            td { code { (plain(endpoint.label("endpoint"), SHORT)) } br; span .faint { (plain(&endpoint.component, SHORT)) } }
+            td { code { (plain(endpoint.label("endpoint"), SHORT)) } br; (component_page::link(&endpoint.component)) }
             td .right { (rate(SENT)) }
             td .right { (rate("pyroscope_write_retries_total")) }
             td .right { (number(given_up)) }
@@ -44,7 +50,8 @@ fn row(history: &History, endpoint: &Key) -> Markup {
                 @match value("flamegate_write_queue_records") {
                     None => span .faint { "none" },
                     Some(records) => {
-                        span .whole { (number(records)) " waiting" } ", " span .whole { (bytes(value("flamegate_write_queue_bytes").unwrap_or_default())) }
+                        @let on_disk = value("flamegate_write_queue_bytes").unwrap_or_default();
+                        span .whole { (number(records)) " waiting" } ", " span .whole { (bytes(on_disk)) }
                         @if records > 0.0 { br; span .faint { "the oldest for " (age(std::time::Duration::from_secs_f64(oldest.clamp(0.0, 1e9)))) } }
                     }
                 }
@@ -52,7 +59,10 @@ fn row(history: &History, endpoint: &Key) -> Markup {
             td {
                 @for (backend, state) in history.now(STATE).filter(|(key, _)| same(key)).take(50) {
                     @let (class, word) = state_of(state);
-                    span class={ "state " (class) } title=(word) { span .dot {} (plain(backend.label("backend"), 60)) span .unseen { " is " (word) } } " "
+                    span class={ "state " (class) } title=(word) {
+                        span .dot {} (plain(backend.label("backend"), 60)) span .unseen { " is " (word) }
+                    }
+                    " "
                 }
             }
         }

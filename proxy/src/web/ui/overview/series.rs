@@ -89,8 +89,9 @@ pub(in crate::web::ui) fn how_to_keep() -> Markup {
 pub(in crate::web::ui) fn why_not() -> Markup {
     html! {
         p {
-            "Labels and profiles are not shown here: this page came over the network, and the configuration asks nobody for a password. "
-            "Give the " code { "http" } " block an " code { "auth" } ", or come over loopback (" code { "ssh -L 12345:127.0.0.1:12345" } ", " code { "kubectl port-forward" } ")."
+            "Labels and profiles are not shown here: this page came over the network, and the configuration asks nobody for a "
+            "password. Give the " code { "http" } " block an " code { "auth" } ", or come over loopback ("
+            code { "ssh -L 12345:127.0.0.1:12345" } ", " code { "kubectl port-forward" } ")."
         }
     }
 }

@@ -29,6 +29,8 @@ pub(in super::super) struct Key {
     pub name: String,
     /// The path of the component whose it is; empty for the process'.
     pub component: String,
+    /// Whether it only grows.
+    pub is_counter: bool,
     labels: Vec<(String, String)>,
 }
 
@@ -40,6 +42,11 @@ struct Time {
 }
 
 impl Key {
+    /// Its further labels.
+    pub(in super::super) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().map(|(label, value)| (label.as_str(), value.as_str()))
+    }
+
     /// The value of a further label; empty where it has none.
     pub(in super::super) fn label(&self, name: &str) -> &str {
         self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value)
@@ -56,13 +63,21 @@ impl History {
     ) -> Self {
         let mut next = self.clone();
         let mut values = vec![f64::NAN; next.keys.len()];
-        for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        let mut is_counter = false;
+        for line in metrics.lines() {
+            if let Some(said) = line.strip_prefix('#') {
+                // A histogram's sum and count grow, too.
+                is_counter = if said.starts_with(" TYPE ") { !said.ends_with(" gauge") } else { is_counter };
+                continue;
+            }
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
             let Ok(value) = value.parse() else { continue };
-            next.set(&mut values, series, value, Key::parse);
+            next.set(&mut values, series, value, |series| Key::parse(series, is_counter));
         }
         for (component, profiles) in flows {
-            let key = |_: &str| Some(Key { name: FLOW.to_owned(), component: component.clone(), labels: Vec::new() });
+            let key = |_: &str| {
+                Some(Key { name: FLOW.to_owned(), component: component.clone(), is_counter: true, labels: Vec::new() })
+            };
             next.set(&mut values, &format!("{FLOW} {component}"), profiles as f64, key);
         }
         next.times.push_back(Arc::new(Time { at, values }));
@@ -97,6 +112,22 @@ impl History {
             (key.name == name && !value.is_nan()).then_some((key, value))
         };
         self.keys.iter().enumerate().filter_map(of_name)
+    }
+
+    /// The figures of a component as they are now, and how they were from one look to the next: the rates of counters, and
+    /// what the others were.
+    pub(in super::super) fn of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = (&'a Key, f64, Vec<f64>)> {
+        let with_line = move |(place, key): (usize, &'a Key)| {
+            let value = *self.times.back()?.values.get(place)?;
+            if key.component != component || key.name == FLOW || value.is_nan() {
+                return None;
+            }
+            let pairs = self.times.iter().zip(self.times.iter().skip(1));
+            let was = |time: &Time| time.values.get(place).copied().filter(|value| !value.is_nan()).unwrap_or_default();
+            let line = pairs.map(|(from, to)| if key.is_counter { self.growth(from, to, &[place]) } else { was(to) });
+            Some((key, value, line.collect()))
+        };
+        self.keys.iter().enumerate().filter_map(with_line)
     }
 
     /// All figures of a name together.
@@ -158,7 +189,7 @@ impl History {
 
 impl Key {
     /// `name{label="value",…}`; none of those that are many and not shown.
-    fn parse(series: &str) -> Option<Self> {
+    fn parse(series: &str, is_counter: bool) -> Option<Self> {
         let (name, mut rest) = series.split_once('{').unwrap_or((series, ""));
         if name.ends_with("_bucket") {
             return None;
@@ -177,7 +208,7 @@ impl Key {
             "" => id,
             path => format!("{path}/{id}"),
         };
-        Some(Self { name: name.to_owned(), component, labels })
+        Some(Self { name: name.to_owned(), component, is_counter, labels })
     }
 }
 
