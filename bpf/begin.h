@@ -9,7 +9,8 @@
 // Set by the loader.
 SETTING u32 kernel_frames = 1;
 
-// 16 programs of 32 steps reach MAX_USER_FRAMES; the kernel allows 33, the others are for those that interpreters take.
+// 16 programs of 32 steps reach MAX_USER_FRAMES; the kernel allows 33, the others are for steps that bring no frame and
+// for ways from one runtime to another.
 #define STEPS_A_PROGRAM 32
 
 // NULL: the current task is not sampled.
@@ -36,6 +37,8 @@ inline_always struct walk *begin(struct task_struct *task, u32 origin)
 	walk->exact = 1;
 	walk->by_pointer = 0;
 	walk->switches = 0;
+	walk->inside = 0;
+	walk->runtimes = 0;
 	walk->first = process ? process->first : 0;
 	walk->count = process ? process->count : 0;
 	walk->record.kind = RECORD_SAMPLE;
@@ -83,22 +86,27 @@ inline_always void tell_stale(u32 pid)
 	tell(RECORD_STALE, pid, 0);
 }
 
-// Some steps; does not return where others follow. Then the sample is ready to be handed over.
-inline_always void climb(void *ctx, void *unwinders_of_origin, struct walk *walk)
+// Some steps; does not return where others follow. Then the sample is ready to be handed over. `own` is the unwinder of the
+// program that runs, and `own_step` goes up one frame of its runtime.
+inline_always void climb(void *ctx, void *unwinders_of_origin, struct walk *walk, u32 own,
+			 int (*own_step)(struct walk *walk))
 {
 	int result = STEP_DONE;
 	for (int i = 0; i < STEPS_A_PROGRAM; i++) {
-		result = step(walk);
-		if (result == STEP_OTHER) {
+		result = walk->inside ? STEP_OTHER : step(walk);
+		if (result == STEP_OTHER && own_step && walk->unwinder == own) {
+			result = own_step(walk);
+		} else if (result == STEP_OTHER) {
 			bpf_tail_call(ctx, unwinders_of_origin, walk->unwinder);
 			// Not loaded: its frames are shown as the machine code they are.
 			walk->declined = 1;
-		} else if (result != STEP_DONE) {
-			break;
+			walk->inside = 0;
 		}
+		if (result == STEP_STOP)
+			break;
 	}
 	if (result != STEP_STOP) {
-		bpf_tail_call(ctx, unwinders_of_origin, UNWINDER_NATIVE);
+		bpf_tail_call(ctx, unwinders_of_origin, own);
 		walk->stop = STOP_NO_UNWINDER;
 	}
 	if (walk->stop == STOP_NO_MAPPING)

@@ -5,6 +5,7 @@
 
 typedef unsigned char u8;
 typedef unsigned short u16;
+typedef signed short s16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef signed int s32;
@@ -65,6 +66,16 @@ struct pid {
 	unsigned int level;
 	struct upid numbers[1];
 };
+// The thread pointer of user space, as it was when the thread last left its CPU: programs set it once.
+struct thread_struct {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long fsbase;
+#else
+	struct {
+		unsigned long tp_value;
+	} uw;
+#endif
+};
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -72,6 +83,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct thread_struct thread;
 };
 #if defined(__bpf__)
 #pragma clang attribute pop

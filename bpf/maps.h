@@ -48,8 +48,8 @@ struct {
 	__type(value, struct unwind_rule);
 } rules SEC(".maps");
 
-// Number 0 knows native code. Others are called for mappings that name them. The kernel lets programs of one type alone
-// into such a map: there is one for each origin of samples.
+// Number 0 knows native code alone. Others, each of a runtime, know both that and their own, and are called for mappings
+// that name them. The kernel lets programs of one type alone into such a map: there is one for each origin of samples.
 struct unwinders {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 16);
@@ -59,7 +59,7 @@ struct unwinders {
 struct unwinders unwinders SEC(".maps");
 struct unwinders unwinders_off_cpu SEC(".maps");
 struct unwinders unwinders_probe SEC(".maps");
-#define UNWINDER_NATIVE 0
+enum { UNWINDER_NATIVE = 0, UNWINDER_PYTHON = 1 };
 
 // When a pid that is not in `processes` was last announced.
 struct {
@@ -106,6 +106,11 @@ inline_always void count(u32 what)
 	u64 *counter = bpf_map_lookup_elem(&counters, &what);
 	if (counter)
 		(*counter)++;
+}
+
+inline_always void count_runtime(u32 unwinder, u32 reason)
+{
+	count(COUNT_RUNTIMES + unwinder * RUNTIME_REASONS + reason);
 }
 
 // Tells user space of a process, at once.

@@ -51,7 +51,7 @@ int native_probe(struct user_regs *ctx)
 	struct walk *walk = this_walk(ORIGIN_PROBE);
 	if (!walk)
 		return 0;
-	climb(ctx, &unwinders_probe, walk);
+	climb(ctx, &unwinders_probe, walk, UNWINDER_NATIVE, NULL);
 	hand_over(walk);
 	return 0;
 }

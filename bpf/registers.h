@@ -32,6 +32,16 @@ inline_always int take_registers(struct walk *walk, struct user_regs *regs)
 	return IS_64_BITS(regs);
 }
 
+// Where the thread's own data are, as its C library has them.
+inline_always u64 thread_pointer(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return task->thread.fsbase;
+#else
+	return task->thread.uw.tp_value;
+#endif
+}
+
 // Those with which user space was left for the kernel, which runs now.
 inline_always int saved_registers(struct walk *walk, struct task_struct *task)
 {

@@ -3,6 +3,7 @@
 #include "begin.h"
 #include "off_cpu.h"
 #include "probe.h"
+#include "python.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -28,7 +29,7 @@ int native(struct bpf_perf_event_data *ctx)
 	struct walk *walk = this_walk(ORIGIN_CPU);
 	if (!walk)
 		return 0;
-	climb(ctx, &unwinders, walk);
+	climb(ctx, &unwinders, walk, UNWINDER_NATIVE, NULL);
 	hand_over(walk);
 	return 0;
 }

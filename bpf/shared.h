@@ -97,13 +97,15 @@ struct sample {
 	u64 cgroup;
 	u64 time;
 	char comm[16];
-	// Kernel frames, one word each: addresses. Then those of user space, two words each: address, file | kind << 32.
+	// Kernel frames, one word each: addresses. Then those of user space, two words each: address, file | kind << 32. Of a
+	// runtime's frame: what stands for its function, place in it | kind << 32 | check << 48.
 	u64 words[RECORD_WORDS];
 };
 #define SAMPLE_HEADER (sizeof(struct sample) - sizeof(u64) * RECORD_WORDS)
 
-// Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory.
-enum { FRAME_NATIVE = 0, FRAME_ANONYMOUS = 1, FRAME_UNMAPPED = 2 };
+// Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory. From 16 on they are of
+// runtimes, and 16 + the number of a runtime's unwinder.
+enum { FRAME_NATIVE = 0, FRAME_ANONYMOUS = 1, FRAME_UNMAPPED = 2, FRAME_PYTHON = 17 };
 // The address is where a call returns to, not where the processor was: the call is the instruction before it.
 #define FRAME_CALLER (1u << 8)
 // Found by frame pointers.
@@ -127,7 +129,19 @@ enum {
 	STOP_REASONS = 16,
 };
 
-// `counters`: after these come the reasons, COUNT_STOPS + STOP_*.
+// What became of looking for a runtime's frames in a stack. Where there are none the walk goes on through machine code.
+enum {
+	RUNTIME_ENTERED = 0,	  // the thread's frames were found
+	RUNTIME_NO_PROCESS = 1,	  // nothing is known of the process
+	RUNTIME_NO_THREAD = 2,	  // the runtime does not know the thread
+	RUNTIME_OTHER_THREAD = 3, // what was found is of another thread, or nothing that the runtime made
+	RUNTIME_UNREADABLE = 4,	  // a frame is not in memory
+	RUNTIME_REASONS = 8,
+};
+#define RUNTIMES 8
+
+// `counters`: after these come the reasons, COUNT_STOPS + STOP_*, and for each runtime COUNT_RUNTIMES + RUNTIME_REASONS *
+// the number of its unwinder + RUNTIME_*.
 enum {
 	COUNT_SAMPLES = 0,   // handed over
 	COUNT_LOST = 1,	     // the ring buffer was full
@@ -136,5 +150,6 @@ enum {
 	COUNT_STALE = 4,     // processes whose mappings were found to be old
 	COUNT_COLLIDED = 5,  // probes that were hit while another one's stack was walked on the same CPU
 	COUNT_STOPS = 16,
-	COUNTERS = COUNT_STOPS + STOP_REASONS,
+	COUNT_RUNTIMES = COUNT_STOPS + STOP_REASONS,
+	COUNTERS = COUNT_RUNTIMES + RUNTIME_REASONS * RUNTIMES,
 };

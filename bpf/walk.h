@@ -19,6 +19,9 @@ struct walk {
 	u8 lr_valid;  // nothing was called since `lr` was set
 	u8 by_pointer; // `ip` was found by a frame pointer: it may be wrong
 	u8 switches;   // from one stack to a lower one
+	u8 inside;     // a runtime's frames are being walked, which belong to the machine code at `ip`
+	u8 runtimes;   // by unwinder, a bit each: its first frame was looked for
+	u64 runtime_frames[RUNTIMES]; // by unwinder: its next frame; 0: there are no more
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
 };
@@ -53,6 +56,16 @@ inline_always void push(struct walk *walk, u64 address, u32 file, u32 kind)
 		kind |= FRAME_BY_POINTER;
 	walk->record.words[place & (RECORD_WORDS - 1)] = address;
 	walk->record.words[(place + 1) & (RECORD_WORDS - 1)] = file | (u64)kind << 32;
+	walk->frames++;
+}
+
+// A frame of a runtime: the function by whatever stands for it in memory, a place in it, and bits by which user space tells
+// that another function stands there by now.
+inline_always void push_runtime(struct walk *walk, u64 function, u32 place, u32 kind, u16 check)
+{
+	u32 at = walk->record.kernel_frames + 2 * walk->frames;
+	walk->record.words[at & (RECORD_WORDS - 1)] = function;
+	walk->record.words[(at + 1) & (RECORD_WORDS - 1)] = place | (u64)kind << 32 | (u64)check << 48;
 	walk->frames++;
 }
 

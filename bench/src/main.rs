@@ -1,7 +1,8 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs, `scrape` what asking targets does, `jfr` how recordings of Java become profiles,
+//! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `jfr` how their recordings become profiles,
+//! `scrape` what asking targets does,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -11,6 +12,7 @@ mod enrich;
 mod filters;
 mod forward;
 mod guests;
+mod java;
 mod jfr;
 mod load;
 mod memory;
@@ -38,6 +40,8 @@ enum Command {
     Filters(filters::Arguments),
     /// Samples the machine, and what that costs
     Ebpf(ebpf::Flags),
+    /// Records JVMs, and what that costs
+    Java(java::Flags),
     /// Scrapes very many targets, or large heap profiles
     Scrape(scrape::Flags),
     /// Holds very many targets, and looks them up
@@ -64,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Command::Neighbours(arguments) => load::neighbours::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Ebpf(flags) => ebpf::run(&flags),
+        Command::Java(flags) => java::run(&flags),
         Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),

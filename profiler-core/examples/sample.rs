@@ -36,13 +36,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (line, count) in &folded {
         println!("{line} {count}");
     }
+    for remark in sampler.remarks() {
+        eprintln!("{remark}");
+    }
     report("then", &traces);
     eprintln!("{:?}", sampler.statistics());
     Ok(())
 }
 
 fn line(sampler: &Sampler, trace: &Trace) -> String {
-    let user = trace.user.iter().rev().map(|frame| name(sampler, frame));
+    let user = trace.user.iter().rev().map(|frame| name(sampler, trace.pid, frame));
     let kernel = trace.kernel.iter().rev().map(|address| format!("kernel+{address:#x}"));
     let mut names = vec![trace.comm.text()];
     if trace.origin != Origin::Cpu {
@@ -55,7 +58,13 @@ fn line(sampler: &Sampler, trace: &Trace) -> String {
     names.join(";")
 }
 
-fn name(sampler: &Sampler, frame: &Frame) -> String {
+fn name(sampler: &Sampler, pid: u32, frame: &Frame) -> String {
+    if frame.kind.is_of_runtime() {
+        let mut name = format!("[{}]", frame.kind.text());
+        sampler
+            .function(pid, frame, |function| name = format!("{} {}:{}", function.name, function.file, function.line));
+        return name;
+    }
     let by = if frame.by_pointer { "~" } else { "" };
     match (frame.kind, sampler.file(frame.file)) {
         (FrameKind::Native, Some(file)) => {

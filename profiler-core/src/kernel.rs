@@ -11,6 +11,7 @@ mod probe;
 mod ranges;
 mod record;
 mod rights;
+mod runtimes;
 mod tables;
 
 use std::collections::HashSet;
@@ -23,11 +24,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use counters::Counters;
 pub use error::{FillError, LoadError};
-pub use layout::{Content, FileRef, FrameKind, Mapping, Origin, Stop, Table, TableSlot, Unwinder};
+pub use layout::{Content, FileRef, FrameKind, Mapping, Origin, RuntimeWalk, Stop, Table, TableSlot, Unwinder};
 pub use probe::{Location, Place, Probe, ProbeSyntaxError};
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
+pub use runtimes::{EntryEnd, InFrame, PythonProcess, RuntimeProcess, Runtimes, ThreadSlot};
+use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};
 
 use crate::native::unwind::UnwindTable;
@@ -69,6 +72,8 @@ pub struct KernelSettings {
     pub kernel_frames: bool,
     /// The probability with which a thread that leaves its CPU is sampled: 0 to 1.
     pub off_cpu_threshold: f64,
+    /// Whose own frames are walked.
+    pub runtimes: Runtimes,
     /// The ring buffer's bytes; a power of two, and whole pages. Samples are lost while it is full.
     pub ring_bytes: u32,
 }
@@ -90,6 +95,7 @@ pub struct Kernel {
     rules: Rules,
     /// By table: the rules that it names.
     named_rules: std::collections::HashMap<u32, Vec<Option<u32>>>,
+    runtimes: RuntimeMaps,
     counters: PerCpuArray<MapData, u64>,
     shortfalls: Vec<Shortfall>,
     /// The kernel empties it when the last descriptor of it is closed.
@@ -97,6 +103,7 @@ pub struct Kernel {
     _unwinders_off_cpu: ProgramArray<MapData>,
     unwinders_probe: ProgramArray<MapData>,
     samples_off_cpu: bool,
+    walkers: Vec<Walker>,
     ebpf: Ebpf,
 }
 
@@ -111,10 +118,13 @@ impl Kernel {
         shortfalls.extend(pid_namespace.map(|_| Shortfall::PidNamespace));
         let mut ebpf = object::load(settings, pid_namespace)?;
         let mut unwinders = ProgramArray::try_from(take(&mut ebpf, "unwinders")?)?;
-        object::add_unwinder(&mut ebpf, &mut unwinders, "native", 0)?;
         let mut unwinders_off_cpu = ProgramArray::try_from(take(&mut ebpf, "unwinders_off_cpu")?)?;
-        if settings.off_cpu_threshold > 0.0 {
-            object::add_unwinder(&mut ebpf, &mut unwinders_off_cpu, "native_off_cpu", 0)?;
+        let walkers = runtimes::walkers(settings.runtimes);
+        for walker in &walkers {
+            object::add_unwinder(&mut ebpf, &mut unwinders, walker.of_cpus, walker.unwinder)?;
+            if settings.off_cpu_threshold > 0.0 {
+                object::add_unwinder(&mut ebpf, &mut unwinders_off_cpu, walker.off_cpu, walker.unwinder)?;
+            }
         }
         shortfalls.extend(object::follow_processes(&mut ebpf));
         let kernel = Self {
@@ -130,8 +140,10 @@ impl Kernel {
             free_tables: (1..TABLES).rev().collect(),
             rules: Rules::new(array(&mut ebpf, "rules")?),
             named_rules: std::collections::HashMap::new(),
+            runtimes: RuntimeMaps::take(&mut ebpf, settings.runtimes)?,
             counters: PerCpuArray::try_from(take(&mut ebpf, "counters")?)?,
             shortfalls,
+            walkers,
             _unwinders: unwinders,
             _unwinders_off_cpu: unwinders_off_cpu,
             unwinders_probe: ProgramArray::try_from(take(&mut ebpf, "unwinders_probe")?)?,
@@ -146,7 +158,7 @@ impl Kernel {
     /// # Errors
     /// The kernel has no such probes, or the place is not there.
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), LoadError> {
-        object::add_probe(&mut self.ebpf, &mut self.unwinders_probe, probe)
+        object::add_probe(&mut self.ebpf, &mut self.unwinders_probe, &self.walkers, probe)
     }
 
     /// Opens the perf events: from here on there are samples, so many a second on each CPU that is busy, and those of
@@ -213,10 +225,24 @@ impl Kernel {
     pub fn remove_process(&mut self, pid: u32) {
         // It may be gone: the kernel's answer tells nothing that matters.
         let _ = self.processes.remove(&pid);
+        self.remove_runtimes(pid);
         if let Some(range) = self.held.remove(&pid) {
             self.given_up.push((Instant::now(), range));
         }
         self.reclaim();
+    }
+
+    /// Tells where a runtime has its frames in a process. Mappings that name the runtime's unwinder come after it.
+    ///
+    /// # Errors
+    /// Too many processes, or the kernel refuses.
+    pub fn put_runtime(&mut self, pid: u32, process: &RuntimeProcess) -> Result<(), FillError> {
+        self.runtimes.put(pid, process)
+    }
+
+    /// Forgets what was told of runtimes in a process.
+    pub fn remove_runtimes(&mut self, pid: u32) {
+        self.runtimes.remove(pid);
     }
 
     /// In [`Scope::Chosen`]: samples a process that is not unwound no longer, and does not announce it again, until it

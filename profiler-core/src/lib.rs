@@ -4,6 +4,7 @@
 //! Linux.
 
 pub mod collection;
+pub mod flame;
 pub mod java;
 pub mod jfr;
 pub mod kernel;
@@ -11,5 +12,6 @@ pub mod labels;
 pub mod native;
 pub mod pprof;
 pub mod process;
+pub mod runtime;
 pub mod sampler;
 pub mod symbolizer;

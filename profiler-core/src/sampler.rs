@@ -1,5 +1,6 @@
 //! Samples the machine: programs in the kernel, the processes they meet, the unwind tables of their files.
 
+mod choice;
 mod files;
 mod follow;
 mod tables;
@@ -14,8 +15,12 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::kernel::{self, Counters, FileRef, FillError, Kernel, KernelSettings, LoadError, Probe, Record, Shortfall};
-use crate::symbolizer::Symbolizer;
+use crate::kernel::{
+    self, Counters, FileRef, FillError, Frame, Kernel, KernelSettings, LoadError, Probe, Record, Runtimes, Shortfall,
+};
+use crate::runtime::Reader;
+use crate::symbolizer::{Function, Symbolizer};
+pub use choice::Choice;
 pub use files::FileInfo;
 use files::Names;
 use follow::Follower;
@@ -40,13 +45,15 @@ pub struct Settings {
     pub off_cpu_threshold: f64,
     /// Places at which threads are sampled when they come there.
     pub probes: Vec<Probe>,
+    /// Runtimes whose own frames are walked and named.
+    pub runtimes: Runtimes,
     /// Who is handed the files that are met, so that their names are known when they are asked for.
     pub symbolizer: Option<Arc<Symbolizer>>,
 }
 
 impl Settings {
     /// What does for a machine with browsers and compilers: 19 samples a second, kernel frames, 256 MiB for tables;
-    /// what runs on CPUs alone, and no names.
+    /// what runs on CPUs alone, all runtimes, and no names of machine code.
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         Self {
@@ -56,6 +63,7 @@ impl Settings {
             table_memory: 256 << 20,
             off_cpu_threshold: 0.0,
             probes: Vec::new(),
+            runtimes: Runtimes::ALL,
             symbolizer: None,
         }
     }
@@ -73,28 +81,6 @@ pub enum Scope {
     Cgroups(Vec<u64>),
     /// Those of all that run which are chosen; never threads of the kernel.
     Chosen(Choice),
-}
-
-/// Says of a process, by its pid, whether it is sampled. Asked when the process is met for the first time, when it runs
-/// another program, and at [`Sampler::reconsider`]; on the sampler's thread, which reads no samples meanwhile.
-#[derive(Clone)]
-pub struct Choice(Arc<dyn Fn(u32) -> bool + Send + Sync>);
-
-impl Choice {
-    /// The answer is what `choose` gives.
-    pub fn new(choose: impl Fn(u32) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(choose))
-    }
-
-    fn takes(&self, pid: u32) -> bool {
-        (self.0)(pid)
-    }
-}
-
-impl std::fmt::Debug for Choice {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Choice").finish_non_exhaustive()
-    }
 }
 
 /// The kernel's own limit is 100,000 (`kernel.perf_event_max_sample_rate`), and far below it a machine does nothing
@@ -152,14 +138,19 @@ pub struct Statistics {
     pub rows: u64,
     /// Files that have no unwind table, for want of information or because they cannot be read.
     pub files_without_table: u64,
-    /// Times that the kernel refused mappings or a table.
+    /// Times that the kernel refused mappings, a table or a runtime.
     pub refused: u64,
+    /// Runtimes that were found in processes.
+    pub runtimes: u64,
+    /// Runtimes in processes whose frames cannot be walked: they are shown as machine code.
+    pub runtimes_refused: u64,
 }
 
 /// Samples until it is dropped.
 #[derive(Debug)]
 pub struct Sampler {
     shared: Arc<Shared>,
+    reader: Arc<Reader>,
     shortfalls: Vec<Shortfall>,
     verified_instructions: Vec<(String, u32)>,
     scope: Scope,
@@ -222,13 +213,15 @@ impl Sampler {
             },
             kernel_frames: settings.kernel_frames,
             off_cpu_threshold: settings.off_cpu_threshold,
+            runtimes: settings.runtimes,
             ring_bytes: ring.clamp(*RING_BYTES.start(), *RING_BYTES.end()).next_power_of_two(),
         })?;
         let shared = Arc::new(Shared::default());
         let shortfalls = kernel.shortfalls().to_vec();
         let choice = if let Scope::Chosen(choice) = &settings.scope { Some(choice.clone()) } else { None };
-        let mut follower = Follower::new(&shortfalls, settings.table_memory, choice, settings.symbolizer.clone())
-            .map_err(StartError::Thread)?;
+        let reader = Arc::new(Reader::start().map_err(StartError::Thread)?);
+        let mut follower =
+            Follower::new(&shortfalls, settings, choice, Arc::clone(&reader)).map_err(StartError::Thread)?;
         match &settings.scope {
             Scope::Pids(pids) => {
                 for pid in pids {
@@ -252,6 +245,7 @@ impl Sampler {
             .map_err(StartError::Thread)?;
         Ok(Self {
             shared,
+            reader,
             shortfalls,
             verified_instructions,
             scope: settings.scope.clone(),
@@ -314,6 +308,18 @@ impl Sampler {
         lock(&self.shared.names).get(file)
     }
 
+    /// The function of a runtime's frame. Nothing is called where none is known; then it is waited for, but no longer than
+    /// a second after it was sampled first.
+    pub fn function(&self, pid: u32, frame: &Frame, found: impl FnOnce(Function<'_>)) {
+        self.reader.function(pid, frame, found);
+    }
+
+    /// What there is to say of runtimes since the last call, each time in one line and once.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.reader.take_remarks()
+    }
+
     /// Counts since the start; some seconds old at most.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -341,7 +347,7 @@ impl Drop for Sampler {
 
 /// The kernel wakes the thread when a process comes or goes and when its buffer fills; else it comes by itself.
 const PAUSE: Duration = Duration::from_millis(200);
-/// A new table is waited for.
+/// A new table is waited for, or a runtime.
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
 /// Records between two looks at other work.
 const BATCH: usize = 1024;
@@ -351,7 +357,7 @@ const LAST_BATCHES: usize = 1024;
 fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
     let mut events = Vec::new();
     while !shared.stop.load(Ordering::Relaxed) {
-        kernel.wait(if follower.waits_for_tables() { SHORT_PAUSE } else { PAUSE });
+        kernel.wait(if follower.is_waiting() { SHORT_PAUSE } else { PAUSE });
         loop {
             let read = {
                 let mut traces = lock(&shared.traces);
@@ -364,7 +370,12 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             for event in events.drain(..) {
                 follower.handle(&mut kernel, shared, event);
             }
-            lock(&shared.traces).settle(&follower);
+            let new = {
+                let mut traces = lock(&shared.traces);
+                traces.settle(&follower);
+                traces.take_new()
+            };
+            follower.read_functions(new);
             if read < BATCH || shared.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -395,6 +406,7 @@ fn run(mut kernel: Kernel, mut follower: Follower, shared: &Shared) {
             break;
         }
     }
+    follower.read_functions(traces.take_new());
     drop(traces);
     follower.count(&kernel, shared);
 }

@@ -15,7 +15,7 @@ use crate::kernel::Frame;
 use crate::native::elf::{ElfFile, FileId};
 use crate::native::symbols::{Location, SymbolFile};
 
-use generations::Generations;
+pub(crate) use generations::Generations;
 use kernel::KernelSymbols;
 use maker::Maker;
 use perf_map::PerfMaps;

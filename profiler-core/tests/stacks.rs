@@ -18,10 +18,13 @@ use stacks::replay::Replay;
 
 mod stacks {
     mod cores;
-    mod hostile;
+    pub(crate) mod hostile;
     pub(crate) mod memory;
     pub(crate) mod oracle;
     pub(crate) mod program;
+    // aarch64 tells of the thread pointer in another way.
+    #[cfg(target_arch = "x86_64")]
+    mod python;
     pub(crate) mod replay;
 }
 

@@ -7,6 +7,8 @@ mod command;
 mod container;
 #[path = "ebpf/program.rs"]
 mod program;
+#[path = "ebpf/python.rs"]
+mod python;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -39,7 +39,7 @@ pub(crate) fn provide_build_tools() -> anyhow::Result<()> {
     provide(&[("cc", "gcc"), ("c++", "g++"), ("make", "make"), ("cmake", "cmake"), ("git", "git")])
 }
 
-/// What the tests build the programs with whose stacks they walk.
+/// What the tests build and run the programs with whose stacks they walk.
 pub(crate) fn provide_compilers() -> anyhow::Result<()> {
     provide(&[
         ("cc", "gcc"),
@@ -49,6 +49,8 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
         ("aarch64-linux-gnu-gcc", "libc6-dev-arm64-cross"),
         ("qemu-aarch64", "qemu-user"),
+        ("musl-gcc", "musl-tools"),
+        ("python3", "python3"),
     ])
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::kernel::FileRef;
+use crate::kernel::{FileRef, Frame};
 use crate::sampler::{FileInfo, Sampler};
 use crate::symbolizer::{Function, Symbolizer};
 
@@ -20,6 +20,9 @@ pub trait Names {
 
     /// The functions at an address in memory that the process itself wrote.
     fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>));
+
+    /// The function of a runtime that a process' frame stands for.
+    fn in_runtime(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>));
 
     /// The function at an address in the kernel.
     fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>));
@@ -49,6 +52,10 @@ impl Names for Known<'_> {
         if let Some(symbolizer) = self.symbolizer {
             symbolizer.perf_map(pid, address, |name| each(of_name(name, "")));
         }
+    }
+
+    fn in_runtime(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
+        self.sampler.function(pid, frame, each);
     }
 
     fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>)) {

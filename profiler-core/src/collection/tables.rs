@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use indexmap::IndexSet;
 
 use super::names::{Names, UNKNOWN, of_name};
-use crate::kernel::FileRef;
+use crate::kernel::{FileRef, Frame};
 use crate::pprof::{self, Label, Line, Location, Mapping, Profile};
 use crate::sampler::FileInfo;
 use crate::symbolizer::Function;
@@ -19,6 +19,8 @@ pub(super) enum Place {
     Kernel(u64),
     /// Code that a process wrote.
     Memory(u32, u64),
+    /// A function of a runtime in a process.
+    Runtime(u32, Frame),
     /// Nothing is known of the address.
     Unmapped(u64),
     /// The walk ended before the outermost frame.
@@ -88,6 +90,7 @@ impl Tables {
             Place::File(file, address) => self.in_file(file, address, names),
             Place::Kernel(address) => self.in_kernel(address, names),
             Place::Memory(pid, address) => self.in_memory(pid, address, names),
+            Place::Runtime(pid, frame) => (DUMMY, 0, self.in_runtime(pid, &frame, names)),
             Place::Unmapped(address) => (DUMMY, address, vec![self.unknown()]),
             Place::Lost => (DUMMY, 0, vec![self.unknown()]),
             Place::Comm(comm) => (DUMMY, 0, vec![self.named(comm)]),
@@ -141,6 +144,16 @@ impl Tables {
             lines.push(self.named(anonymous));
         }
         (DUMMY, address, lines)
+    }
+
+    fn in_runtime(&mut self, pid: u32, frame: &Frame, names: &dyn Names) -> Vec<Line> {
+        let mut lines = Vec::new();
+        names.in_runtime(pid, frame, &mut |function| lines.push(self.line(function)));
+        if lines.is_empty() {
+            let runtime = self.text(&format!("[{}]", frame.kind.text()));
+            lines.push(self.named(runtime));
+        }
+        lines
     }
 
     /// The mapped part of a file that holds an address, in the file's own addresses. Of a file that could not be read

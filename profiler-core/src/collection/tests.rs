@@ -38,6 +38,13 @@ impl Names for Fixed {
         }
     }
 
+    fn in_runtime(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
+        if frame.address == 0x5000 {
+            let name = format!("of {pid}");
+            each(Function { line: frame.place, ..of_name(&name, "a.py") });
+        }
+    }
+
     fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>)) {
         if address == 0x11 {
             each(of_name(&format!("written by {pid}"), ""));
@@ -46,7 +53,7 @@ impl Names for Fixed {
 }
 
 fn frame(kind: FrameKind, file: u32, address: u64, caller: bool) -> Frame {
-    Frame { address, file: FileRef(file), kind, caller, by_pointer: false }
+    Frame { address, file: FileRef(file), place: 0, check: 0, kind, caller, by_pointer: false }
 }
 
 fn trace(tid: u32, comm: &[u8; 5], user: &[Frame], stop: Stop) -> Trace {

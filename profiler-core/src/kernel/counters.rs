@@ -2,7 +2,7 @@
 
 use aya::maps::{MapData, PerCpuArray};
 
-use super::{FillError, Stop};
+use super::{FillError, RuntimeWalk, Stop, Unwinder};
 
 /// Since the programs were loaded, on all CPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +20,28 @@ pub struct Counters {
     /// Probes that were hit while another one's stack was walked on the same CPU: they are not sampled.
     pub collided: u64,
     stops: Vec<u64>,
+    runtimes: Vec<u64>,
 }
 
 /// `COUNT_STOPS`.
 const STOPS: usize = 16;
+/// `COUNT_RUNTIMES`.
+const RUNTIMES: usize = 32;
+/// `RUNTIME_REASONS`.
+const RUNTIME_REASONS: usize = 8;
 
 impl Counters {
     /// Walks that ended for this reason, samples that were lost included.
     #[must_use]
     pub fn stopped(&self, reason: Stop) -> u64 {
         Stop::ALL.iter().position(|stop| *stop == reason).and_then(|place| self.stops.get(place)).copied().unwrap_or(0)
+    }
+
+    /// What became of looking for a runtime's frames, each time.
+    #[must_use]
+    pub fn runtime_walks(&self, unwinder: Unwinder, what: RuntimeWalk) -> u64 {
+        let place = RuntimeWalk::ALL.iter().position(|walk| *walk == what).unwrap_or(RUNTIME_REASONS);
+        self.runtimes.get(usize::from(unwinder.0) * RUNTIME_REASONS + place).copied().unwrap_or(0)
     }
 
     pub(super) fn read(map: &PerCpuArray<MapData, u64>) -> Result<Self, FillError> {
@@ -45,7 +57,8 @@ impl Counters {
             announced: at(3),
             stale: at(4),
             collided: at(5),
-            stops: sums.get(STOPS..).unwrap_or_default().to_vec(),
+            stops: sums.get(STOPS..RUNTIMES).unwrap_or_default().to_vec(),
+            runtimes: sums.get(RUNTIMES..).unwrap_or_default().to_vec(),
         })
     }
 }

@@ -44,6 +44,8 @@ pub struct Unwinder(pub u16);
 impl Unwinder {
     /// Machine code: by tables, or frame pointers.
     pub const NATIVE: Self = Self(0);
+    /// CPython's evaluation loop.
+    pub const PYTHON: Self = Self(1);
 }
 
 /// What executable memory holds.
@@ -164,6 +166,50 @@ numbered! {
         Anonymous = 1 "anonymous",
         /// An address in memory of which nothing is known.
         Unmapped = 2 "unmapped",
+        /// That of a code object of CPython.
+        Python = 17 "python",
+    }
+}
+
+impl FrameKind {
+    /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
+    #[must_use]
+    pub fn is_of_runtime(self) -> bool {
+        matches!(self, Self::Python)
+    }
+}
+
+/// What became of looking for a runtime's frames in a stack, in the order of the kernel's numbers. Where none are found the
+/// walk goes on through machine code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RuntimeWalk {
+    /// The thread's frames were found.
+    Entered,
+    /// Nothing is known of the process.
+    NoProcess,
+    /// The runtime does not know the thread.
+    NoThread,
+    /// What was found is of another thread, or nothing that the runtime made.
+    OtherThread,
+    /// A frame is not in memory.
+    Unreadable,
+}
+
+impl RuntimeWalk {
+    /// All of them, in the order of the kernel's numbers.
+    pub const ALL: &[Self] = &[Self::Entered, Self::NoProcess, Self::NoThread, Self::OtherThread, Self::Unreadable];
+
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Entered => "entered",
+            Self::NoProcess => "unknown process",
+            Self::NoThread => "unknown thread",
+            Self::OtherThread => "another thread",
+            Self::Unreadable => "unreadable frame",
+        }
     }
 }
 
@@ -202,6 +248,16 @@ mod tests {
             assert_eq!(Origin::from_number(number_of(name)), origin, "{name}");
         }
         assert_eq!(header.matches("\tSTOP_").count() - 1, Stop::ALL.len(), "a reason that has no name here");
+        for (name, walk) in [
+            ("RUNTIME_ENTERED", RuntimeWalk::Entered),
+            ("RUNTIME_NO_PROCESS", RuntimeWalk::NoProcess),
+            ("RUNTIME_NO_THREAD", RuntimeWalk::NoThread),
+            ("RUNTIME_OTHER_THREAD", RuntimeWalk::OtherThread),
+            ("RUNTIME_UNREADABLE", RuntimeWalk::Unreadable),
+        ] {
+            assert_eq!(RuntimeWalk::ALL[number_of(name) as usize], walk, "{name}");
+        }
+        assert_eq!(header.matches("\tRUNTIME_").count() - 1, RuntimeWalk::ALL.len(), "a reason that has no name here");
     }
 
     #[test]

@@ -11,8 +11,10 @@ use aya::util::online_cpus;
 use aya::{Btf, Ebpf, EbpfError, EbpfLoader};
 use rustix::process::{Resource, getrlimit};
 
+use super::runtimes::Walker;
 use super::{
     KernelSettings, LoadError, Location, MAPPINGS_OF_ALL, MAX_CGROUPS, Place, Probe, Scope, Shortfall, TABLES,
+    Unwinder, runtimes,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -28,7 +30,6 @@ const OBJECT: Option<&[u8]> = None;
 const WAKE_AT_PART: u32 = 4;
 /// The tracepoint of switches.
 const SWITCH: &str = "sched_switch";
-const NATIVE_PROBE: &str = "native_probe";
 
 /// Makes the maps and relocates the programs; none of them is loaded yet.
 pub(super) fn load(settings: &KernelSettings, pid_namespace: Option<u32>) -> Result<Ebpf, LoadError> {
@@ -45,7 +46,11 @@ pub(super) fn load(settings: &KernelSettings, pid_namespace: Option<u32>) -> Res
     // Of the 2^32 numbers that the kernel draws from.
     let off_cpu_threshold = (settings.off_cpu_threshold.clamp(0.0, 1.0) * 2f64.powi(32)) as u64;
     let wake_bytes = u64::from(settings.ring_bytes / WAKE_AT_PART);
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for (map, entries) in runtimes::maps(settings.runtimes) {
+        loader.map_max_entries(map, entries);
+    }
+    loader
         .btf(Some(&btf))
         .override_global("scope", &scope, true)
         .override_global("kernel_frames", &kernel_frames, true)
@@ -67,7 +72,7 @@ pub(super) fn add_unwinder(
     ebpf: &mut Ebpf,
     unwinders: &mut ProgramArray<MapData>,
     name: &'static str,
-    number: u32,
+    number: Unwinder,
 ) -> Result<(), LoadError> {
     let program = ebpf.program_mut(name).ok_or(LoadError::Object { missing: name })?;
     match program {
@@ -77,7 +82,7 @@ pub(super) fn add_unwinder(
         _ => return Err(LoadError::Object { missing: name }),
     }
     .map_err(refused(name))?;
-    unwinders.set(number, program.fd().map_err(refused(name))?, 0)?;
+    unwinders.set(number.0.into(), program.fd().map_err(refused(name))?, 0)?;
     Ok(())
 }
 
@@ -92,6 +97,7 @@ pub(super) fn follow_switches(ebpf: &mut Ebpf) -> Result<(), LoadError> {
 pub(super) fn add_probe(
     ebpf: &mut Ebpf,
     unwinders: &mut ProgramArray<MapData>,
+    walkers: &[Walker],
     probe: &Probe,
 ) -> Result<(), LoadError> {
     let (kind, option, name) = match (&probe.place, probe.is_return) {
@@ -103,8 +109,10 @@ pub(super) fn add_probe(
     if !Path::new("/sys/bus/event_source/devices").join(kind).exists() {
         return Err(LoadError::NoProbes { probe: Box::new(probe.clone()), kind, option });
     }
-    if ebpf.program(NATIVE_PROBE).is_none_or(|program| program.fd().is_err()) {
-        add_unwinder(ebpf, unwinders, NATIVE_PROBE, 0)?;
+    for walker in walkers {
+        if ebpf.program(walker.of_probes).is_none_or(|program| program.fd().is_err()) {
+            add_unwinder(ebpf, unwinders, walker.of_probes, walker.unwinder)?;
+        }
     }
     let program = ebpf.program_mut(name).ok_or(LoadError::Object { missing: name })?;
     let is_loaded = program.fd().is_ok();

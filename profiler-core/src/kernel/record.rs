@@ -60,6 +60,11 @@ pub struct Frame {
     pub address: u64,
     /// The file, for [`FrameKind::Native`].
     pub file: FileRef,
+    /// Which place in a runtime's function, as the runtime counts; [`u32::MAX`]: before its first, or not
+    /// known. For all other kinds 0.
+    pub place: u32,
+    /// Bits of what a runtime's function is, by which another one in its place is told; 0: not known.
+    pub check: u16,
     /// What the address is.
     pub kind: FrameKind,
     /// The address is where a call returns to: the call is the instruction before it.
@@ -112,13 +117,17 @@ impl<'a> Sample<'a> {
         let (frames, _) = words.as_chunks::<2>();
         frames.iter().map(|[address, what]| {
             let what = u64::from_le_bytes(*what);
-            let kind = (what >> 32) as u32;
+            let bits = (what >> 32) as u32;
+            let kind = FrameKind::from_number(bits & 0xff);
+            let (number, is_of_runtime) = (what as u32, kind.is_of_runtime());
             Frame {
                 address: u64::from_le_bytes(*address),
-                file: FileRef(what as u32),
-                kind: FrameKind::from_number(kind & 0xff),
-                caller: kind & CALLER != 0,
-                by_pointer: kind & BY_POINTER != 0,
+                file: FileRef(if is_of_runtime { 0 } else { number }),
+                place: if is_of_runtime { number } else { 0 },
+                check: (what >> 48) as u16,
+                kind,
+                caller: bits & CALLER != 0,
+                by_pointer: bits & BY_POINTER != 0,
             }
         })
     }
@@ -163,14 +172,15 @@ mod tests {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(1u16.to_le_bytes());
-        bytes.extend(2u16.to_le_bytes());
+        bytes.extend(3u16.to_le_bytes());
         bytes.extend(6u32.to_le_bytes());
         bytes.extend(1u32.to_le_bytes());
         bytes.extend(77u64.to_le_bytes());
         bytes.extend(88u64.to_le_bytes());
         bytes.extend(*b"name\0\0\0\0\0\0\0\0\0\0\0\0");
         bytes.extend(0xffff_u64.to_le_bytes());
-        for (address, file, kind) in [(0x10_u64, 3_u32, 0_u32), (0x20, 0, 1 | CALLER | BY_POINTER)] {
+        let frames = [(0x10_u64, 3_u32, 0_u32), (0x20, 0, 1 | CALLER | BY_POINTER), (0x30, 6, 17 | 5 << 16)];
+        for (address, file, kind) in frames {
             bytes.extend(address.to_le_bytes());
             bytes.extend(file.to_le_bytes());
             bytes.extend(kind.to_le_bytes());
@@ -186,11 +196,19 @@ mod tests {
         assert_eq!((sample.stop, &sample.comm[..5]), (Stop::Unreadable, &b"name\0"[..]));
         assert_eq!(sample.origin, Origin::OffCpu);
         assert_eq!(sample.kernel_frames().collect::<Vec<_>>(), [0xffff]);
-        let inner =
-            Frame { address: 0x10, file: FileRef(3), kind: FrameKind::Native, caller: false, by_pointer: false };
-        let outer =
-            Frame { address: 0x20, file: FileRef(0), kind: FrameKind::Anonymous, caller: true, by_pointer: true };
-        assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer]);
+        let frame = |address, kind| Frame {
+            address,
+            file: FileRef(0),
+            place: 0,
+            check: 0,
+            kind,
+            caller: false,
+            by_pointer: false,
+        };
+        let inner = Frame { file: FileRef(3), ..frame(0x10, FrameKind::Native) };
+        let outer = Frame { caller: true, by_pointer: true, ..frame(0x20, FrameKind::Anonymous) };
+        let of_runtime = Frame { place: 6, check: 5, ..frame(0x30, FrameKind::Python) };
+        assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer, of_runtime]);
     }
 
     #[test]

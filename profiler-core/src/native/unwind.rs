@@ -2,6 +2,8 @@
 //!
 //! The kernel looks rows up and follows them; [`walk()`] is the same in user space.
 
+use std::ops::Range;
+
 use super::elf::{ElfError, ElfFile, Machine};
 
 use rows::Pieces;
@@ -103,14 +105,8 @@ impl UnwindTable {
     /// The file cannot be read, or has more code than rows can address.
     pub fn build(file: &ElfFile) -> Result<Self, UnwindError> {
         let (base, end) = extent(file)?;
-        let mut found = Found {
-            pieces: Pieces::new(file.executable(), base),
-            rules: Rules::new(file.machine()),
-            machine: file.machine(),
-            signed_return_addresses: false,
-            stats: Stats::default(),
-        };
-        cfi::eh_frame(file, &mut found)?;
+        let mut found = Found::nothing(file, base);
+        cfi::eh_frame(file, &mut found, |_function| {})?;
         plt::without_description(file, &mut found)?;
         if go::is_go(file) {
             go::fill(file, &mut found)?;
@@ -142,6 +138,21 @@ impl UnwindTable {
     }
 }
 
+/// Where the stretches of code are that compilers describe for exceptions, by rising addresses: functions, and parts of
+/// them that were moved away.
+///
+/// # Errors
+/// The file cannot be read, or has more code than rows can address.
+pub fn described_code(file: &ElfFile) -> Result<Vec<Range<u64>>, UnwindError> {
+    let (base, _) = extent(file)?;
+    let mut described = Vec::new();
+    let add =
+        |function: &rows::Function| described.push(base + u64::from(function.start)..base + u64::from(function.end));
+    cfi::eh_frame(file, &mut Found::nothing(file, base), add)?;
+    described.sort_unstable_by_key(|code| code.start);
+    Ok(described)
+}
+
 /// What the sources of rows add to.
 struct Found {
     pieces: Pieces,
@@ -149,6 +160,18 @@ struct Found {
     machine: Machine,
     signed_return_addresses: bool,
     stats: Stats,
+}
+
+impl Found {
+    fn nothing(file: &ElfFile, base: u64) -> Self {
+        Self {
+            pieces: Pieces::new(file.executable(), base),
+            rules: Rules::new(file.machine()),
+            machine: file.machine(),
+            signed_return_addresses: false,
+            stats: Stats::default(),
+        }
+    }
 }
 
 fn extent(file: &ElfFile) -> Result<(u64, u32), UnwindError> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::kernel::{FileRef, Table};
 use crate::native::elf::{BuildId, ElfFile, FileId, Segment};
+use crate::runtime::FileData;
 
 /// What is known of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,8 @@ enum Identity {
 #[derive(Debug)]
 pub(super) struct KnownFile {
     pub(super) table: TableState,
+    /// Of a runtime's file, when its table was made.
+    pub(super) runtime: Option<Arc<FileData>>,
     /// The addresses of the places at which mappings begin.
     addresses: HashMap<u64, Option<u64>>,
     stamps: Vec<Stamp>,
@@ -185,6 +188,7 @@ impl Files {
         self.by_identity.insert(identity, file);
         let known = KnownFile {
             table,
+            runtime: None,
             addresses: HashMap::new(),
             stamps: Vec::new(),
             identity,

@@ -2,7 +2,9 @@
 
 mod bring;
 mod count;
+mod event;
 mod resolve;
+mod runtimes;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -10,33 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::{Files, TableState};
-use super::tables::TableMaker;
-use super::{Choice, Shared, lock};
-use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Record, Shortfall, Table, Unwinder};
+use super::tables::{Made, TableMaker};
+use super::{Choice, Settings, Shared, lock};
+use crate::kernel::{Content, FileRef, FrameKind, Kernel, MAX_MAPPINGS, Mapping, Shortfall, Table, Unwinder};
 use crate::native::unwind::UnwindTable;
 use crate::process::{MappedMemory, executable_memory, start_time};
+use crate::runtime::Reader;
 use crate::symbolizer::Symbolizer;
-
-/// What the kernel tells of a process.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
-    Unknown { pid: u32, cgroup: Option<u64> },
-    Stale(u32),
-    Exec(u32),
-    Exit(u32),
-}
-
-impl Event {
-    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
-        match record {
-            Record::Unknown { pid, cgroup } => Some(Self::Unknown { pid: *pid, cgroup: *cgroup }),
-            Record::Stale(pid) => Some(Self::Stale(*pid)),
-            Record::Exec(pid) => Some(Self::Exec(*pid)),
-            Record::Exit(pid) => Some(Self::Exit(*pid)),
-            _ => None,
-        }
-    }
-}
+pub(super) use event::Event;
+use runtimes::FoundRuntimes;
 
 #[derive(Debug)]
 struct Process {
@@ -45,6 +29,7 @@ struct Process {
     cgroup: Option<u64>,
     memory: Vec<MappedMemory>,
     contents: Vec<Mapped>,
+    runtimes: FoundRuntimes,
     /// After mappings that did not change although the kernel missed one, it waits longer before it looks again.
     patience: Duration,
     read_at: Instant,
@@ -87,37 +72,40 @@ pub(super) struct Follower {
     max_rows: u64,
     choice: Option<Choice>,
     symbolizer: Option<Arc<Symbolizer>>,
+    reader: Arc<Reader>,
     /// The kernel's library as it was last seen: its size, and which file it is.
     vdso: Option<(u64, FileRef)>,
 }
 
 impl Follower {
-    /// The tables in the kernel take no more than `table_memory` bytes.
     pub(super) fn new(
         shortfalls: &[Shortfall],
-        table_memory: u64,
+        settings: &Settings,
         choice: Option<Choice>,
-        symbolizer: Option<Arc<Symbolizer>>,
+        reader: Arc<Reader>,
     ) -> io::Result<Self> {
+        let symbolizer = settings.symbolizer.clone();
         let is_told = !shortfalls.contains(&Shortfall::Lifetimes);
         Ok(Self {
             processes: HashMap::new(),
             files: Files::default(),
-            maker: TableMaker::start(symbolizer.clone())?,
+            maker: TableMaker::start(symbolizer.clone(), settings.runtimes)?,
             look_around: if is_told { LOOK_AROUND_SELDOM } else { LOOK_AROUND },
             looked_around: Instant::now(),
             counted: Instant::now(),
             refused: 0,
             began: 0,
-            max_rows: table_memory / size_of::<u64>() as u64,
+            max_rows: settings.table_memory / size_of::<u64>() as u64,
             choice,
             symbolizer,
+            reader,
             vdso: None,
         })
     }
 
-    pub(super) fn waits_for_tables(&self) -> bool {
-        self.maker.is_waited_for()
+    /// Whether a table is being made, or a runtime looked for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.maker.is_waited_for() || self.reader.is_attaching()
     }
 
     pub(super) fn handle(&mut self, kernel: &mut Kernel, shared: &Shared, event: Event) {
@@ -132,7 +120,11 @@ impl Follower {
                     process.cgroup = cgroup;
                 }
             }
-            Event::Exec(pid) => self.read_or_forget(kernel, shared, pid),
+            Event::Exec(pid) => {
+                // What was known of it was another program's, wherever that had been.
+                self.forget(kernel, pid);
+                self.read_or_forget(kernel, shared, pid);
+            }
             Event::Stale(pid) => {
                 if let Some(process) = self.processes.get_mut(&pid) {
                     process.again_at = Some(process.read_at + process.patience);
@@ -181,6 +173,7 @@ impl Follower {
     pub(super) fn tick(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let now = Instant::now();
         self.take_tables(kernel, shared);
+        self.take_runtimes(kernel);
         let due: Vec<u32> = self
             .processes
             .iter()
@@ -226,7 +219,7 @@ impl Follower {
         let start_time = start_time(pid)?;
         let mut memory = executable_memory(pid)?;
         memory.truncate(MAX_MAPPINGS);
-        let before = self.processes.remove(&pid);
+        let mut before = self.processes.remove(&pid);
         let same = before.as_ref().is_some_and(|before| before.start_time == start_time && before.memory == memory);
         let patience = match &before {
             Some(before) if same => (before.patience * 2).min(LONGEST_PATIENCE),
@@ -236,13 +229,24 @@ impl Follower {
             self.began += 1;
         }
         let cgroup = before.as_ref().and_then(|before| before.cgroup);
+        let runtimes =
+            self.keep_runtimes(kernel, pid, before.as_mut().filter(|before| before.start_time == start_time));
         let contents: Vec<Mapped> = memory.iter().map(|memory| self.resolve(shared, pid, memory)).collect();
         self.use_files(&contents, 1);
         if let Some(before) = before {
             self.use_files(&before.contents, -1);
         }
-        let process =
-            Process { start_time, cgroup, memory, contents, patience, read_at: Instant::now(), again_at: None };
+        let mut process = Process {
+            start_time,
+            cgroup,
+            memory,
+            contents,
+            runtimes,
+            patience,
+            read_at: Instant::now(),
+            again_at: None,
+        };
+        self.look_for_runtimes(pid, &mut process);
         self.put(kernel, pid, &process);
         self.processes.insert(pid, process);
         Ok(())
@@ -279,11 +283,14 @@ impl Follower {
             .memory
             .iter()
             .zip(&process.contents)
-            .map(|(memory, mapped)| Mapping {
-                start: memory.start,
-                end: memory.end,
-                content: self.content(*mapped),
-                unwinder: Unwinder::NATIVE,
+            .flat_map(|(memory, mapped)| {
+                let whole = Mapping {
+                    start: memory.start,
+                    end: memory.end,
+                    content: self.content(*mapped),
+                    unwinder: Unwinder::NATIVE,
+                };
+                process.runtimes.divide(whole)
             })
             .collect();
         if kernel.put_process(pid, &mappings).is_err() {
@@ -317,13 +324,18 @@ impl Follower {
     /// Puts the tables that are finished into the kernel, and tells it of the processes that have those files.
     fn take_tables(&mut self, kernel: &mut Kernel, shared: &Shared) {
         let mut ready = HashSet::new();
-        while let Some((file, table)) = self.maker.next() {
+        while let Some(Made { file, table, runtime }) = self.maker.next() {
+            let runtime = runtime.unwrap_or_else(|unsupported| {
+                self.reader.remark(format!("{unsupported}: it is shown as machine code"));
+                None
+            });
             let state = match table {
                 Some(table) => self.put_table(kernel, shared, &table).map_or(TableState::NoRoom, TableState::Ready),
                 None => TableState::Without,
             };
             if let Some(known) = self.files.get_mut(file) {
                 known.table = state;
+                known.runtime = runtime;
                 ready.insert(file);
             }
         }
@@ -342,7 +354,8 @@ impl Follower {
             .map(|(pid, _)| *pid)
             .collect();
         for pid in touched {
-            if let Some(process) = self.processes.remove(&pid) {
+            if let Some(mut process) = self.processes.remove(&pid) {
+                self.look_for_runtimes(pid, &mut process);
                 self.put(kernel, pid, &process);
                 self.processes.insert(pid, process);
             }
@@ -377,6 +390,9 @@ impl Follower {
     fn forget(&mut self, kernel: &mut Kernel, pid: u32) {
         kernel.remove_process(pid);
         if let Some(process) = self.processes.remove(&pid) {
+            if !process.runtimes.is_empty() {
+                self.reader.forget(pid);
+            }
             self.use_files(&process.contents, -1);
         }
     }

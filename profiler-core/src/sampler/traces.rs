@@ -57,6 +57,8 @@ pub(super) struct Traces {
     dropped: u64,
     /// Stacks with addresses outside of the mappings that were known; no more than are read at once.
     unmapped: Vec<(Key, u64)>,
+    /// Frames of runtimes in stacks that are new.
+    new: Vec<(u32, Frame)>,
     // Kept from one sample to the next for their memory.
     kernel: Vec<u64>,
     user: Vec<Frame>,
@@ -128,6 +130,11 @@ impl Traces {
             .collect()
     }
 
+    /// Frames of runtimes in stacks that are new since the last call, each with its process.
+    pub(super) fn take_new(&mut self) -> Vec<(u32, Frame)> {
+        std::mem::take(&mut self.new)
+    }
+
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -155,6 +162,8 @@ impl Traces {
             self.frames -= before.frames();
         }
         if self.has_room(view.frames()) {
+            // It may be gone before it is back.
+            self.new.extend(view.of_runtimes());
             self.away.insert(view.tid, view.to_key());
         }
     }
@@ -172,6 +181,7 @@ impl Traces {
             seen.count += 1;
             seen.value = seen.value.saturating_add(value);
         } else if self.has_room(view.frames()) {
+            self.new.extend(view.of_runtimes());
             self.seen.insert(view.to_key(), Seen { count: 1, value });
         }
     }
@@ -223,6 +233,11 @@ impl<'a> View<'a> {
 
     fn has_unmapped(&self) -> bool {
         self.user.iter().any(|frame| frame.kind == FrameKind::Unmapped)
+    }
+
+    fn of_runtimes(&self) -> impl Iterator<Item = (u32, Frame)> + use<'a> {
+        let pid = self.pid;
+        self.user.iter().filter(|frame| frame.kind.is_of_runtime()).map(move |frame| (pid, *frame))
     }
 
     /// One more for what a stack without frames takes.

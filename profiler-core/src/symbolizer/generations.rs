@@ -6,7 +6,7 @@ use std::hash::Hash;
 /// Two generations: what is asked for moves into the young one, and when that is full the old one is forgotten. No
 /// more than the limit is held, and what is used between two changes stays.
 #[derive(Debug)]
-pub(super) struct Generations<K, V> {
+pub(crate) struct Generations<K, V> {
     young: HashMap<K, (V, usize), rapidhash::fast::RandomState>,
     old: HashMap<K, (V, usize), rapidhash::fast::RandomState>,
     cost: usize,
@@ -15,11 +15,11 @@ pub(super) struct Generations<K, V> {
 
 impl<K: Hash + Eq + Clone, V: Clone> Generations<K, V> {
     /// `limit` is of the costs of all together.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { young: HashMap::default(), old: HashMap::default(), cost: 0, limit: limit / 2 }
     }
 
-    pub(super) fn get(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn get(&mut self, key: &K) -> Option<V> {
         if let Some((value, _)) = self.young.get(key) {
             return Some(value.clone());
         }
@@ -28,7 +28,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Generations<K, V> {
         Some(value)
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V, cost: usize) {
+    pub(crate) fn insert(&mut self, key: K, value: V, cost: usize) {
         if self.cost.saturating_add(cost) > self.limit {
             self.old = std::mem::take(&mut self.young);
             self.cost = 0;
@@ -42,7 +42,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Generations<K, V> {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
+    pub(crate) fn remove(&mut self, key: &K) {
         if let Some((_, cost)) = self.young.remove(key) {
             self.cost -= cost;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use profiler_core::kernel::{
-    Content, FileRef, Kernel, KernelSettings, Mapping, Record, Scope, Stop, TableSlot, Unwinder,
+    Content, FileRef, Kernel, KernelSettings, Mapping, Record, Runtimes, Scope, Stop, TableSlot, Unwinder,
 };
 use profiler_core::native::elf::ElfFile;
 use profiler_core::native::unwind::UnwindTable;
@@ -38,8 +38,13 @@ fn a_table_that_is_taken_away_leaves_a_stack_that_says_so() {
 }
 
 fn kernel() -> Kernel {
-    let settings =
-        KernelSettings { scope: Scope::Listed, kernel_frames: true, off_cpu_threshold: 0.0, ring_bytes: 1 << 20 };
+    let settings = KernelSettings {
+        scope: Scope::Listed,
+        kernel_frames: true,
+        off_cpu_threshold: 0.0,
+        runtimes: Runtimes::NONE,
+        ring_bytes: 1 << 20,
+    };
     let mut kernel =
         Kernel::load(&settings).unwrap_or_else(|error| panic!("this test needs root and a kernel with BPF: {error}"));
     kernel.begin(499).unwrap();

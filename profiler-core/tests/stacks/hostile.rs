@@ -18,10 +18,10 @@ const RULES: u64 = 40;
 const ROWS: u64 = 100;
 
 /// Numbers that look like chance, the same each time (xorshift).
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         for (left, shift) in [(true, 13), (false, 7), (true, 17)] {
             self.0 ^= if left { self.0 << shift } else { self.0 >> shift };
         }

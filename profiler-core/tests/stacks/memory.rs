@@ -119,7 +119,13 @@ impl Memory {
     pub(crate) fn mapped(&self) -> Vec<Mapped<'_>> {
         self.mappings
             .iter()
-            .map(|Mapping { start, end, bias, table, .. }| Mapped { start: *start, end: *end, bias: *bias, table })
+            .map(|Mapping { start, end, bias, table, .. }| Mapped {
+                start: *start,
+                end: *end,
+                bias: *bias,
+                table,
+                of_runtime: Vec::new(),
+            })
             .collect()
     }
 

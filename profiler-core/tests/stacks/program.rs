@@ -68,13 +68,19 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn stopped(compiled: &Compiled, argument: &str) -> Self {
-        let child =
-            Command::new(&compiled.path).arg(argument).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut command = Command::new(&compiled.path);
+        command.arg(argument);
+        Self::stopped_in(command, argument)
+    }
+
+    /// Any that says on standard error which of its threads stops.
+    pub(crate) fn stopped_in(mut command: Command, what: &str) -> Self {
+        let child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut program = Program { child, thread: Pid::from_raw(0) };
         let pid = program.pid();
         program.thread = pid;
         let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("it can be waited for");
-        assert!(matches!(status, WaitStatus::Stopped(..)), "{argument}: {status:?}");
+        assert!(matches!(status, WaitStatus::Stopped(..)), "{what}: {status:?}");
         program.thread = program.named_thread();
         ptrace::seize(program.thread, ptrace::Options::empty()).expect("it can be traced");
         program.wait();
@@ -95,6 +101,11 @@ impl Program {
     pub(crate) fn registers(&self) -> Registers {
         let registers = ptrace::getregs(self.thread).expect("registers");
         Registers { ip: registers.pc, sp: registers.sp, fp: registers.regs[29], lr: Some(registers.regs[30]) }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn thread_pointer(&self) -> u64 {
+        ptrace::getregs(self.thread).expect("registers").fs_base
     }
 
     /// One instruction.

@@ -2,7 +2,9 @@
 // standard input, and says on standard output what the programs hand over. Everything is in words of 64 bits:
 //   TABLE slot rows row...                  MAPPINGS count (6 words each)...
 //   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
-// A walk is answered by: stop frames (2 words each)...
+//   PYTHON (6 words)                        THREAD (thread pointer)
+// A walk is answered by: stop frames (2 words each)... Where its number of words is ASK it has none, and before the answer
+// each word that is read is asked for (ASK address), which is answered by: whether it is there, and the word.
 #include "sample.bpf.c"
 
 #include <setjmp.h>
@@ -10,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4 };
+enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, PYTHON = 5, THREAD = 6 };
+#define ASK (~0ull)
 #define PID 42
 #define MAX_TABLES 64
 
@@ -26,6 +29,8 @@ static struct unwind_rule *known_rules;
 static u64 mapping_count, rule_count, word_count;
 static struct known_word *known_words;
 static struct process known_process;
+static struct python_process known_python;
+static int has_python;
 static struct walk *known_walks[ORIGINS];
 static u64 known_counters[COUNTERS];
 static struct task_struct task, next_task;
@@ -64,6 +69,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 	u32 place = *(const u32 *)key;
 	if (map == &processes)
 		return place == PID ? &known_process : NULL;
+	if (map == &python_processes)
+		return place == PID && has_python ? &known_python : NULL;
 	if (map == &mappings)
 		return place < mapping_count ? &known_mappings[place] : NULL;
 	if (map == &tables)
@@ -106,12 +113,16 @@ u32 bpf_get_prandom_u32(void)
 long bpf_tail_call(void *ctx, void *programs, u32 index)
 {
 	(void)ctx;
+	static int (*const known[][ORIGINS])(void *) = {
+		[UNWINDER_NATIVE] = {(void *)native, (void *)native_off_cpu, (void *)native_probe},
+		[UNWINDER_PYTHON] = {(void *)python, (void *)python_off_cpu, (void *)python_probe},
+	};
 	// MAX_TAIL_CALL_CNT
-	if (index != UNWINDER_NATIVE || ++tail_calls > 33)
+	if (index >= sizeof(known) / sizeof(*known) || ++tail_calls > 33)
 		return -1;
-	next = programs == &unwinders	      ? (int (*)(void *))native :
-	       programs == &unwinders_off_cpu ? (int (*)(void *))native_off_cpu :
-						(int (*)(void *))native_probe;
+	next = known[index][programs == &unwinders	   ? ORIGIN_CPU :
+			    programs == &unwinders_off_cpu ? ORIGIN_OFF_CPU :
+							     ORIGIN_PROBE];
 	longjmp(next_program, 1);
 }
 
@@ -140,6 +151,14 @@ u64 bpf_get_current_ancestor_cgroup_id(int level)
 
 static int word_at(u64 address, u64 *word)
 {
+	if (word_count == ASK) {
+		u64 question[2] = {ASK, address};
+		fwrite(question, sizeof(question), 1, stdout);
+		fflush(stdout);
+		u64 is_there = read_word();
+		*word = read_word();
+		return is_there;
+	}
 	u64 low = 0, high = word_count;
 	while (low < high) {
 		u64 middle = (low + high) / 2;
@@ -156,11 +175,11 @@ static int word_at(u64 address, u64 *word)
 
 long bpf_probe_read_user(void *to, u32 size, const void *from)
 {
-	for (u32 at = 0; at < size; at += sizeof(u64)) {
-		u64 word;
-		if (!word_at((u64)from + at, &word))
+	for (u32 at = 0; at < size; at++) {
+		u64 address = (u64)from + at, word;
+		if (!word_at(address & ~7ull, &word))
 			return -1;
-		memcpy((char *)to + at, &word, sizeof(word));
+		((u8 *)to)[at] = word >> 8 * (address & 7);
 	}
 	return 0;
 }
@@ -230,7 +249,8 @@ static void walk_stack(void)
 	registers->regs[30] = lr;
 #endif
 	word_count = read_word();
-	known_words = read_words(known_words, word_count * 2);
+	if (word_count != ASK)
+		known_words = read_words(known_words, word_count * 2);
 	known_process = (struct process){.count = mapping_count};
 	u64 switches[4] = {0, (u64)&task, (u64)&next_task, 0};
 	void *ctx = origin == ORIGIN_OFF_CPU ? (void *)switches : event;
@@ -264,6 +284,17 @@ int main(void)
 		} else if (what == MAPPINGS) {
 			mapping_count = read_word();
 			known_mappings = read_words(known_mappings, mapping_count * 6);
+		} else if (what == PYTHON) {
+			u64 *words = read_words(NULL, sizeof(known_python) / sizeof(*words));
+			memcpy(&known_python, words, sizeof(known_python));
+			free(words);
+			has_python = 1;
+		} else if (what == THREAD) {
+#if defined(__TARGET_ARCH_x86)
+			task.thread.fsbase = read_word();
+#else
+			task.thread.uw.tp_value = read_word();
+#endif
 		} else if (what == WALK) {
 			walk_stack();
 		} else {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
@@ -23,6 +24,8 @@ pub(crate) struct Mapped<'t> {
     pub(crate) end: u64,
     pub(crate) bias: u64,
     pub(crate) table: &'t UnwindTable,
+    /// Within it, by rising addresses: the code that is a runtime's, and its unwinder's number.
+    pub(crate) of_runtime: Vec<(Range<u64>, u64)>,
 }
 
 /// What the kernel's code found.
@@ -32,6 +35,8 @@ pub(crate) struct Walked {
     pub(crate) stop: u64,
     /// As user space counts them: in memory.
     pub(crate) frames: Vec<u64>,
+    /// Those of runtimes, as they were handed over: two words each.
+    pub(crate) of_runtimes: Vec<[u64; 2]>,
 }
 
 /// `ORIGIN_*`.
@@ -42,6 +47,11 @@ const TABLE: u64 = 1;
 const RULES: u64 = 2;
 const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
+const PYTHON: u64 = 5;
+const THREAD: u64 = 6;
+const ASK: u64 = u64::MAX;
+/// Kinds of frames from this on are of runtimes.
+const RUNTIMES: u64 = 16;
 
 impl Replay {
     pub(crate) fn new(mapped: &[Mapped<'_>]) -> Self {
@@ -65,18 +75,54 @@ impl Replay {
         let Registers { ip, sp, fp, lr } = registers;
         let head = [WALK, origin, ip, sp, fp, lr.unwrap_or(0), memory.len() as u64];
         self.send(head.into_iter().chain(memory.iter().flat_map(|(address, word)| [*address, *word])));
-        let [stop, frames] = self.receive(2)[..] else { panic!("no answer") };
+        self.answer(|_address| panic!("it has all words"))
+    }
+
+    /// The same, with the words of the memory that are asked for.
+    pub(crate) fn walk_asking(
+        &self,
+        origin: u64,
+        registers: Registers,
+        word: impl FnMut(u64) -> Option<u64>,
+    ) -> Walked {
+        let Registers { ip, sp, fp, lr } = registers;
+        self.send([WALK, origin, ip, sp, fp, lr.unwrap_or(0), ASK].into_iter());
+        self.answer(word)
+    }
+
+    fn answer(&self, mut word: impl FnMut(u64) -> Option<u64>) -> Walked {
+        let (stop, frames) = loop {
+            match self.receive(2)[..] {
+                [ASK, address] => {
+                    let word = word(address);
+                    self.send([u64::from(word.is_some()), word.unwrap_or(0)].into_iter());
+                }
+                [stop, frames] => break (stop, frames),
+                _ => panic!("no answer"),
+            }
+        };
         let frames = self.receive(2 * usize::try_from(frames).expect("few frames"));
-        let in_memory = |frame: &[u64]| {
+        let (of_runtimes, frames): (Vec<[u64; 2]>, Vec<[u64; 2]>) =
+            frames.as_chunks().0.iter().partition(|[_, what]| what >> 32 & 0xff >= RUNTIMES);
+        let in_memory = |frame: &[u64; 2]| {
             let (file, kind) = (frame[1] as u32, frame[1] >> 32 & 0xff);
             let bias = self.biases.get((file as usize).wrapping_sub(1)).filter(|_| kind == 0);
             frame[0].wrapping_add(bias.copied().unwrap_or(0))
         };
-        Walked { stop, frames: frames.chunks(2).map(in_memory).collect() }
+        Walked { stop, frames: frames.iter().map(in_memory).collect(), of_runtimes }
     }
 
     pub(crate) fn tell_table(&self, slot: u64, rows: &[u64]) {
         self.send([TABLE, slot, rows.len() as u64].iter().chain(rows).copied());
+    }
+
+    /// `struct python_process`.
+    pub(crate) fn tell_python(&self, process: &[u64]) {
+        self.send([PYTHON].iter().chain(process).copied());
+    }
+
+    pub(crate) fn tell_thread_pointer(&self, address: u64) {
+        self.send([THREAD, address].into_iter());
     }
 
     /// Two words each.
@@ -102,8 +148,20 @@ impl Replay {
                 let number = u128::from_le_bytes(rule.to_bytes());
                 [number as u64, (number >> 64) as u64]
             }));
-            let words = [mapped.start, mapped.end, mapped.bias, table.base, slot | slot << 32, table.rows.len() as u64];
-            mappings.push(words);
+            let mut part = |start, end, unwinder: u64| {
+                let rows = table.rows.len() as u64 | unwinder << 32;
+                if start == end {
+                    return;
+                }
+                mappings.push([start, end, mapped.bias, table.base, slot | slot << 32, rows]);
+            };
+            let mut from = mapped.start;
+            for (code, unwinder) in &mapped.of_runtime {
+                part(from, code.start, 0);
+                part(code.start, code.end, *unwinder);
+                from = code.end;
+            }
+            part(from, mapped.end, 0);
         }
         mappings.sort_unstable();
         self.tell_rules(&rules);

@@ -94,6 +94,9 @@ fn profile(flags: &ProfileFlags) -> Result<(), String> {
     let (profile, samples) = flags.build(&Known { sampler: &sampler, symbolizer: Some(&symbols.symbolizer) }, lasted);
     let report = Report::of(&profile);
     complain(&summary(samples, lasted, &sampler.statistics()));
+    for remark in sampler.remarks() {
+        complain(&format!("{remark}\n"));
+    }
     if let Some((path, file)) = output {
         write(path, file, |mut file| {
             let bytes = gzip(&profile.encode_to_vec())?;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::idle::{Activity, Counted};
+use super::ui::Arrival;
 use crate::ingest::is_http2;
 use crate::tls::ServerTls;
 
@@ -35,6 +36,8 @@ pub(super) const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 /// What every connection needs.
 pub(super) struct Connection {
     pub app: Router,
+    /// Where it came to, for whoever answers.
+    pub arrival: Option<Arrival>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -66,7 +69,7 @@ impl Connection {
 
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
         let (stream, activity) = (TokioIo::new(stream), Activity::default());
-        let service = TowerToHyperService::new(Counted::new(self.app, &activity));
+        let service = TowerToHyperService::new(Counted::new(self.app, &activity, self.arrival));
         if http2 {
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())

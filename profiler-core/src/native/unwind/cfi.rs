@@ -51,8 +51,8 @@ pub(super) enum Column<'d> {
 const NOTHING: Columns<'_> =
     Columns { cfa: CfaColumn::Unset, frame_pointer: Column::Unset, return_address: Column::Unset };
 
-/// Adds the functions that `.eh_frame` describes.
-pub(super) fn eh_frame(file: &ElfFile, found: &mut Found) -> Result<(), UnwindError> {
+/// Adds the functions that `.eh_frame` describes, and tells `each` of them.
+pub(super) fn eh_frame(file: &ElfFile, found: &mut Found, mut each: impl FnMut(&Function)) -> Result<(), UnwindError> {
     let Some(section) = file.section(".eh_frame") else { return Ok(()) };
     let bytes = file.section_bytes(section, MAX_SECTION)?;
     let mut frames = EhFrame::new(&bytes, LittleEndian);
@@ -61,7 +61,7 @@ pub(super) fn eh_frame(file: &ElfFile, found: &mut Found) -> Result<(), UnwindEr
     let address = |name| file.section(name).map_or(0, |section| section.address);
     let bases =
         BaseAddresses::default().set_eh_frame(section.address).set_text(address(".text")).set_got(address(".got"));
-    follow(&frames, &bytes, &bases, found, |_function, _rules| {})
+    follow(&frames, &bytes, &bases, found, |function, _rules| each(function))
 }
 
 /// Adds the functions that `.debug_frame` describes, after `adapt` has changed what is known better. Of one that is

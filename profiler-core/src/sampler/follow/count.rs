@@ -16,6 +16,8 @@ impl Follower {
         statistics.in_kernel = kernel.run_time();
         statistics.dropped = dropped;
         statistics.refused = self.refused;
+        let runtimes = self.reader.counts();
+        (statistics.runtimes, statistics.runtimes_refused) = (runtimes.attached, runtimes.refused);
         statistics.processes = self.processes.len() as u64;
         (statistics.began, statistics.ended) = (self.began, self.began - statistics.processes);
         (statistics.tables, statistics.rows, statistics.files_without_table) = (0, 0, 0);

@@ -1,6 +1,6 @@
 //! What is counted of a collection.
 
-use profiler_core::kernel::{Counters, FrameKind, Stop};
+use profiler_core::kernel::{Counters, FrameKind, RuntimeWalk, Stop, Unwinder};
 use profiler_core::sampler::Statistics;
 
 use super::build::{Harvest, Tally};
@@ -15,7 +15,11 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
     for (end, count) in ends {
         metrics.stacks(end, *count);
     }
-    metrics.profiler(ProfilerCounter::NativeFrames, frames.get(FrameKind::Native.text()).copied().unwrap_or(0));
+    for (counter, kind) in
+        [(ProfilerCounter::NativeFrames, FrameKind::Native), (ProfilerCounter::PythonFrames, FrameKind::Python)]
+    {
+        metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
+    }
     metrics.dropped.add(harvest.unpaid);
     for profile in &harvest.profiles {
         metrics.made(&profile.series.service_name, profile.bytes.len(), profile.samples);
@@ -33,6 +37,10 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
     metrics.profiler(ProfilerCounter::Ended, now.ended.saturating_sub(before.ended));
     metrics.profiler(ProfilerCounter::Announced, since(|counters| counters.announced));
     metrics.profiler(ProfilerCounter::UnknownMapping, since(|counters| counters.stale));
+    for (walk, counter) in PYTHON_WALKS {
+        let of = |statistics: &Statistics| statistics.kernel.runtime_walks(Unwinder::PYTHON, walk);
+        metrics.profiler(counter, of(now).saturating_sub(of(before)));
+    }
     for stop in Stop::ALL {
         let more = now.kernel.stopped(*stop).saturating_sub(before.kernel.stopped(*stop));
         if !matches!(stop, Stop::KernelThread | Stop::NoProcess | Stop::Compat) {
@@ -43,6 +51,15 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
         }
     }
 }
+
+/// The reference's names for what became of looking for Python's frames.
+const PYTHON_WALKS: [(RuntimeWalk, ProfilerCounter); 5] = [
+    (RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
+    (RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
+    (RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
+    (RuntimeWalk::OtherThread, ProfilerCounter::PythonOtherThread),
+    (RuntimeWalk::Unreadable, ProfilerCounter::PythonUnreadable),
+];
 
 /// The reference's name for why a walk ended, where it has one.
 fn counter_of(stop: Stop) -> Option<ProfilerCounter> {

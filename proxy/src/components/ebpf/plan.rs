@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy_syntax::Invalid;
 use profiler_core::collection::Style;
-use profiler_core::kernel::{Place, Probe};
+use profiler_core::kernel::{Place, Probe, Runtimes};
 use profiler_core::symbolizer::Demangle;
 
 use super::arguments::{CommMode, EbpfArguments};
@@ -36,6 +36,7 @@ pub(super) struct SamplingSettings {
     pub(super) targets_only: bool,
     pub(super) off_cpu_threshold: f64,
     pub(super) probes: Vec<Probe>,
+    pub(super) runtimes: Runtimes,
     /// None: frames are not named here.
     pub(super) symbols: Option<Symbols>,
 }
@@ -56,7 +57,7 @@ impl Plan {
 
     /// # Errors
     /// What is asked for is not to be had here.
-    pub(super) fn new(arguments: &EbpfArguments, id: u64) -> Result<Self, Invalid> {
+    pub(super) fn new(arguments: &EbpfArguments, id: u64, before: Option<&Fanout>) -> Result<Self, Invalid> {
         if arguments.debug_info.upload {
             return Err(Invalid::block("debug_info.upload is not supported yet: set it to false"));
         }
@@ -72,6 +73,7 @@ impl Plan {
                 targets_only: arguments.targets_only,
                 off_cpu_threshold: arguments.off_cpu_threshold,
                 probes: probes(arguments)?,
+                runtimes: Runtimes { python: arguments.python_enabled },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
             selection: Arc::new(selection),
@@ -85,7 +87,7 @@ impl Plan {
             collect_interval: arguments.collect_interval,
             lazy: arguments.lazy_mode,
             verbose: arguments.verbose_mode,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::following(before, arguments.forward_to.clone()),
             remark: remark(arguments),
         })
     }

@@ -72,6 +72,7 @@ impl Sampling {
             kernel_frames: settings.kernel_frames,
             off_cpu_threshold: settings.off_cpu_threshold,
             probes: settings.probes.clone(),
+            runtimes: settings.runtimes,
             symbolizer: symbolizer.clone(),
             ..Settings::new(scope)
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use alloy_syntax::{Scope, StdlibOptions, decode_block, parse_file};
 use profiler_core::collection::{Kind, Names, ProfileBuilder, Style};
-use profiler_core::kernel::{FileRef, Origin, Stop};
+use profiler_core::kernel::{FileRef, Frame, Origin, Stop};
 use profiler_core::labels::Labels;
 use profiler_core::sampler::{Comm, FileInfo, Trace};
 use profiler_core::symbolizer::Function;
@@ -21,7 +21,7 @@ fn arguments(body: &str) -> Result<EbpfArguments, String> {
 }
 
 fn plan(body: &str) -> Plan {
-    Plan::new(&arguments(body).unwrap(), 1).map_err(|invalid| invalid.message).unwrap()
+    Plan::new(&arguments(body).unwrap(), 1, None).map_err(|invalid| invalid.message).unwrap()
 }
 
 fn plan_of_target(target: &Json, more: &str) -> Plan {
@@ -124,6 +124,8 @@ impl Names for Nothing {
 
     fn in_memory(&self, _: u32, _: u64, _: &mut dyn FnMut(Function<'_>)) {}
 
+    fn in_runtime(&self, _: u32, _: &Frame, _: &mut dyn FnMut(Function<'_>)) {}
+
     fn in_kernel(&self, _: u64, _: &mut dyn FnMut(Function<'_>)) {}
 }
 
@@ -193,6 +195,7 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
         "targets_only = false",
         "off_cpu_threshold = 0.5",
         "demangle = \"full\"",
+        "python_enabled = false",
     ] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
@@ -202,9 +205,9 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
 
 #[test]
 fn runtimes_that_are_not_unwound_are_named() {
-    let remark = plan("python_enabled = false").remark.unwrap();
+    let remark = plan("").remark.unwrap();
     assert!(remark.ends_with(": perl, php, hotspot, ruby, v8, dotnet"), "{remark}");
-    let none = ["python", "perl", "php", "hotspot", "ruby", "v8", "dotnet"];
+    let none = ["perl", "php", "hotspot", "ruby", "v8", "dotnet"];
     let none: String = none.iter().map(|name| format!("{name}_enabled = false\n")).collect();
     assert_eq!(plan(&none).remark, None);
 }

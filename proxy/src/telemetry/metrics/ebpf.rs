@@ -42,10 +42,22 @@ pub enum ProfilerCounter {
     Announced,
     /// Times that a process had mappings which were not known.
     UnknownMapping,
+    /// Frames of Python.
+    PythonFrames,
+    /// Stacks in which a thread's frames of Python were found.
+    PythonAttempts,
+    /// Stacks with Python of a process of which nothing was known any more.
+    PythonNoProcess,
+    /// Stacks with Python of threads that Python did not know.
+    PythonNoThread,
+    /// Stacks with Python in which another thread's state was found.
+    PythonOtherThread,
+    /// Stacks in which a frame of Python could not be read.
+    PythonUnreadable,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 18] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -58,6 +70,12 @@ impl ProfilerCounter {
         (Self::Ended, "NumProcExit_total", "Processes that are unwound no more"),
         (Self::Announced, "NumGenericPID_total", "Times that the kernel announced an unknown process"),
         (Self::UnknownMapping, "NumUnknownPC_total", "Times that a process had mappings which were not known"),
+        (Self::PythonFrames, "UnwindPythonFrames_total", "Frames of Python"),
+        (Self::PythonAttempts, "UnwindPythonAttempts_total", "Stacks in which frames of Python were found"),
+        (Self::PythonNoProcess, "UnwindPythonErrNoProcInfo_total", "Stacks with Python of processes not known"),
+        (Self::PythonNoThread, "UnwindPythonErrZeroThreadState_total", "Stacks of threads not known to Python"),
+        (Self::PythonOtherThread, "UnwindPythonErrReadThreadStateAddr_total", "Stacks with another thread's state"),
+        (Self::PythonUnreadable, "UnwindPythonErrBadFrameCodeObjectAddr_total", "Stacks with unreadable frames"),
     ];
 }
 

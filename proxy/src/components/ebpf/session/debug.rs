@@ -45,10 +45,12 @@ impl Seen {
         let mut shown: Vec<String> = of_no_target.collect();
         shown.extend(targets);
         shown.truncate(MOST_SHOWN);
-        let Statistics { processes, tables, rows, files_without_table, refused, .. } = self.statistics;
+        let Statistics { processes, tables, rows, files_without_table, refused, runtimes, runtimes_refused, .. } =
+            self.statistics;
         Value::object([
             ("targets", Value::array(shown.into_iter().map(target))),
             ("processes", Value::from(processes)),
+            ("runtimes", Value::object([("found", Value::from(runtimes)), ("refused", Value::from(runtimes_refused))])),
             (
                 "files",
                 Value::object([

@@ -148,6 +148,9 @@ impl Worker {
                 Harvest::default()
             }
         };
+        for remark in sampling.sampler.remarks() {
+            tracing::warn!(component_id = %session.component, "{remark}");
+        }
         let counted = sampling.sampler.statistics();
         count_harvest(&session.metrics, &harvest);
         count_statistics(&session.metrics, &sampling.counted, &counted);

@@ -1,0 +1,164 @@
+//! Runtimes: programs that run other programs, whose functions are no machine code of a file.
+//!
+//! A runtime is known by a file of it ([`FileData::recognise`], once a file), then looked for in each process that maps the
+//! file ([`FileData::attach`]). What comes of it tells the kernel where the runtime has its frames, and names these
+//! afterwards. All that is read of a process is bounded and checked: it belongs to strangers, and changes while it is read.
+//!
+//! One more runtime is a file in `bpf/` with a step and its programs, a kind of frame and a map in `kernel`, a folder
+//! here, and a variant of the three enums below.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::kernel::{Frame, FrameKind, RuntimeProcess, Runtimes, Unwinder};
+use crate::native::elf::ElfFile;
+use crate::symbolizer::Function;
+
+pub use memory::{ProcessMemory, ReadMemory};
+pub(crate) use reader::{Reader, Target};
+
+mod exports;
+mod memory;
+mod python;
+mod reader;
+
+/// What is known of a runtime's file.
+#[derive(Debug)]
+pub struct FileData(OfFile);
+
+#[derive(Debug)]
+enum OfFile {
+    Python(python::FileData),
+}
+
+/// What is known of a runtime in a process.
+#[derive(Debug)]
+pub struct Instance(OfProcess);
+
+#[derive(Debug)]
+enum OfProcess {
+    Python(python::Instance),
+}
+
+/// A function of a runtime, as it was when it was read.
+#[derive(Debug)]
+enum Read {
+    Python(python::CodeObject),
+}
+
+/// A runtime that is there and not known, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unsupported(String);
+
+/// Why a runtime was not found in a process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// It may have to begin first: what is not there yet.
+    #[error("{0}")]
+    NotYet(&'static str),
+    /// It is not known.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}
+
+impl FileData {
+    /// None of a file that is of no runtime, or of one that is not wanted.
+    ///
+    /// # Errors
+    /// It is of a runtime whose frames cannot be walked.
+    pub fn recognise(wanted: Runtimes, file: &ElfFile, path: &str) -> Result<Option<Arc<Self>>, Unsupported> {
+        if wanted.python
+            && let Some(data) = python::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
+        }
+        Ok(None)
+    }
+
+    /// Who walks the frames of the runtime, and where in the file the code is to which frames belong.
+    #[must_use]
+    pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
+        match &self.0 {
+            OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+        }
+    }
+
+    /// As people call the runtime, with its version.
+    fn name(&self) -> String {
+        match &self.0 {
+            OfFile::Python(data) => data.name(),
+        }
+    }
+
+    /// Looks for the runtime in a process. `bias` is what addresses in its memory are more than those in the file.
+    ///
+    /// # Errors
+    /// It has not begun, or is not what it should be.
+    pub fn attach(
+        &self,
+        memory: &dyn ReadMemory,
+        pid: u32,
+        bias: u64,
+    ) -> Result<(RuntimeProcess, Instance), AttachError> {
+        match &self.0 {
+            OfFile::Python(data) => {
+                let (process, instance) = data.attach(memory, pid, bias)?;
+                Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// The function that a frame stands for, if it is still there.
+    pub fn function(&self, memory: &dyn ReadMemory, frame: &Frame, found: impl FnOnce(Function<'_>)) {
+        if let Some(read) = self.read(memory, FunctionKey::of(frame)) {
+            found(read.function(frame.place));
+        }
+    }
+
+    fn read(&self, memory: &dyn ReadMemory, function: FunctionKey) -> Option<Read> {
+        match (&self.0, function.kind) {
+            (OfProcess::Python(instance), FrameKind::Python) => {
+                instance.function(memory, function.address, function.check).map(Read::Python)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Read {
+    fn function(&self, place: u32) -> Function<'_> {
+        match self {
+            Self::Python(code) => Function {
+                name: &code.name,
+                system_name: &code.name,
+                file: &code.file,
+                line: code.line(place),
+                start_line: code.first_line,
+            },
+        }
+    }
+
+    /// In bytes.
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Python(code) => code.footprint(),
+        }
+    }
+}
+
+/// What a frame says of its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FunctionKey {
+    kind: FrameKind,
+    address: u64,
+    check: u16,
+}
+
+impl FunctionKey {
+    fn of(frame: &Frame) -> Self {
+        Self { kind: frame.kind, address: frame.address, check: frame.check }
+    }
+}

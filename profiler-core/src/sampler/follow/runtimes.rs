@@ -1,0 +1,112 @@
+//! The runtimes of processes: each is looked for when its file is known, and its code is told apart when it was found.
+
+use std::ops::Range;
+
+use super::{Follower, Mapped, Process};
+use crate::kernel::{Content, FileRef, Frame, Kernel, Mapping, Unwinder};
+use crate::runtime::Target;
+
+/// Those of one process.
+#[derive(Debug, Default)]
+pub(super) struct FoundRuntimes(Vec<Found>);
+
+#[derive(Debug)]
+struct Found {
+    file: FileRef,
+    bias: u64,
+    /// In memory, by rising addresses; empty while it is looked for.
+    code: Vec<Range<u64>>,
+    unwinder: Unwinder,
+}
+
+/// Files of runtimes in one process.
+const MAX_RUNTIMES: usize = 8;
+
+impl FoundRuntimes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The parts of a mapping, each with whoever walks up from it.
+    pub(super) fn divide(&self, mapping: Mapping) -> Vec<Mapping> {
+        let Content::File { file, bias, .. } = mapping.content else { return vec![mapping] };
+        let Some(found) = self.0.iter().find(|found| (found.file, found.bias) == (file, bias)) else {
+            return vec![mapping];
+        };
+        let mut parts = Vec::new();
+        let mut from = mapping.start;
+        let mut add = |start, end, unwinder| {
+            if start < end {
+                parts.push(Mapping { start, end, unwinder, content: mapping.content.clone() });
+            }
+        };
+        for code in &found.code {
+            let (start, end) = (code.start.clamp(from, mapping.end), code.end.clamp(from, mapping.end));
+            add(from, start, Unwinder::NATIVE);
+            add(start, end, found.unwinder);
+            from = end;
+        }
+        add(from, mapping.end, Unwinder::NATIVE);
+        parts
+    }
+}
+
+impl Follower {
+    /// Those of a process whose mappings are read again; none where it is another process by now.
+    pub(super) fn keep_runtimes(&self, kernel: &mut Kernel, pid: u32, before: Option<&mut Process>) -> FoundRuntimes {
+        if let Some(before) = before {
+            return std::mem::take(&mut before.runtimes);
+        }
+        kernel.remove_runtimes(pid);
+        self.reader.forget(pid);
+        FoundRuntimes::default()
+    }
+
+    /// Asks for the runtimes of a process that were not asked for.
+    pub(super) fn look_for_runtimes(&self, pid: u32, process: &mut Process) {
+        for mapped in &process.contents {
+            let Mapped::File { file, bias } = *mapped else { continue };
+            let Some(data) = self.files.get(file).and_then(|known| known.runtime.clone()) else { continue };
+            let is_known = process.runtimes.0.iter().any(|found| (found.file, found.bias) == (file, bias));
+            if is_known || process.runtimes.0.len() >= MAX_RUNTIMES {
+                continue;
+            }
+            process.runtimes.0.push(Found { file, bias, code: Vec::new(), unwinder: Unwinder::NATIVE });
+            self.reader.attach(Target { pid, start_time: process.start_time, data, bias });
+        }
+    }
+
+    /// Tells the kernel of the runtimes that were found.
+    pub(super) fn take_runtimes(&mut self, kernel: &mut Kernel) {
+        for attached in self.reader.take_attached() {
+            let Target { pid, start_time, data, bias } = attached.target;
+            let Some(mut process) = self.processes.remove(&pid) else { continue };
+            let is_it = |found: &&mut Found| {
+                let known = self.files.get(found.file).and_then(|known| known.runtime.as_ref());
+                found.bias == bias && known.is_some_and(|known| std::sync::Arc::ptr_eq(known, &data))
+            };
+            if process.start_time == start_time
+                && let Some(found) = process.runtimes.0.iter_mut().find(is_it)
+            {
+                if kernel.put_runtime(pid, &attached.process).is_ok() {
+                    let (unwinder, code) = data.code();
+                    found.unwinder = unwinder;
+                    found.code =
+                        code.iter().map(|code| code.start.wrapping_add(bias)..code.end.wrapping_add(bias)).collect();
+                    found.code.sort_unstable_by_key(|code| code.start);
+                    self.put(kernel, pid, &process);
+                } else {
+                    self.refused += 1;
+                }
+            }
+            self.processes.insert(pid, process);
+        }
+    }
+
+    /// Has the functions of frames read while they are there.
+    pub(in crate::sampler) fn read_functions(&self, frames: Vec<(u32, Frame)>) {
+        if !frames.is_empty() {
+            self.reader.want(frames);
+        }
+    }
+}
