@@ -6,13 +6,14 @@ use super::budget::Budget;
 use super::error::{JfrError, Result};
 use super::header::{HEADER, Header};
 use super::layout::{Classes, Plan, Record, Wanted};
-use super::pools::Needed;
+use super::pools::{CONSTANTS, Needed};
 use super::reader::{Reader, Text};
 use super::{Counts, Hasher};
 
-/// The types of events that are no events.
+/// The event that metadata is written as; only those behind it and constants tell of the program.
 const METADATA: u64 = 0;
-const CONSTANTS: u64 = 1;
+/// Of each class that is known there is one; a dozen are known.
+const MOST_READINGS: usize = 32;
 /// What an entry of the table takes.
 const ENTRY: usize = 64;
 /// async-profiler writes some 40 of them, the JDK some 500.
@@ -243,7 +244,8 @@ fn next(reader: &mut Reader<'_>, header: &Header, position: u64) -> Result<(u64,
 }
 
 fn readings(classes: &mut Classes, reader: &Reader<'_>) -> Result<Vec<(u64, Reading)>> {
-    let known: Vec<_> = classes.names().filter_map(|(id, name)| Some((id, Known::of(name)?))).collect();
+    let known = classes.names().filter_map(|(id, name)| Some((id, Known::of(name)?)));
+    let known: Vec<_> = known.take(MOST_READINGS).collect();
     let mut readings = Vec::new();
     for (id, known) in known {
         let reading = match known {

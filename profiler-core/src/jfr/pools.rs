@@ -160,16 +160,19 @@ impl Pools {
         }
         let length = |text: &Option<Text>| text.as_ref().map_or(0, Text::len);
         budget.take(ENTRY + length(&text) + length(&other), offset)?;
+        // Events of constants are read from the last to the first: what is known already is later.
         match pool {
-            Pool::Methods => drop(self.methods.insert(id, (first, second))),
-            Pool::Classes => drop(self.classes.insert(id, first)),
-            Pool::Symbols => drop(text.map(|text| self.symbols.insert(id, text))),
-            Pool::States => drop(text.map(|text| self.states.insert(id, text))),
-            // A thread that is not one of Java has only the name that the kernel knows.
-            Pool::Threads => {
-                drop(text.filter(|text| text.len() > 0).or(other).map(|text| self.threads.insert(id, text)))
+            Pool::Methods => {
+                self.methods.entry(id).or_insert((first, second));
             }
-            Pool::Texts => drop(text.map(|text| self.texts.insert(id, text))),
+            Pool::Classes => {
+                self.classes.entry(id).or_insert(first);
+            }
+            Pool::Symbols => keep(&mut self.symbols, id, text),
+            Pool::States => keep(&mut self.states, id, text),
+            // A thread that is not one of Java has only the name that the kernel knows.
+            Pool::Threads => keep(&mut self.threads, id, text.filter(|text| text.len() > 0).or(other)),
+            Pool::Texts => keep(&mut self.texts, id, text),
             Pool::Unneeded => {}
         }
         Ok(())
@@ -226,6 +229,12 @@ impl Entries {
             _ => (Pool::Unneeded, &[], &[]),
         };
         Ok(Self::Values(pool, classes.plan(class, Wanted { numbers, texts }, reader)?))
+    }
+}
+
+fn keep(pool: &mut IdMap<Text>, id: u64, text: Option<Text>) {
+    if let Some(text) = text {
+        pool.entry(id).or_insert(text);
     }
 }
 

@@ -125,7 +125,10 @@ impl<'s> Tables<'s> {
     /// A text of the recording.
     fn known_text(&mut self, place: u32) -> i64 {
         let Some(known) = self.text_places.get_mut(place as usize) else { return 0 };
-        if let (0, Some(text)) = (*known, self.samples.texts.get_index(place as usize)) {
+        // The empty one is there from the beginning.
+        if let (0, Some(text)) = (*known, self.samples.texts.get_index(place as usize))
+            && !text.is_empty()
+        {
             *known = self.texts.len() as i64;
             self.texts.push(text.as_ref().to_owned());
         }

@@ -179,7 +179,7 @@ impl Chunk<'_> {
         let symbol = |id| self.pools.text(self.pools.symbols.get(id)?);
         let (class, name) = self.pools.methods.get(&method)?;
         let class = self.pools.classes.get(class).and_then(symbol).unwrap_or_default();
-        let name = symbol(name)?;
+        let name = symbol(name).filter(|name| !name.is_empty())?;
         Some(names::function(class, name, self.options.dotted_names))
     }
 
