@@ -1,7 +1,7 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs, `scrape` what asking targets does,
+//! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `jfr` how recordings become profiles, `scrape` what asking targets does,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -11,6 +11,8 @@ mod enrich;
 mod filters;
 mod forward;
 mod guests;
+mod java;
+mod jfr;
 mod load;
 mod memory;
 mod profiles;
@@ -37,12 +39,16 @@ enum Command {
     Filters(filters::Arguments),
     /// Samples the machine, and what that costs
     Ebpf(ebpf::Flags),
+    /// Records JVMs, and what that costs
+    Java(java::Flags),
     /// Scrapes very many targets, or large heap profiles
     Scrape(scrape::Flags),
     /// Holds very many targets, and looks them up
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
+    /// Makes profiles of recordings of Java
+    Jfr(jfr::Flags),
     /// Changes what is inside a profile
     Samples(samples::Arguments),
     /// Hides functions of a profile by a filter, and the same without a sandbox
@@ -61,9 +67,11 @@ fn main() -> anyhow::Result<()> {
         Command::Neighbours(arguments) => load::neighbours::run(&arguments),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Ebpf(flags) => ebpf::run(&flags),
+        Command::Java(flags) => java::run(&flags),
         Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Jfr(flags) => jfr::run(&flags),
         Command::Samples(arguments) => samples::run(&arguments),
         Command::Profiles(arguments) => profiles::run(&arguments),
         Command::Config(flags) => config::run(&flags),

@@ -216,7 +216,7 @@ fn start(program: &Program, configuration: &str, folder: &Path) -> anyhow::Resul
 }
 
 /// Profiles that have reached the sink.
-fn handed_on_by(runtime: &Runtime, sink: &Running) -> anyhow::Result<u64> {
+pub(crate) fn handed_on_by(runtime: &Runtime, sink: &Running) -> anyhow::Result<u64> {
     runtime.block_on(async {
         let answer = Connection::open(sink.address).await?.fetch(COUNT_PATH).await?;
         let text = String::from_utf8(answer.body)?;

@@ -2,6 +2,7 @@
 //! the packages replay what they have found.
 
 pub mod delta;
+pub mod jfr;
 pub mod native;
 pub mod pprof;
 pub mod symbols;

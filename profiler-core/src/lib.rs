@@ -4,7 +4,9 @@
 //! Linux.
 
 pub mod collection;
+pub mod flame;
 pub mod java;
+pub mod jfr;
 pub mod kernel;
 pub mod labels;
 pub mod native;

@@ -15,6 +15,8 @@ pub mod edit;
 mod footprint;
 mod message;
 mod outline;
+pub(crate) mod packed;
+pub(crate) mod writer;
 
 pub use footprint::decoded_len;
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use flamegate_fuzz::{delta, native, pprof, symbols};
+use flamegate_fuzz::{delta, jfr, native, pprof, symbols};
 
 #[test]
 fn what_must_hold_for_any_profile_holds_for_the_corpus() {
@@ -25,6 +25,11 @@ fn what_must_hold_for_any_file_of_machine_code_holds_for_the_corpus() {
 #[test]
 fn what_must_hold_for_any_names_holds_for_the_corpus() {
     replay("symbols", symbols::check);
+}
+
+#[test]
+fn what_must_hold_for_any_recording_holds_for_the_corpus() {
+    replay("jfr", jfr::check);
 }
 
 fn replay<E: Display>(target: &str, check: impl Fn(&[u8]) -> Result<(), E>) {

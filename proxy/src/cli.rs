@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::filters::{COMPILE_COMMAND, compile_to_stdout};
 
 mod components;
+mod convert;
 mod filter;
 mod fmt;
 mod output;
@@ -16,6 +17,7 @@ mod run;
 mod validate;
 
 pub use components::ComponentsFlags;
+pub use convert::ConvertFlags;
 pub use filter::FilterCommand;
 pub use fmt::FmtFlags;
 pub use profile::ProfileFlags;
@@ -46,6 +48,8 @@ enum Command {
     Components(ComponentsFlags),
     /// Samples processes of this host for some seconds: a profile, a flame graph, or a table of functions
     Profile(ProfileFlags),
+    /// Makes a pprof of a recording of Java Flight Recorder (JFR)
+    Convert(ConvertFlags),
     /// For authors of filters: begins, builds, inspects, runs and tests one
     #[command(subcommand)]
     Filter(FilterCommand),
@@ -69,6 +73,7 @@ impl Cli {
             Command::Validate(flags) => validate::run(&flags),
             Command::Components(flags) => components::run(&flags),
             Command::Profile(flags) => profile::run(&flags),
+            Command::Convert(flags) => convert::run(&flags),
             Command::Filter(command) => filter::run(&command),
             Command::Queue(command) => queue::run(&command),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {

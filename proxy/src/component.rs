@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use crate::cluster::Cluster;
 use crate::filters::FilterHost;
 use crate::ingest::LocalAddress;
+use crate::kept::Store;
 use crate::pipeline::{Flow, Receiver};
 use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -32,7 +33,7 @@ mod queues;
 
 pub use changes::{Changed, Changes};
 pub use consumer::CONSUMER_EXPORT;
-pub use health::{Health, HealthState};
+pub use health::{Health, HealthState, Trouble};
 pub use listeners::{ClaimError, Listeners};
 pub use live_debugging::LiveDebugging;
 pub(crate) use queues::FOLDER as QUEUES_FOLDER;
@@ -81,6 +82,16 @@ pub trait Component: Sized + Send + Sync + 'static {
 
     /// What it has sent on, where it sends.
     fn flow(&self) -> Option<Flow> {
+        None
+    }
+
+    /// The profiles that it keeps for people to look at, where it keeps some.
+    fn kept(&self) -> Option<Arc<Store>> {
+        None
+    }
+
+    /// What goes wrong in it now, though it does what it can and is healthy: a backend that is away.
+    fn trouble(&self) -> Option<Trouble> {
         None
     }
 
@@ -188,6 +199,8 @@ pub(crate) trait AnyComponent: Any + Send + Sync {
     fn health(&self) -> Option<Health>;
     fn debug_info(&self) -> Option<Value>;
     fn flow(&self) -> Option<Flow>;
+    fn kept(&self) -> Option<Arc<Store>>;
+    fn trouble(&self) -> Option<Trouble>;
     fn address(&self) -> Option<LocalAddress>;
     fn queues(&self) -> Vec<Arc<str>>;
     fn activate(&self);
@@ -211,6 +224,14 @@ impl<C: Component> AnyComponent for C {
 
     fn flow(&self) -> Option<Flow> {
         Component::flow(self)
+    }
+
+    fn kept(&self) -> Option<Arc<Store>> {
+        Component::kept(self)
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        Component::trouble(self)
     }
 
     fn address(&self) -> Option<LocalAddress> {

@@ -11,6 +11,7 @@ mod ebpf;
 mod edit_body;
 mod enrich;
 mod filter_debug;
+mod java;
 mod local_file;
 mod otelcol;
 mod receive_http;
@@ -19,11 +20,13 @@ mod remote_http;
 mod rule;
 mod scope;
 mod scrape;
+mod service_name;
 mod sift;
 #[cfg(test)]
 mod sink;
 mod size;
 mod targets;
+mod view;
 mod wasm_filter;
 mod write;
 
@@ -33,12 +36,14 @@ pub use discovery::{
 };
 pub use ebpf::Ebpf;
 pub use enrich::Enrich;
+pub use java::Java;
 pub use local_file::LocalFile;
 pub use otelcol::{ExporterOtlp, ExporterOtlpHttp};
 pub use receive_http::ReceiveHttp;
 pub use relabel::Relabel;
 pub use remote_http::RemoteHttp;
 pub use scrape::Scrape;
+pub use view::View;
 pub use wasm_filter::WasmFilter;
 pub(crate) use write::Resending;
 pub use write::Write;
@@ -63,8 +68,10 @@ pub const KINDS: &[Kind] = &[
     Kind::settings::<TracingBlock>(),
     Kind::of::<ExporterOtlp>(),
     Kind::of::<ExporterOtlpHttp>(),
+    Kind::of::<View>(),
     Kind::of::<Ebpf>(),
     Kind::of::<Enrich>(),
+    Kind::of::<Java>(),
     Kind::of::<ReceiveHttp>(),
     Kind::of::<Relabel>(),
     Kind::of::<Scrape>(),

@@ -12,6 +12,7 @@ pub mod filters;
 pub mod graph;
 pub mod import;
 pub mod ingest;
+pub mod kept;
 mod latest;
 mod login;
 pub mod pipeline;

@@ -1,4 +1,4 @@
-//! The admin listener: readiness, health, reload, metrics.
+//! The admin listener: readiness, health, reload, metrics, the API, the pages for people.
 //!
 //! It is bound once. How it speaks and to whom it answers is [`CurrentSettings`], which a reload replaces.
 
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -17,12 +18,15 @@ mod accept;
 mod api;
 mod auth;
 mod connection;
+mod hosts;
 mod idle;
 mod settings;
 mod support;
 #[cfg(test)]
 mod tests;
+mod ui;
 
+pub use hosts::Hosts;
 pub use settings::{AdminSettings, CurrentSettings};
 pub use support::Support;
 
@@ -31,21 +35,31 @@ pub async fn serve(
     listener: TcpListener,
     controller: Arc<Controller>,
     settings: Arc<CurrentSettings>,
+    hosts: Hosts,
     support: Support,
     stopping: impl Future<Output = ()> + Send,
 ) {
-    accept::serve(listener, router(controller, support), settings, stopping).await;
+    let app = router(controller, settings.clone(), hosts, support);
+    accept::serve(listener, app, settings, stopping).await;
 }
 
-fn router(controller: Arc<Controller>, support: Support) -> Router {
+fn router(controller: Arc<Controller>, settings: Arc<CurrentSettings>, hosts: Hosts, support: Support) -> Router {
+    let ui = ui::Ui::new(controller.clone(), settings).router();
+    // Probes and scrapers come under any name: what they are told says nothing of profiles.
+    let for_people = Router::new()
+        .route("/-/support", support::route(support))
+        .nest("/api/v0/web", api::router())
+        .with_state(controller.clone())
+        .merge(ui)
+        .layer(from_fn_with_state(hosts.clone(), hosts::admit));
     Router::new()
         .route("/-/ready", get(ready))
         .route("/-/healthy", get(healthy))
         .route("/-/reload", get(reload_by_get).post(reload))
-        .route("/-/support", support::route(support))
         .route("/metrics", get(metrics))
-        .nest("/api/v0/web", api::router())
         .with_state(controller)
+        .merge(for_people)
+        .layer(from_fn_with_state(hosts, hosts::same_origin))
 }
 
 async fn ready(State(controller): State<Arc<Controller>>) -> Response {

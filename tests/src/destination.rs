@@ -30,6 +30,8 @@ pub enum Kind {
     Cpu,
     /// Memory in use, by bytes.
     Heap,
+    /// Any other, by the name of its sample type.
+    Named(&'static str),
 }
 
 /// A profile that is to arrive.
@@ -128,6 +130,7 @@ impl Kind {
         match self {
             Self::Cpu => "cpu",
             Self::Heap => "inuse_space",
+            Self::Named(name) => name,
         }
     }
 

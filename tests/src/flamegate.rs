@@ -140,6 +140,7 @@ impl Flamegate {
         let mut storage = OsStr::new("--storage.path=").to_owned();
         storage.push(folder.path().join("data"));
         command
+            .env("FLAMEGATE_ASYNC_PROFILER", concat!(env!("CARGO_MANIFEST_DIR"), "/../.test-tools/async-profiler"))
             .arg("run")
             .arg(format!("--server.http.listen-addr={admin}"))
             .arg(storage)

@@ -72,6 +72,19 @@ impl RawConnection {
         Ok(Some(RawReply { status, headers, body: String::from_utf8_lossy(&body).into_owned() }))
     }
 
+    /// Reads until this has come.
+    ///
+    /// # Errors
+    /// When nothing comes in time, or the connection ends before.
+    pub async fn wait_for(&mut self, part: &str) -> io::Result<()> {
+        while !String::from_utf8_lossy(&self.unread).contains(part) {
+            if self.read_more().await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Whether anything came that was not asked for by [`reply`](Self::reply); does not wait.
     ///
     /// # Errors

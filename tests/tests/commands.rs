@@ -5,6 +5,8 @@
 mod components;
 #[path = "commands/conformance.rs"]
 mod conformance;
+#[path = "commands/convert.rs"]
+mod convert;
 #[path = "commands/filter.rs"]
 mod filter;
 #[path = "commands/fmt.rs"]

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::guests::{LANGUAGES, Language, build_examples};
-use crate::{debian, steps};
+use crate::{debian, java, steps};
 
 /// Runs the benchmark that `args` name, with the rest of `args` as its flags.
 ///
@@ -17,8 +17,12 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     {
         return guests(root, &LANGUAGES, flags);
     }
-    if args.first().is_some_and(|benchmark| ["neighbours", "ebpf", "scrape"].contains(&benchmark.as_str())) {
+    if args.first().is_some_and(|benchmark| ["neighbours", "ebpf", "java", "scrape"].contains(&benchmark.as_str())) {
         build_flamegate(root)?;
+    }
+    if args.first().is_some_and(|benchmark| benchmark == "java") {
+        debian::provide_java()?;
+        java::fetch_profiler(&java::profiler_folder(root))?;
     }
     if let Some((benchmark, flags)) = args.split_first()
         && benchmark == "load"

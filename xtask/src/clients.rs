@@ -1,4 +1,4 @@
-//! Installs the real SDK clients, and the programs to be scraped, that the end-to-end tests run: under `.test-tools/`, at pinned versions, once.
+//! Installs the real SDK clients, the programs to be scraped and the browser's script that the end-to-end tests run: under `.test-tools/`, at pinned versions, once.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,13 +13,14 @@ const JAVA_AGENT: &str = "io.pyroscope:agent:2.9.2";
 const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
 
 /// Commands that the clients need, each with the Debian packages that bring it.
-const COMMANDS: [(&str, &[&str]); 6] = [
+const COMMANDS: [(&str, &[&str]); 7] = [
     ("go", &["golang-go"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
     ("java", &["default-jdk-headless"]),
     ("javac", &["default-jdk-headless"]),
     ("mvn", &["maven"]),
+    ("chromium", &["chromium"]),
 ];
 
 /// Builds or fetches every client whose sources changed since the last time, or that is not there.
@@ -39,6 +40,7 @@ pub(crate) fn install(root: &Path) -> Result<()> {
         Client { name: "go-pull", install: go },
         Client { name: "node-pull", install: node },
         Client { name: "rust-pull", install: rust },
+        Client { name: "browser", install: browser },
     ] {
         client.bring_up_to_date(&sources.join(client.name), &tools.join(client.name))?;
     }
@@ -117,6 +119,11 @@ fn java(sources: &Path, target: &Path) -> Result<()> {
 
 fn node(sources: &Path, target: &Path) -> Result<()> {
     copy(sources, target, &["package.json", "package-lock.json", "busy.js"])?;
+    Step::new("npm").args(["ci", "--no-audit", "--no-fund"]).within(target).run()
+}
+
+fn browser(sources: &Path, target: &Path) -> Result<()> {
+    copy(sources, target, &["package.json", "package-lock.json", "pages.mjs"])?;
     Step::new("npm").args(["ci", "--no-audit", "--no-fund"]).within(target).run()
 }
 

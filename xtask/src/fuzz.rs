@@ -17,12 +17,13 @@ struct Target {
 }
 
 /// The time is divided among them evenly.
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     Target { name: "syntax", replayed: "alloy-syntax" },
     Target { name: "pprof", replayed: "profiler-core" },
     Target { name: "delta", replayed: "profiler-core" },
     Target { name: "native", replayed: "profiler-core" },
     Target { name: "symbols", replayed: "profiler-core" },
+    Target { name: "jfr", replayed: "profiler-core" },
 ];
 
 /// The instrumentation that libFuzzer steers by: counters of the edges, the table of their places, the operands of

@@ -78,6 +78,25 @@ pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
     ebpf + &write(sink)
 }
 
+/// Record these JVMs for so many seconds each time, write to `sink`.
+pub(crate) fn recording(pids: impl Iterator<Item = u32>, interval: u64, sink: SocketAddr) -> String {
+    let target = |pid| format!("    {{\"__process_pid__\" = \"{pid}\", \"service_name\" = \"jvm-{pid}\"}},\n");
+    let targets: String = pids.map(target).collect();
+    let java = format!(
+        r#"pyroscope.java "default" {{
+  targets = [
+{targets}  ]
+  profiling_config {{
+    interval = "{interval}s"
+  }}
+  forward_to = [pyroscope.write.default.receiver]
+}}
+
+"#
+    );
+    java + &write(sink)
+}
+
 /// Scrape these targets each so many seconds, write to `sink`: heap profiles alone, or those of goroutines and of CPU too.
 pub(crate) fn scraping(targets: &[SocketAddr], interval: u64, heap_alone: bool, sink: SocketAddr) -> String {
     let others = !heap_alone;

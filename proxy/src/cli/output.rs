@@ -1,6 +1,8 @@
-//! How a command shows what is wrong with a configuration.
+//! How commands show what is wrong, and write what they made.
 
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 use alloy_syntax::Diagnostics;
 use clap::{Args, ValueEnum};
@@ -46,4 +48,22 @@ pub(super) fn print(text: &str) {
 /// Writes to standard error.
 pub(super) fn complain(text: &str) {
     let _told = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Creates a file, or empties it.
+pub(super) fn create(path: &Path) -> Result<(&Path, File), String> {
+    let file = File::create(path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    Ok((path, file))
+}
+
+/// Writes the whole content of a file.
+pub(super) fn write(
+    path: &Path,
+    file: File,
+    content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<(), String> {
+    let mut file = BufWriter::new(file);
+    content(&mut file)
+        .and_then(|()| file.flush())
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

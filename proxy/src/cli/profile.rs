@@ -1,7 +1,5 @@
 //! `flamegate profile`: samples some processes for some seconds, for a person at a terminal.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +18,7 @@ use tokio::time::sleep;
 use self::report::Report;
 use self::symbols::{Demangled, Symbols};
 use super::fail;
-use super::output::{complain, print};
+use super::output::{complain, create, print, write};
 
 mod report;
 mod symbols;
@@ -198,20 +196,4 @@ fn summary(samples: u64, lasted: Duration, statistics: &Statistics) -> String {
     let lost = statistics.kernel.lost + statistics.dropped;
     let lost = if lost > 0 { format!(", {lost} were lost") } else { String::new() };
     format!("{samples} samples in {:.1} s{lost}\n", lasted.as_secs_f64())
-}
-
-fn create(path: &Path) -> Result<(&Path, File), String> {
-    let file = File::create(path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
-    Ok((path, file))
-}
-
-fn write(
-    path: &Path,
-    file: File,
-    content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<(), String> {
-    let mut file = BufWriter::new(file);
-    content(&mut file)
-        .and_then(|()| std::io::Write::flush(&mut file))
-        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

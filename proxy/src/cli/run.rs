@@ -32,9 +32,12 @@ use reference_flags::ReferenceFlags;
 pub struct RunFlags {
     /// Configuration: a file, or a folder of *.alloy files
     path: PathBuf,
-    /// Where the admin listener listens: readiness, metrics, reload
+    /// Where the admin listener listens: the web UI, readiness, metrics, reload
     #[arg(long = "server.http.listen-addr", value_name = "ADDRESS", default_value = "127.0.0.1:12345")]
     listen_addr: String,
+    /// Names besides the bound address under which the web UI and the API are served, with commas between them
+    #[arg(long = "server.http.allowed-hosts", value_name = "HOSTS", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
     /// Folder for what must outlive the process
     #[arg(long = "storage.path", value_name = "FOLDER", default_value = "data-alloy/")]
     storage_path: PathBuf,
@@ -53,6 +56,7 @@ impl RunFlags {
         let given = [
             format!("path={}", self.path.display()),
             format!("--server.http.listen-addr={}", self.listen_addr),
+            format!("--server.http.allowed-hosts={}", self.allowed_hosts.join(",")),
             format!("--storage.path={}", self.storage_path.display()),
             format!("--server.http.disable-support-bundle={}", self.disable_support_bundle),
         ];
@@ -93,11 +97,18 @@ async fn serve(flags: &RunFlags, logs: &Logs) -> Result<(), String> {
     let controller = Arc::new(Controller::new(flags.path.clone(), services.clone()));
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let serving =
-        tokio::spawn(web::serve(admin, controller.clone(), services.admin.clone(), flags.support(), async move {
+    let hosts = web::Hosts::new(addr, &flags.allowed_hosts);
+    let serving = tokio::spawn(web::serve(
+        admin,
+        controller.clone(),
+        services.admin.clone(),
+        hosts,
+        flags.support(),
+        async move {
             // An error says that the sender is gone, which is as good.
             let _stopped = stopped.wait_for(|stop| *stop).await.is_ok();
-        }));
+        },
+    ));
 
     let color = std::io::stderr().is_terminal();
     controller.load().await.map_err(|error| error.render(color))?;

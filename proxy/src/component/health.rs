@@ -14,6 +14,15 @@ pub struct Health {
     pub since: SystemTime,
 }
 
+/// What goes wrong in a component that is healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What happened last, where, and why.
+    pub reason: String,
+    /// Since when it goes on.
+    pub since: SystemTime,
+}
+
 /// The reference's states, from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HealthState {

@@ -44,7 +44,8 @@ impl Component for Ebpf {
             Some(previous) => previous.session.clone(),
             None => Session::new(component, metrics.ebpf(component), metrics.fanout(component)),
         };
-        let plan = Arc::new(Plan::new(arguments, session.next_plan())?);
+        let before = previous.map(|previous| &previous.plan.forward_to);
+        let plan = Arc::new(Plan::new(arguments, session.next_plan(), before)?);
         Ok(Self { plan, session, component: component.clone(), metrics })
     }
 

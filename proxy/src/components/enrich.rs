@@ -104,7 +104,10 @@ impl Component for Enrich {
         };
         let stage = EnrichStage {
             filter,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::following(
+                previous.map(|previous| &previous.stage.forward_to),
+                arguments.forward_to.clone(),
+            ),
             component: component.clone(),
             fanout: services.metrics.fanout(component),
             counts: previous.map(|previous| previous.stage.counts.clone()).unwrap_or_default(),

@@ -29,7 +29,6 @@ mod identity;
 mod plan;
 mod profile_types;
 mod scrape_loop;
-mod service_name;
 mod session;
 mod target;
 mod url;
@@ -77,7 +76,10 @@ impl Component for Scrape {
             max_inflight_bytes: arguments.max_inflight_bytes.bytes(),
             max_delta_bytes: arguments.max_delta_bytes.bytes(),
             fetcher,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::following(
+                previous.map(|previous| &previous.plan.forward_to),
+                arguments.forward_to.clone(),
+            ),
             pushes: TaskTracker::new(),
         };
         let session = match previous {

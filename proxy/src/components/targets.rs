@@ -105,6 +105,14 @@ fn target(element: &Value) -> Result<Labels, DecodeError> {
     Labels::from_pairs(pairs).map_err(|error| DecodeError::new(error.to_string()))
 }
 
+/// The process that a target is.
+pub(super) fn pid_of(target: &Labels) -> Option<u32> {
+    let text = target.value(PID)?;
+    // A sign is no digit to the reference.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|pid| digits && *pid != 0)
+}
+
 /// The id of the container that a target is, under any of the names that discovery gives it.
 pub(super) fn container_of(target: &Labels) -> Option<&str> {
     if let Some(id) = value(target, CONTAINER) {

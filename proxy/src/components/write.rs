@@ -15,7 +15,7 @@ use self::queue::QueuedTarget;
 pub(crate) use self::queue::Resending;
 use self::sent_labels::SentLabels;
 use self::stage::{Target, WriteStage};
-use crate::component::{Component, Context, RECEIVER_EXPORT};
+use crate::component::{Component, Context, RECEIVER_EXPORT, Trouble};
 use crate::pipeline::Receiver;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
@@ -146,6 +146,10 @@ impl Component for Write {
         (!shown.is_empty()).then(|| Value::object(shown))
     }
 
+    fn trouble(&self) -> Option<Trouble> {
+        self.targets().find_map(|target| target.endpoint.trouble())
+    }
+
     fn activate(&self) {
         self.balancers.activate();
         self.stage.queued.iter().for_each(QueuedTarget::begin);
@@ -156,9 +160,15 @@ impl Component for Write {
     }
 
     fn forget(&self) {
-        for target in self.stage.targets.iter().chain(self.stage.queued.iter().map(|queued| &queued.target)) {
+        for target in self.targets() {
             self.metrics.forget_endpoint(&self.component, target.endpoint.name());
         }
         self.metrics.forget(&self.component);
+    }
+}
+
+impl Write {
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.stage.targets.iter().chain(self.stage.queued.iter().map(|queued| queued.target()))
     }
 }

@@ -8,9 +8,10 @@ use alloy_syntax::{EncodedStatement, Value};
 
 use super::Graph;
 use super::node::{Node, Part};
-use crate::component::{Health, HealthState};
+use crate::component::{AnyComponent, Health, HealthState, Trouble};
+use crate::kept::Store;
 use crate::pipeline::{Flow, Receiver};
-use crate::telemetry::metrics::ModuleLabels;
+use crate::telemetry::metrics::{ComponentLabels, ModuleLabels};
 
 /// A component as the API tells of it.
 pub struct Detail {
@@ -110,6 +111,14 @@ impl Graph {
         Some(graph.nodes().iter().filter_map(flow).collect())
     }
 
+    /// The profiles that components keep for people to look at, by the paths of the components.
+    pub fn kept(&self) -> Vec<(String, Arc<Store>)> {
+        let kept = |(labels, component): (&ComponentLabels, &Arc<dyn AnyComponent>)| {
+            Some((labels.to_string(), component.kept()?))
+        };
+        self.components().into_iter().filter_map(kept).collect()
+    }
+
     /// The graph of a module: `a.b/c.d`, and for an item of a `foreach` its id behind that.
     fn module(&self, path: &str) -> Option<&Self> {
         let mut graph = self;
@@ -203,6 +212,21 @@ impl Detail {
     pub fn debug_info(&self) -> Option<Vec<EncodedStatement>> {
         let info = self.node.running()?.component.debug_info()?;
         Some(EncodedStatement::attributes_of(&info))
+    }
+
+    /// What it has sent on, where it sends.
+    pub fn flow(&self) -> Option<Flow> {
+        self.node.running()?.component.flow()
+    }
+
+    /// What goes wrong in it, though it is healthy.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.node.running()?.component.trouble()
+    }
+
+    /// The modules that it stands in and its id, as one path.
+    pub fn path(&self) -> String {
+        self.node.labels.to_string()
     }
 
     /// Whether it tells what it sends on.

@@ -59,7 +59,7 @@ pub struct Fanout {
 pub struct Flow {
     /// Paths of the components that take it, each all of it.
     pub to: Vec<Arc<str>>,
-    /// Profiles sent since the component was built.
+    /// Profiles sent so far.
     pub profiles: u64,
 }
 
@@ -67,6 +67,11 @@ impl Fanout {
     /// In the order of `forward_to`. None at all is allowed: what is sent is then discarded.
     pub fn new(receivers: Vec<Receiver>) -> Self {
         Self { receivers, profiles: Arc::default() }
+    }
+
+    /// The same, and counts on where the one of before has ended.
+    pub fn following(before: Option<&Self>, receivers: Vec<Receiver>) -> Self {
+        Self { receivers, profiles: before.map(|before| before.profiles.clone()).unwrap_or_default() }
     }
 
     /// What has gone this way by now.

@@ -24,6 +24,7 @@ mod discovery_http;
 mod ebpf;
 mod fanout;
 mod filter;
+mod java;
 mod local_file;
 mod process;
 pub mod receive_http;
@@ -41,6 +42,7 @@ pub use dialer::{DialerMetrics, OpenConnection};
 pub use ebpf::{EbpfMetrics, ProfilerCounter};
 pub use fanout::FanoutMetrics;
 pub use filter::FilterMetrics;
+pub use java::JavaMetrics;
 pub use process::{ConfigMetrics, ProcessMetrics};
 pub use receive_http::{ReceiveHttpMetrics, RequestLabels};
 pub use relabel::{RelabelMetrics, SampleRulesMetrics, SkippedKind};
@@ -63,6 +65,7 @@ pub struct Metrics {
     ebpf: ebpf::Families,
     fanout: fanout::Families,
     filter: filter::Families,
+    java: java::Families,
     local_file: local_file::Families,
     receive_http: receive_http::Families,
     relabel: relabel::Families,
@@ -90,6 +93,7 @@ impl Metrics {
             ebpf: ebpf::Families::register(&mut registry),
             fanout: fanout::Families::register(&mut registry),
             filter: filter::Families::register(&mut registry),
+            java: java::Families::register(&mut registry),
             local_file: local_file::Families::register(&mut registry),
             receive_http: receive_http::Families::register(&mut registry),
             relabel: relabel::Families::register(&mut registry),
@@ -139,6 +143,11 @@ impl Metrics {
     /// The series of a filter: of a `pyroscope.relabel`, a `pyroscope.enrich` or a `wasm.filter`.
     pub fn filter(&self, component: &ComponentLabels) -> FilterMetrics {
         self.filter.of(component)
+    }
+
+    /// The series of a `pyroscope.java`.
+    pub fn java(&self, component: &ComponentLabels) -> JavaMetrics {
+        self.java.of(component)
     }
 
     /// When a `local.file` last read its file, in Unix seconds.
@@ -223,6 +232,7 @@ impl Metrics {
         self.ebpf.forget(component);
         self.fanout.forget(component);
         self.filter.forget(component);
+        self.java.forget(component);
         self.local_file.forget(component);
         self.relabel.forget(component);
         self.scrape.forget(component);

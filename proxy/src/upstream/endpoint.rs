@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwapOption;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use tokio::time::Instant;
 
@@ -13,6 +14,7 @@ use super::failure::Evidence;
 use super::http_client::{Credentials, HttpError, MOST_REDIRECTS, Next};
 use super::retry_budget::RetryBudget;
 use super::{Backoff, Balancer, Client, Failure, Segments};
+use crate::component::Trouble;
 use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
 use crate::wire::{ingest, push};
@@ -23,6 +25,10 @@ mod patience;
 
 pub(super) use self::base::Base;
 pub use self::base::UrlError;
+
+/// Say something of the profile, and nothing of the endpoint.
+const OF_ONE_PROFILE: [StatusCode; 3] =
+    [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY];
 
 /// Which API of a backend a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +123,7 @@ pub struct Endpoint {
     way: Way,
     /// Of all calls together.
     retries: RetryBudget,
+    trouble: ArcSwapOption<Trouble>,
 }
 
 /// How an endpoint is reached.
@@ -145,7 +152,8 @@ impl Endpoint {
         push_headers.insert("connect-protocol-version", HeaderValue::from_static("1"));
         let millis = u64::try_from(settings.remote_timeout.as_millis()).unwrap_or(u64::MAX);
         push_headers.insert("connect-timeout-ms", HeaderValue::from(millis));
-        Ok(Self { name, base, settings, push_headers, ingest_headers, way, retries: RetryBudget::new() })
+        let retries = RetryBudget::new();
+        Ok(Self { name, base, settings, push_headers, ingest_headers, way, retries, trouble: ArcSwapOption::empty() })
     }
 
     /// Whether an endpoint can have this URL.
@@ -259,7 +267,27 @@ impl Endpoint {
             Err(_) if number == 1 => self.retries.failed(),
             Err(_) => {}
         }
+        self.note(&result);
         result
+    }
+
+    /// Why the last attempt failed, where it did: not those that failed by what was sent.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.load().as_deref().cloned()
+    }
+
+    fn note(&self, result: &Result<(), Failure>) {
+        let before = self.trouble.load();
+        match result {
+            Ok(()) if before.is_none() => {}
+            Ok(()) => self.trouble.store(None),
+            Err(failure) if OF_ONE_PROFILE.contains(&failure.error.status) => {}
+            Err(failure) => {
+                let since = before.as_ref().map_or_else(SystemTime::now, |before| before.since);
+                let reason = format!("endpoint {}: {}", self.name, failure.error.cause);
+                self.trouble.store(Some(Arc::new(Trouble { reason, since })));
+            }
+        }
     }
 
     /// Makes one attempt with a backend. Where it cannot be reached, nothing was sent: another one is asked at once.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::auth;
 use super::connection::Connection;
 use super::settings::CurrentSettings;
+use super::ui::Arrival;
 use crate::telemetry::LogLimit;
 
 /// Connections at once, those in their handshakes among them: a few scrapers and operators.
@@ -43,7 +44,8 @@ pub(super) async fn serve(
             _ = connections.join_next(), if full => {}
             accepted = listener.accept(), if !full => match accepted {
                 Ok((stream, _)) => {
-                    let connection = Connection { app: app.clone(), stop: stop.subscribe() };
+                    let arrival = stream.local_addr().ok().map(|address| Arrival(address.ip()));
+                    let connection = Connection { app: app.clone(), arrival, stop: stop.subscribe() };
                     connections.spawn(connection.serve(stream, settings.tls()));
                 }
                 Err(error) => {

@@ -67,8 +67,10 @@ impl Auth {
         !self.asks_on(path) || basic_credentials(headers).is_some_and(|(user, password)| login.is(&user, &password))
     }
 
-    fn asks_on(&self, path: &str) -> bool {
+    /// Whether a user is asked for on a path.
+    pub(super) fn asks_on(&self, path: &str) -> bool {
         let path: Vec<u8> = percent_decode_str(path).collect();
-        self.prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes())) == self.on_matching
+        let matches = self.prefixes.iter().any(|prefix| path.starts_with(prefix.as_bytes()));
+        self.login.is_some() && matches == self.on_matching
     }
 }

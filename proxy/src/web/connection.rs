@@ -9,12 +9,14 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::idle::{Activity, Counted};
+use super::ui::Arrival;
 use crate::ingest::is_http2;
 use crate::tls::ServerTls;
 
@@ -26,6 +28,8 @@ const HEAD: Duration = Duration::from_secs(90);
 /// Peers of HTTP/2 that do not answer a ping are gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(20);
+/// After so long without taking what it is sent, a peer is gone.
+const TAKES_NOTHING: Duration = Duration::from_secs(60);
 /// Requests at once on one connection.
 const STREAMS: u32 = 64;
 
@@ -35,6 +39,8 @@ pub(super) const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 /// What every connection needs.
 pub(super) struct Connection {
     pub app: Router,
+    /// Where it came to, for whoever answers.
+    pub arrival: Option<Arrival>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -42,6 +48,8 @@ impl Connection {
     pub(super) async fn serve(mut self, stream: TcpStream, tls: Option<Arc<ServerTls>>) {
         // Without it an answer may wait 40 ms for an acknowledgement; a connection that refuses is served all the same.
         let _unset = stream.set_nodelay(true);
+        // A page that is kept up to date may be gone without a word; a system that cannot tell serves it all the same.
+        let _unset = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKES_NOTHING));
         let deadline = Instant::now() + OPENING;
         match tls {
             None => {
@@ -66,7 +74,7 @@ impl Connection {
 
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
         let (stream, activity) = (TokioIo::new(stream), Activity::default());
-        let service = TowerToHyperService::new(Counted::new(self.app, &activity));
+        let service = TowerToHyperService::new(Counted::new(self.app, &activity, self.arrival));
         if http2 {
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())

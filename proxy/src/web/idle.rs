@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tower_service::Service;
 
+use super::ui::Arrival;
+
 /// How many requests of a connection wait for their answers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Activity(watch::Sender<usize>);
@@ -53,11 +55,12 @@ impl Drop for Open {
 pub(super) struct Counted {
     app: Router,
     activity: Activity,
+    arrival: Option<Arrival>,
 }
 
 impl Counted {
-    pub(super) fn new(app: Router, activity: &Activity) -> Self {
-        Self { app, activity: activity.clone() }
+    pub(super) fn new(app: Router, activity: &Activity, arrival: Option<Arrival>) -> Self {
+        Self { app, activity: activity.clone(), arrival }
     }
 }
 
@@ -70,7 +73,10 @@ impl Service<Request<Incoming>> for Counted {
         Service::<Request<Incoming>>::poll_ready(&mut self.app, context)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(arrival) = self.arrival {
+            request.extensions_mut().insert(arrival);
+        }
         let (open, answer) = (self.activity.begin(), self.app.call(request));
         async move {
             let answer = answer.await;

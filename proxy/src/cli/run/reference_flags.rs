@@ -43,7 +43,7 @@ const ONLY_ALLOY: &str = "Flamegate reads the Alloy syntax only";
 
 reference_flags! {
     memory_addr "server.http.memory-addr" value "there is no in-memory listener";
-    ui_path_prefix "server.http.ui-path-prefix" value "there is no web UI in this version";
+    ui_path_prefix "server.http.ui-path-prefix" value "the web UI is served at /";
     enable_pprof "server.http.enable-pprof" switch "there are no pprof endpoints in this version";
     enable_graphql "server.http.enable-graphql" switch "there is no GraphQL API";
     enable_graphql_playground "server.http.enable-graphql-playground" switch "there is no GraphQL API";

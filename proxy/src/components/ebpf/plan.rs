@@ -57,7 +57,7 @@ impl Plan {
 
     /// # Errors
     /// What is asked for is not to be had here.
-    pub(super) fn new(arguments: &EbpfArguments, id: u64) -> Result<Self, Invalid> {
+    pub(super) fn new(arguments: &EbpfArguments, id: u64, before: Option<&Fanout>) -> Result<Self, Invalid> {
         if arguments.debug_info.upload {
             return Err(Invalid::block("debug_info.upload is not supported yet: set it to false"));
         }
@@ -87,7 +87,7 @@ impl Plan {
             collect_interval: arguments.collect_interval,
             lazy: arguments.lazy_mode,
             verbose: arguments.verbose_mode,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::following(before, arguments.forward_to.clone()),
             remark: remark(arguments),
         })
     }

@@ -10,9 +10,9 @@ use profiler_core::labels::{LabelError, Labels, LabelsBuilder, NAME, SERVICE_NAM
 use profiler_core::process::container_id;
 
 use super::super::scope::add_scope;
-use super::super::targets::{CONTAINER, PID, container_of, value};
+use super::super::service_name::service_name;
+use super::super::targets::{CONTAINER, PID, container_of, pid_of};
 
-const UNSPECIFIED: &str = "unspecified";
 /// Of processes without a target, where these are profiled.
 const DEFAULT_SERVICE: &str = "ebpf/unspecified";
 const SCOPE: &str = "com.grafana.alloy/pyroscope.ebpf";
@@ -80,7 +80,7 @@ impl Selection {
 
 impl Series {
     fn new(target: &Labels, (selector, selected): (&str, &str)) -> Result<Arc<Self>, LabelError> {
-        let service_name = service_name(target);
+        let service_name = service_name(target, "ebpf/");
         let mut labels: LabelsBuilder<'_> =
             target.iter().filter(|(name, _)| !name.starts_with("__") || *name == NAME).collect();
         labels.set(SERVICE_NAME, &*service_name);
@@ -98,32 +98,6 @@ impl Series {
         add_scope(&mut labels, &self.labels, SCOPE);
         labels.build()
     }
-}
-
-fn pid_of(target: &Labels) -> Option<u32> {
-    let text = target.value(PID)?;
-    // A sign is no digit to the reference.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|pid| digits && *pid != 0)
-}
-
-fn service_name(target: &Labels) -> std::borrow::Cow<'_, str> {
-    let of = |name| value(target, name);
-    let kubernetes = || {
-        let namespace = of("__meta_kubernetes_namespace")?;
-        Some(format!("ebpf/{namespace}/{}", of("__meta_kubernetes_pod_container_name")?))
-    };
-    if let Some(name) = of(SERVICE_NAME).or_else(|| of("__meta_kubernetes_pod_annotation_pyroscope_io_service_name")) {
-        return name.into();
-    }
-    if let Some(name) = kubernetes() {
-        return name.into();
-    }
-    of("__meta_docker_container_name")
-        .or_else(|| of("__meta_dockerswarm_container_label_service_name"))
-        .or_else(|| of("__meta_dockerswarm_service_name"))
-        .unwrap_or(UNSPECIFIED)
-        .into()
 }
 
 /// Processes whose container is remembered: as many as can be sampled at once.

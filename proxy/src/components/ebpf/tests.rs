@@ -21,7 +21,7 @@ fn arguments(body: &str) -> Result<EbpfArguments, String> {
 }
 
 fn plan(body: &str) -> Plan {
-    Plan::new(&arguments(body).unwrap(), 1).map_err(|invalid| invalid.message).unwrap()
+    Plan::new(&arguments(body).unwrap(), 1, None).map_err(|invalid| invalid.message).unwrap()
 }
 
 fn plan_of_target(target: &Json, more: &str) -> Plan {

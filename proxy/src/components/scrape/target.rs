@@ -12,9 +12,9 @@ use profiler_core::pprof::delta::{Counters, counters_of};
 use super::arguments::{DEFAULT_DELTA_DURATION, ScrapeArguments};
 use super::identity::{identity, stable_hash};
 use super::profile_types::{ProfileType, published_as};
-use super::service_name::service_name;
 use super::url::{Parameters, names_port, profile_url};
 use crate::components::scope::add_scope;
+use crate::components::service_name::service_name;
 use crate::components::targets::ADDRESS;
 
 const PATH: &str = "__profile_path__";
@@ -232,7 +232,7 @@ impl<'a> Described<'a> {
         }
         labels.set(ADDRESS, address);
         if of(SERVICE_NAME).is_empty() {
-            labels.set(SERVICE_NAME, service_name(source));
+            labels.set(SERVICE_NAME, service_name(source, ""));
         }
         let type_name = match of(NAME) {
             "" => type_name.unwrap_or_default(),

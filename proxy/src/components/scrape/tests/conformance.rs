@@ -12,8 +12,9 @@ use serde_json::{Value as Json, json};
 use super::arguments;
 use crate::components::scrape::check::check;
 use crate::components::scrape::identity::{offset, stable_hash};
-use crate::components::scrape::service_name::service_name;
+
 use crate::components::scrape::target::{Settings, Target};
+use crate::components::service_name::service_name;
 
 /// The cases of a file, each as we answer it.
 fn cases(name: &str, text: &str) -> Vec<Json> {
@@ -132,7 +133,7 @@ fn bodies() {
 #[test]
 fn service_names() {
     for case in cases("service_name.json", include_str!("../../../../../tests/conformance/service_name.json")) {
-        assert_eq!(service_name(&labels(&case["target"])), case["scrape"].as_str().unwrap(), "{case}");
+        assert_eq!(service_name(&labels(&case["target"]), ""), case["scrape"].as_str().unwrap(), "{case}");
     }
 }
 

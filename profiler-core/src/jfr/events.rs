@@ -1,0 +1,297 @@
+//! The events of a chunk, added up by the ids of what they refer to: only then is anything known of those.
+
+use indexmap::{IndexMap, IndexSet};
+
+use super::budget::Budget;
+use super::error::{JfrError, Result};
+use super::header::{HEADER, Header};
+use super::layout::{Classes, Plan, Record, Wanted};
+use super::pools::Needed;
+use super::reader::{Reader, Text};
+use super::{Counts, Hasher};
+
+/// The types of events that are no events.
+const METADATA: u64 = 0;
+const CONSTANTS: u64 = 1;
+/// What an entry of the table takes.
+const ENTRY: usize = 64;
+/// async-profiler writes some 40 of them, the JDK some 500.
+const MOST_SETTINGS: usize = 1 << 14;
+
+/// Events that become samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Event {
+    /// A thread that was on a CPU or, where wall-clock time is recorded so, any thread.
+    Execution,
+    /// Some moments in which a thread was seen in the same place.
+    Wall,
+    /// An allocation for which the thread took new memory.
+    AllocInNewTlab,
+    /// An allocation too large for what a thread takes at once.
+    AllocOutsideTlab,
+    /// Some allocations, of which one was looked at.
+    AllocSample,
+    /// An object that is still there.
+    LiveObject,
+    /// Memory that native code took.
+    Malloc,
+    /// Memory that native code gave back. It is counted, and no profile.
+    Free,
+    /// Waiting for a monitor.
+    MonitorEnter,
+    /// Waiting, parked by a lock or a queue.
+    ThreadPark,
+}
+
+/// What is told apart among samples of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Its place in `Needed::stacks`.
+    pub(super) stack: u32,
+    /// Its place in `Tally::contexts`.
+    pub(super) context: u32,
+    pub(super) state: u32,
+    pub(super) event: Event,
+}
+
+/// What becomes labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Context {
+    pub(super) thread: u64,
+    pub(super) context: u64,
+    pub(super) span: u64,
+    pub(super) span_name: u64,
+}
+
+/// How often, and how much together: bytes or ticks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sum {
+    pub(super) count: u64,
+    pub(super) amount: u64,
+}
+
+/// A setting, as it is written.
+pub(super) struct WrittenSetting {
+    /// The class of the events that it is for.
+    pub(super) class: u64,
+    pub(super) name: Text,
+    pub(super) value: Text,
+}
+
+/// What the events of a chunk say.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) needed: Needed,
+    pub(super) contexts: IndexSet<Context, Hasher>,
+    pub(super) sums: IndexMap<Key, Sum, Hasher>,
+    pub(super) settings: Vec<WrittenSetting>,
+}
+
+/// Which labels samples have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) threads: bool,
+    pub(super) contexts: bool,
+}
+
+enum Reading {
+    Sample(Box<SampleReading>),
+    Setting(Plan),
+}
+
+struct SampleReading {
+    event: Event,
+    plan: Plan,
+    /// All events of a class have the same fields: one record serves all.
+    record: Record,
+    count: u64,
+}
+
+impl Tally {
+    /// Reads all events of a chunk. Where some are damaged those before them are kept.
+    pub(super) fn read(
+        &mut self,
+        reader: &mut Reader<'_>,
+        header: &Header,
+        classes: &mut Classes,
+        told: Told,
+        (counts, budget): (&mut Counts, &mut Budget),
+    ) -> Result<()> {
+        let mut readings = readings(classes, reader)?;
+        let read = self.read_events(reader, header, &mut readings, told, (counts, budget));
+        for (_, reading) in readings {
+            if let Reading::Sample(sample) = reading
+                && sample.count > 0
+            {
+                *counts.events.entry(sample.event).or_default() += sample.count;
+            }
+        }
+        read
+    }
+
+    fn read_events(
+        &mut self,
+        reader: &mut Reader<'_>,
+        header: &Header,
+        readings: &mut [(u64, Reading)],
+        told: Told,
+        (counts, budget): (&mut Counts, &mut Budget),
+    ) -> Result<()> {
+        let mut position = header.start + HEADER;
+        while position < header.end {
+            let (class, end) = next(reader, header, position)?;
+            // They are a dozen: no table finds one faster.
+            match readings.iter_mut().find(|(known, _)| *known == class) {
+                Some((_, Reading::Sample(sample))) => {
+                    reader.bound(end);
+                    if sample.event != Event::Free {
+                        self.add(reader, sample, told, budget)?;
+                    }
+                    sample.count += 1;
+                }
+                Some((_, Reading::Setting(plan))) if self.settings.len() < MOST_SETTINGS => {
+                    reader.bound(end);
+                    self.add_setting(reader, plan, budget)?;
+                }
+                _ if class > CONSTANTS => counts.skipped += 1,
+                _ => {}
+            }
+            position = end;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        reader: &mut Reader<'_>,
+        SampleReading { event, plan, record, .. }: &mut SampleReading,
+        told: Told,
+        budget: &mut Budget,
+    ) -> Result<()> {
+        plan.read(reader, record)?;
+        let [stack, state, amount, thread, context, span, span_name] = record.numbers;
+        let mut labels = Context::default();
+        if told.threads {
+            labels.thread = thread;
+            self.needed.threads.insert(thread);
+        }
+        if told.contexts {
+            labels = Context { context, span, span_name, ..labels };
+        }
+        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let is_told = told.threads || told.contexts || self.contexts.is_empty();
+        let (context, is_new_context) = if is_told { self.contexts.insert_full(labels) } else { (0, false) };
+        let (stack, is_new_stack) = self.needed.stacks.insert_full(stack);
+        let key = Key {
+            stack: place(stack),
+            context: place(context),
+            state: u32::try_from(state).unwrap_or(u32::MAX),
+            event: *event,
+        };
+        let before = self.sums.len();
+        let sum = self.sums.entry(key).or_default();
+        sum.count = sum.count.saturating_add(1);
+        sum.amount = sum.amount.saturating_add(amount);
+        if is_new_context || is_new_stack || self.sums.len() > before {
+            budget.take(ENTRY, reader.position())?;
+        }
+        Ok(())
+    }
+
+    fn add_setting(&mut self, reader: &mut Reader<'_>, plan: &Plan, budget: &mut Budget) -> Result<()> {
+        let mut record = Record::default();
+        plan.read(reader, &mut record)?;
+        if let ([class, ..], [Some(name), Some(value)]) = (record.numbers, record.texts) {
+            budget.take(ENTRY + name.len() + value.len(), reader.position())?;
+            self.settings.push(WrittenSetting { class, name, value });
+        }
+        Ok(())
+    }
+}
+
+/// Where the last event of metadata and the last one of constants are, of a chunk whose header does not say so.
+pub(super) fn search(reader: &mut Reader<'_>, header: &Header) -> (Option<u64>, Option<u64>) {
+    let (mut metadata, mut constants) = (None, None);
+    let mut position = header.start + HEADER;
+    // What is cut ends in the middle of an event.
+    while let Ok((class, end)) = next(reader, header, position) {
+        match class {
+            METADATA => metadata = Some(position),
+            CONSTANTS => constants = Some(position),
+            _ => {}
+        }
+        position = end;
+    }
+    (metadata, constants)
+}
+
+/// The class of the event at a position, and where it ends; the reader stands behind the class.
+#[inline]
+fn next(reader: &mut Reader<'_>, header: &Header, position: u64) -> Result<(u64, u64)> {
+    reader.bound(header.end);
+    reader.seek(position);
+    let size = reader.int()?;
+    let end = position.saturating_add(size);
+    if size == 0 {
+        return Err(JfrError::Damaged { offset: position, what: "an event takes no bytes" });
+    }
+    if end > header.end {
+        return Err(JfrError::CutShort(header.end));
+    }
+    Ok((reader.long()?, end))
+}
+
+fn readings(classes: &mut Classes, reader: &Reader<'_>) -> Result<Vec<(u64, Reading)>> {
+    let known: Vec<_> = classes.names().filter_map(|(id, name)| Some((id, Known::of(name)?))).collect();
+    let mut readings = Vec::new();
+    for (id, known) in known {
+        let reading = match known {
+            Known::Setting => {
+                let wanted = Wanted { numbers: &["id"], texts: &["name", "value"] };
+                Reading::Setting(classes.plan(id, wanted, reader)?.without_rest())
+            }
+            Known::Sample { event, thread, amount } => {
+                let numbers = &["stackTrace", "state", amount, thread, "contextId", "spanId", "spanName"];
+                let wanted = Wanted { numbers, texts: &[] };
+                let plan = classes.plan(id, wanted, reader)?.without_rest();
+                Reading::Sample(Box::new(SampleReading { event, plan, record: Record::default(), count: 0 }))
+            }
+        };
+        readings.push((id, reading));
+    }
+    Ok(readings)
+}
+
+/// What is known of events by the name of their class.
+enum Known {
+    Setting,
+    Sample {
+        event: Event,
+        thread: &'static str,
+        /// The field of how much a sample stands for.
+        amount: &'static str,
+    },
+}
+
+impl Known {
+    fn of(class: &str) -> Option<Self> {
+        let (event, amount) = match class {
+            "jdk.ActiveSetting" => return Some(Self::Setting),
+            "jdk.ExecutionSample" => (Event::Execution, ""),
+            "profiler.WallClockSample" => (Event::Wall, "samples"),
+            "jdk.ObjectAllocationInNewTLAB" => (Event::AllocInNewTlab, "tlabSize"),
+            "jdk.ObjectAllocationOutsideTLAB" => (Event::AllocOutsideTlab, "allocationSize"),
+            "jdk.ObjectAllocationSample" => (Event::AllocSample, "weight"),
+            "profiler.LiveObject" => (Event::LiveObject, "allocationSize"),
+            "profiler.Malloc" => (Event::Malloc, "size"),
+            "profiler.Free" => (Event::Free, ""),
+            "jdk.JavaMonitorEnter" => (Event::MonitorEnter, "duration"),
+            "jdk.ThreadPark" => (Event::ThreadPark, "duration"),
+            _ => return None,
+        };
+        let is_of_other_thread = matches!(event, Event::Execution | Event::Wall);
+        let thread = if is_of_other_thread { "sampledThread" } else { "eventThread" };
+        Some(Self::Sample { event, thread, amount })
+    }
+}

@@ -1,0 +1,98 @@
+//! Sends what a recording holds, its profiles side by side.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use profiler_core::java::Recording;
+use profiler_core::jfr::Event;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use super::harvest::{Built, Harvest};
+use super::plan::Order;
+use super::session::Session;
+use super::target_loop::TargetLoop;
+use crate::pipeline::{Batch, Body, Origin, Profile, RawSample};
+use crate::telemetry::traces::Trace;
+
+/// Makes profiles of a recording, sends them to the receivers that are current by then, and notes how that went.
+pub(super) async fn send(session: &Arc<Session>, of: &TargetLoop, order: &Arc<Order>, recording: Recording) {
+    let harvest = match harvest(session, order, recording).await {
+        Ok(harvest) => harvest,
+        Err(failure) => return session.note(of, order, &failure),
+    };
+    let Harvest { profiles, converted, took, failures } = harvest;
+    failures.iter().for_each(|failure| session.note(of, order, failure));
+    let metrics = &session.metrics;
+    metrics.recordings.inc();
+    metrics.recording_bytes.add(converted.counts.bytes);
+    metrics.parse_seconds.observe(took.as_secs_f64());
+    converted.counts.events.iter().for_each(|(event, count)| metrics.events(name_of(*event), *count));
+    {
+        let mut shown = of.shown();
+        shown.last_bytes.clear();
+        shown.total_samples += converted.counts.events.values().sum::<u64>();
+        for profile in &profiles {
+            let bytes = profile.bytes.len() as u64;
+            metrics.profile_bytes.add(bytes);
+            shown.total_bytes += bytes;
+            *shown.last_bytes.entry(profile.name).or_default() += bytes;
+        }
+    }
+    // Stacks and names take more memory than the profiles.
+    drop(converted);
+    for sent in join_all(profiles.into_iter().map(|profile| push(session, profile))).await {
+        match sent {
+            Ok(()) => of.shown().last_profiled = Some(SystemTime::now()),
+            Err(failure) => session.note(of, order, &failure),
+        }
+    }
+}
+
+async fn harvest(session: &Arc<Session>, order: &Arc<Order>, recording: Recording) -> Result<Harvest, Failure> {
+    // It is never closed.
+    let _permit = session.converting.acquire().await;
+    let (session, order) = (session.clone(), order.clone());
+    spawn_blocking(move || Harvest::of(recording, &order, &session.budget)).await?
+}
+
+async fn push(session: &Session, built: Built) -> Result<(), Failure> {
+    let Some(plan) = session.current() else { return Ok(()) };
+    let _on_its_way = plan.pushes.token();
+    let Built { labels, bytes, memory, .. } = built;
+    let origin = Arc::new(Origin {
+        arrived: SystemTime::now(),
+        trace: Trace::default(),
+        forwarded: http::HeaderMap::new(),
+        memory,
+    });
+    let sample = RawSample { id: Bytes::new(), profile: bytes };
+    let profile = Profile::new(labels, Body::Pprof([sample].into()), origin);
+    let began = Instant::now();
+    let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
+    session.fanout.latency.observe(began.elapsed().as_secs_f64());
+    if let Some(error) = outcome.worst() {
+        return Err(Failure::NotTaken(error.clone()));
+    }
+    session.fanout.entries.inc();
+    Ok(())
+}
+
+/// As recordings call it.
+fn name_of(event: Event) -> &'static str {
+    match event {
+        Event::Execution => "jdk.ExecutionSample",
+        Event::Wall => "profiler.WallClockSample",
+        Event::AllocInNewTlab => "jdk.ObjectAllocationInNewTLAB",
+        Event::AllocOutsideTlab => "jdk.ObjectAllocationOutsideTLAB",
+        Event::AllocSample => "jdk.ObjectAllocationSample",
+        Event::LiveObject => "profiler.LiveObject",
+        Event::Malloc => "profiler.Malloc",
+        Event::Free => "profiler.Free",
+        Event::MonitorEnter => "jdk.JavaMonitorEnter",
+        Event::ThreadPark => "jdk.ThreadPark",
+    }
+}
