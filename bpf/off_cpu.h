@@ -48,14 +48,3 @@ int switched(u64 *ctx)
 	left(walk);
 	return 0;
 }
-
-SEC("tp_btf/sched_switch")
-int native_off_cpu(u64 *ctx)
-{
-	struct walk *walk = this_walk(ORIGIN_OFF_CPU);
-	if (!walk)
-		return 0;
-	climb(ctx, &unwinders_off_cpu, walk, UNWINDER_NATIVE, NULL);
-	left(walk);
-	return 0;
-}

@@ -44,14 +44,3 @@ int kernel_probe_return(struct user_regs *ctx)
 {
 	return at_probe(ctx, 1);
 }
-
-SEC("kprobe")
-int native_probe(struct user_regs *ctx)
-{
-	struct walk *walk = this_walk(ORIGIN_PROBE);
-	if (!walk)
-		return 0;
-	climb(ctx, &unwinders_probe, walk, UNWINDER_NATIVE, NULL);
-	hand_over(walk);
-	return 0;
-}

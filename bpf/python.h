@@ -3,7 +3,7 @@
 // as well that this one calls; the frames of all entries of a thread are one list, the innermost first.
 #pragma once
 
-#include "runtime.h"
+#include "unwinder.h"
 
 // Which word of a frame says that an entry's frames end with it.
 enum {
@@ -165,4 +165,4 @@ __attribute__((noinline)) int python_step(struct walk *walk)
 	return STEP_DONE;
 }
 
-RUNTIME_PROGRAMS(python, UNWINDER_PYTHON, python_step)
+UNWINDER_PROGRAMS(python, UNWINDER_PYTHON, python_step)

@@ -23,17 +23,6 @@ int sample(struct bpf_perf_event_data *ctx)
 	return 0;
 }
 
-SEC("perf_event")
-int native(struct bpf_perf_event_data *ctx)
-{
-	struct walk *walk = this_walk(ORIGIN_CPU);
-	if (!walk)
-		return 0;
-	climb(ctx, &unwinders, walk, UNWINDER_NATIVE, NULL);
-	hand_over(walk);
-	return 0;
-}
-
 SEC("tp_btf/sched_process_exec")
 int executed(u64 *ctx)
 {

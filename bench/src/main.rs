@@ -1,7 +1,7 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `scrape` what asking targets does,
+//! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `jfr` how recordings become profiles, `scrape` what asking targets does,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -12,6 +12,7 @@ mod filters;
 mod forward;
 mod guests;
 mod java;
+mod jfr;
 mod load;
 mod memory;
 mod profiles;
@@ -46,6 +47,8 @@ enum Command {
     Enrich(enrich::Flags),
     /// Calls example filters for a long time, and fails if their memory grows
     Guests(guests::Arguments),
+    /// Makes profiles of recordings of Java
+    Jfr(jfr::Flags),
     /// Changes what is inside a profile
     Samples(samples::Arguments),
     /// Hides functions of a profile by a filter, and the same without a sandbox
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Jfr(flags) => jfr::run(&flags),
         Command::Samples(arguments) => samples::run(&arguments),
         Command::Profiles(arguments) => profiles::run(&arguments),
         Command::Config(flags) => config::run(&flags),

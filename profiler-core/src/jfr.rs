@@ -19,6 +19,7 @@ mod reader;
 mod recording;
 mod samples;
 mod settings;
+mod stacks;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -51,7 +52,7 @@ pub struct Options {
     /// Whether functions are `java.lang.Thread.run` instead of `java/lang/Thread.run`, which Pyroscope's users know and
     /// its flame graphs are coloured by.
     pub dotted_names: bool,
-    /// Bytes of names, stacks and samples that are kept at once, roughly.
+    /// Most bytes of names, stacks and samples, roughly: those of one chunk, and those of all samples.
     pub memory: u64,
 }
 
@@ -111,7 +112,6 @@ pub fn convert(recording: &dyn Recording, options: &Options) -> std::result::Res
     }
     let mut conversion = Conversion {
         options,
-        budget: Budget::new(options.memory),
         converted: Converted {
             start_nanos: u64::MAX,
             duration_nanos: 0,
@@ -140,7 +140,7 @@ pub fn convert(recording: &dyn Recording, options: &Options) -> std::result::Res
 impl Converted {
     /// The kinds of its profiles.
     pub fn kinds(&self) -> Vec<Kind> {
-        let has = |kind: &Kind| self.samples.sums.keys().any(|place| place.kind == *kind);
+        let has = |kind: &Kind| self.samples.sums.iter().any(|(place, _)| place.kind == *kind);
         Kind::ALL.into_iter().filter(has).collect()
     }
 
@@ -161,8 +161,6 @@ impl Converted {
 
 struct Conversion<'o> {
     options: &'o Options,
-    /// For what is kept from one chunk to the next.
-    budget: Budget,
     converted: Converted,
     end_nanos: u64,
 }
@@ -199,8 +197,12 @@ impl Conversion<'_> {
         let constants = pools.read(reader, (&header, last), &mut classes, &tally.needed, &mut budget);
 
         self.converted.settings.update(&tally.settings, &classes, &pools);
-        let chunk = Chunk { header: &header, settings: &self.converted.settings, options: self.options, pools };
-        self.converted.counts.without_stack += self.converted.samples.add(tally, chunk, &mut self.budget)?;
+        let exceeded = budget.exceeded(header.end);
+        let chunk = Chunk { header: &header, settings: &self.converted.settings, options: self.options, pools, budget };
+        self.converted.counts.without_stack += self.converted.samples.add(tally, chunk)?;
+        if self.converted.samples.bytes() > self.options.memory {
+            return Err(exceeded);
+        }
         events.and(constants)?;
         if is_whole { Ok(header.end) } else { Err(missing()) }
     }

@@ -120,10 +120,9 @@ async fn each_kind_of_profile_arrives_from_each_jdk() {
 /// Nothing of ours is left among the files of a JVM.
 fn is_clean(jvm: &Jvm) {
     let left = std::fs::read_dir(format!("/proc/{}/root/tmp", jvm.pid())).unwrap();
-    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let ours: Vec<String> =
-        names.filter(|name| name.contains(&jvm.pid().to_string()) && name.ends_with(".jfr")).collect();
-    assert!(ours.is_empty(), "{ours:?}");
+    let mut names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let ours = names.find(|name| name.starts_with("flamegate-") && name.ends_with(&format!("-{}", jvm.pid())));
+    assert_eq!(ours, None);
 }
 
 /// However often the arguments change while a program runs, its samples add up to its time.
@@ -264,6 +263,12 @@ async fn what_cannot_be_recorded_is_told() {
     for part in ["\"failed\"", "\"recording\"", "\"healthy\""] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    drop(jvm);
+    let all_fail = async || {
+        let shown = component(&flamegate).await;
+        (shown.contains("\"unhealthy\"") && shown.contains("this is no JVM")).then_some(())
+    };
+    eventually("no JVM is left", all_fail).await.unwrap();
     assert!(sleeper.try_wait().unwrap().is_none(), "what is no JVM was harmed");
     flamegate.into_folder(PATIENCE).await.unwrap();
 }

@@ -21,7 +21,12 @@ impl Budget {
                 self.left = left;
                 Ok(())
             }
-            None => Err(JfrError::TooMuch { offset, what: "bytes of names, stacks and samples", limit: self.limit }),
+            None => Err(self.exceeded(offset)),
         }
+    }
+
+    /// Why no more is read.
+    pub(super) fn exceeded(&self, offset: u64) -> JfrError {
+        JfrError::TooMuch { offset, what: "bytes of names, stacks and samples", limit: self.limit }
     }
 }

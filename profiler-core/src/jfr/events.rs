@@ -1,18 +1,19 @@
 //! The events of a chunk, added up by the ids of what they refer to: only then is anything known of those.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::budget::Budget;
 use super::error::{JfrError, Result};
 use super::header::{HEADER, Header};
 use super::layout::{Classes, Plan, Record, Wanted};
-use super::pools::Needed;
+use super::pools::{CONSTANTS, Needed};
 use super::reader::{Reader, Text};
-use super::{Counts, Hasher, IdMap};
+use super::{Counts, Hasher};
 
-/// The types of events that are no events.
+/// The event that metadata is written as; only those behind it and constants tell of the program.
 const METADATA: u64 = 0;
-const CONSTANTS: u64 = 1;
+/// Of each class that is known there is one; a dozen are known.
+const MOST_READINGS: usize = 32;
 /// What an entry of the table takes.
 const ENTRY: usize = 64;
 /// async-profiler writes some 40 of them, the JDK some 500.
@@ -82,7 +83,7 @@ pub(super) struct WrittenSetting {
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) needed: Needed,
-    pub(super) contexts: indexmap::IndexSet<Context, Hasher>,
+    pub(super) contexts: IndexSet<Context, Hasher>,
     pub(super) sums: IndexMap<Key, Sum, Hasher>,
     pub(super) settings: Vec<WrittenSetting>,
 }
@@ -95,8 +96,16 @@ pub(super) struct Told {
 }
 
 enum Reading {
-    Sample(Event, Plan),
+    Sample(Box<SampleReading>),
     Setting(Plan),
+}
+
+struct SampleReading {
+    event: Event,
+    plan: Plan,
+    /// All events of a class have the same fields: one record serves all.
+    record: Record,
+    count: u64,
 }
 
 impl Tally {
@@ -109,19 +118,39 @@ impl Tally {
         told: Told,
         (counts, budget): (&mut Counts, &mut Budget),
     ) -> Result<()> {
-        let readings = readings(classes, reader)?;
+        let mut readings = readings(classes, reader)?;
+        let read = self.read_events(reader, header, &mut readings, told, (counts, budget));
+        for (_, reading) in readings {
+            if let Reading::Sample(sample) = reading
+                && sample.count > 0
+            {
+                *counts.events.entry(sample.event).or_default() += sample.count;
+            }
+        }
+        read
+    }
+
+    fn read_events(
+        &mut self,
+        reader: &mut Reader<'_>,
+        header: &Header,
+        readings: &mut [(u64, Reading)],
+        told: Told,
+        (counts, budget): (&mut Counts, &mut Budget),
+    ) -> Result<()> {
         let mut position = header.start + HEADER;
         while position < header.end {
             let (class, end) = next(reader, header, position)?;
-            match readings.get(&class) {
-                Some(Reading::Sample(event, plan)) => {
+            // They are a dozen: no table finds one faster.
+            match readings.iter_mut().find(|(known, _)| *known == class) {
+                Some((_, Reading::Sample(sample))) => {
                     reader.bound(end);
-                    if *event != Event::Free {
-                        self.add(reader, *event, plan, told, budget)?;
+                    if sample.event != Event::Free {
+                        self.add(reader, sample, told, budget)?;
                     }
-                    *counts.events.entry(*event).or_default() += 1;
+                    sample.count += 1;
                 }
-                Some(Reading::Setting(plan)) if self.settings.len() < MOST_SETTINGS => {
+                Some((_, Reading::Setting(plan))) if self.settings.len() < MOST_SETTINGS => {
                     reader.bound(end);
                     self.add_setting(reader, plan, budget)?;
                 }
@@ -137,13 +166,11 @@ impl Tally {
     fn add(
         &mut self,
         reader: &mut Reader<'_>,
-        event: Event,
-        plan: &Plan,
+        SampleReading { event, plan, record, .. }: &mut SampleReading,
         told: Told,
         budget: &mut Budget,
     ) -> Result<()> {
-        let mut record = Record::default();
-        plan.read(reader, &mut record)?;
+        plan.read(reader, record)?;
         let [stack, state, amount, thread, context, span, span_name] = record.numbers;
         let mut labels = Context::default();
         if told.threads {
@@ -154,13 +181,14 @@ impl Tally {
             labels = Context { context, span, span_name, ..labels };
         }
         let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-        let (context, is_new_context) = self.contexts.insert_full(labels);
+        let is_told = told.threads || told.contexts || self.contexts.is_empty();
+        let (context, is_new_context) = if is_told { self.contexts.insert_full(labels) } else { (0, false) };
         let (stack, is_new_stack) = self.needed.stacks.insert_full(stack);
         let key = Key {
             stack: place(stack),
             context: place(context),
             state: u32::try_from(state).unwrap_or(u32::MAX),
-            event,
+            event: *event,
         };
         let before = self.sums.len();
         let sum = self.sums.entry(key).or_default();
@@ -215,9 +243,10 @@ fn next(reader: &mut Reader<'_>, header: &Header, position: u64) -> Result<(u64,
     Ok((reader.long()?, end))
 }
 
-fn readings(classes: &mut Classes, reader: &Reader<'_>) -> Result<IdMap<Reading>> {
-    let known: Vec<_> = classes.names().filter_map(|(id, name)| Some((id, Known::of(name)?))).collect();
-    let mut readings = IdMap::default();
+fn readings(classes: &mut Classes, reader: &Reader<'_>) -> Result<Vec<(u64, Reading)>> {
+    let known = classes.names().filter_map(|(id, name)| Some((id, Known::of(name)?)));
+    let known: Vec<_> = known.take(MOST_READINGS).collect();
+    let mut readings = Vec::new();
     for (id, known) in known {
         let reading = match known {
             Known::Setting => {
@@ -227,10 +256,11 @@ fn readings(classes: &mut Classes, reader: &Reader<'_>) -> Result<IdMap<Reading>
             Known::Sample { event, thread, amount } => {
                 let numbers = &["stackTrace", "state", amount, thread, "contextId", "spanId", "spanName"];
                 let wanted = Wanted { numbers, texts: &[] };
-                Reading::Sample(event, classes.plan(id, wanted, reader)?.without_rest())
+                let plan = classes.plan(id, wanted, reader)?.without_rest();
+                Reading::Sample(Box::new(SampleReading { event, plan, record: Record::default(), count: 0 }))
             }
         };
-        readings.insert(id, reading);
+        readings.push((id, reading));
     }
     Ok(readings)
 }

@@ -168,19 +168,22 @@ impl Plan {
 }
 
 impl Step {
+    #[inline]
     fn skip(&self, reader: &mut Reader<'_>) -> Result<()> {
         match self {
             Self::Number(number) => reader.number(*number).map(drop),
             Self::Bytes(bytes) => reader.skip(*bytes),
             Self::Text => reader.skip_text(),
-            Self::Array(steps) => {
-                let count = reader.int()?;
-                if steps.is_empty() {
-                    return Ok(());
-                }
-                (0..count).try_for_each(|_| steps.iter().try_for_each(|step| step.skip(reader)))
-            }
+            Self::Array(steps) => Self::skip_array(steps, reader),
         }
+    }
+
+    fn skip_array(steps: &[Self], reader: &mut Reader<'_>) -> Result<()> {
+        let count = reader.int()?;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        (0..count).try_for_each(|_| steps.iter().try_for_each(|step| step.skip(reader)))
     }
 }
 

@@ -5,6 +5,8 @@ use super::error::{JfrError, Result};
 use super::layout::{Class, Classes, Field};
 use super::reader::{Reader, Text};
 
+/// That of JDK 25 has some 200,000.
+const MOST_BYTES: u64 = 8 << 20;
 /// Of JDK 25 there are some 7,000.
 const MOST_TEXTS: u64 = 1 << 17;
 /// Of JDK 25 there are some 300.
@@ -17,7 +19,8 @@ const DEEPEST: usize = 16;
 /// Reads the metadata at the position of the reader.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Classes> {
     let start = reader.position();
-    let _size = reader.int()?;
+    let size = reader.int()?;
+    reader.bound(start.saturating_add(size.min(MOST_BYTES)));
     if reader.long()? != 0 {
         return Err(JfrError::Damaged { offset: start, what: "the chunk's metadata is not where its header says" });
     }
@@ -66,9 +69,9 @@ impl Tree {
         let (mut class, mut field) = (Class::default(), Field::default());
         let mut id = None;
         for _ in 0..reader.int()? {
-            let key = self.text(reader)?.to_owned();
+            let key = self.text(reader)?;
             let value = self.text(reader)?;
-            match key.as_str() {
+            match key {
                 "id" if is_class => id = value.parse().ok(),
                 "name" if is_class => value.clone_into(&mut class.name),
                 "name" if is_field => value.clone_into(&mut field.name),

@@ -38,7 +38,9 @@ pub(super) struct Frame {
 pub(super) struct Pools {
     /// Each frame of the stacks that are needed, once.
     pub(super) frames: IndexSet<Frame, Hasher>,
-    pub(super) stacks: IdMap<Stack>,
+    pub(super) stacks: Vec<Stack>,
+    /// The places of the stacks' frames, the innermost first: most take one or two bytes.
+    pub(super) packed: Vec<u8>,
     /// The ids of a class and of a symbol.
     pub(super) methods: IdMap<(u64, u64)>,
     /// The id of a symbol.
@@ -52,8 +54,10 @@ pub(super) struct Pools {
 
 /// One stack of a chunk.
 pub(super) struct Stack {
-    /// The places of its frames, packed, the innermost first: most take one or two bytes.
-    pub(super) frames: Box<[u8]>,
+    /// That of its id in `Needed::stacks`.
+    pub(super) place: u32,
+    /// Where its frames end in `Pools::packed`; they begin where those of the stack before it end.
+    pub(super) end: u32,
     /// The outermost frames are missing.
     pub(super) is_truncated: bool,
 }
@@ -87,6 +91,8 @@ impl Pools {
         budget: &mut Budget,
     ) -> Result<()> {
         let mut entries: IdMap<Entries> = IdMap::default();
+        // Each frame has the same fields: one record serves all.
+        let mut record = Record::default();
         let (mut position, mut end) = (last, header.end);
         loop {
             reader.bound(end);
@@ -110,10 +116,12 @@ impl Pools {
                     let id = reader.long()?;
                     match entries {
                         Entries::Stacks(plans) => {
-                            let id = needed.stacks.contains(&id).then_some(id);
-                            self.read_stack(reader, plans, id, budget)?;
+                            let place = needed.stacks.get_index_of(&id);
+                            self.read_stack(reader, plans, (place, &mut record), budget)?;
                         }
-                        Entries::Values(pool, plan) => self.read_value(reader, (*pool, plan), id, needed, budget)?,
+                        Entries::Values(pool, plan) => {
+                            self.read_value(reader, (*pool, plan), id, needed, budget)?;
+                        }
                     }
                 }
             }
@@ -152,52 +160,53 @@ impl Pools {
         }
         let length = |text: &Option<Text>| text.as_ref().map_or(0, Text::len);
         budget.take(ENTRY + length(&text) + length(&other), offset)?;
+        // Events of constants are read from the last to the first: what is known already is later.
         match pool {
-            Pool::Methods => drop(self.methods.insert(id, (first, second))),
-            Pool::Classes => drop(self.classes.insert(id, first)),
-            Pool::Symbols => drop(text.map(|text| self.symbols.insert(id, text))),
-            Pool::States => drop(text.map(|text| self.states.insert(id, text))),
-            // A thread that is not one of Java has only the name that the kernel knows.
-            Pool::Threads => {
-                drop(text.filter(|text| text.len() > 0).or(other).map(|text| self.threads.insert(id, text)))
+            Pool::Methods => {
+                self.methods.entry(id).or_insert((first, second));
             }
-            Pool::Texts => drop(text.map(|text| self.texts.insert(id, text))),
+            Pool::Classes => {
+                self.classes.entry(id).or_insert(first);
+            }
+            Pool::Symbols => keep(&mut self.symbols, id, text),
+            Pool::States => keep(&mut self.states, id, text),
+            // A thread that is not one of Java has only the name that the kernel knows.
+            Pool::Threads => keep(&mut self.threads, id, text.filter(|text| text.len() > 0).or(other)),
+            Pool::Texts => keep(&mut self.texts, id, text),
             Pool::Unneeded => {}
         }
         Ok(())
     }
 
-    /// Passes over a stack that has no id here.
+    /// Passes over a stack that has no place here.
     fn read_stack(
         &mut self,
         reader: &mut Reader<'_>,
         [before, frame, after]: &[Plan; 3],
-        id: Option<u64>,
+        (place, record): (Option<usize>, &mut Record),
         budget: &mut Budget,
     ) -> Result<()> {
         let offset = reader.position();
         let mut stack = Record::default();
         before.read(reader, &mut stack)?;
-        let mut frames = Vec::new();
         for _ in 0..reader.int()? {
-            let mut record = Record::default();
-            frame.read(reader, &mut record)?;
-            if id.is_some() {
+            frame.read(reader, record)?;
+            if place.is_some() {
                 let [method, line, ..] = record.numbers;
-                let (place, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
+                let (frame, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
                 if is_new {
                     budget.take(ENTRY, offset)?;
                 }
-                let before = frames.len();
-                packed::push(&mut frames, place as u64);
-                budget.take(frames.len() - before, offset)?;
+                let before = self.packed.len();
+                packed::push(&mut self.packed, frame as u64);
+                budget.take(self.packed.len() - before, offset)?;
             }
         }
         after.read(reader, &mut stack)?;
-        if let Some(id) = id {
+        if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
             budget.take(ENTRY, offset)?;
             let is_truncated = stack.numbers[0] == TRUNCATED;
-            self.stacks.insert(id, Stack { frames: frames.into(), is_truncated });
+            self.stacks.push(Stack { place, end: self.packed.len() as u32, is_truncated });
         }
         Ok(())
     }
@@ -220,6 +229,12 @@ impl Entries {
             _ => (Pool::Unneeded, &[], &[]),
         };
         Ok(Self::Values(pool, classes.plan(class, Wanted { numbers, texts }, reader)?))
+    }
+}
+
+fn keep(pool: &mut IdMap<Text>, id: u64, text: Option<Text>) {
+    if let Some(text) = text {
+        pool.entry(id).or_insert(text);
     }
 }
 

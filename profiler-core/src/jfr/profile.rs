@@ -17,13 +17,14 @@ pub(super) fn write(converted: &Converted, kinds: &[Kind]) -> io::Result<Vec<u8>
     let samples = &converted.samples;
     let mut tables = Tables::new(samples);
     let mut writer = ProfileWriter::new();
-    let mut places: Vec<_> = samples.sums.iter().filter(|(place, _)| kinds.contains(&place.kind)).collect();
-    places.sort_unstable_by_key(|(place, _)| **place);
     let mut sample = Sample::default();
-    for same in places.chunk_by(|(one, _), (other, _)| (one.stack, one.labels) == (other.stack, other.labels)) {
+    for same in samples.sums.chunk_by(|(one, _), (other, _)| (one.stack, one.labels) == (other.stack, other.labels)) {
+        if !same.iter().any(|(place, _)| kinds.contains(&place.kind)) {
+            continue;
+        }
         sample.value.clear();
         for kind in kinds {
-            let sum = same.iter().find(|(place, _)| place.kind == *kind).map(|(_, sum)| **sum).unwrap_or_default();
+            let sum = same.iter().find(|(place, _)| place.kind == *kind).map(|(_, sum)| *sum).unwrap_or_default();
             let values = [sum.count, sum.amount].map(|value| i64::try_from(value).unwrap_or(i64::MAX));
             sample.value.extend(values.iter().take(kind.sample_types().len()));
         }
@@ -86,8 +87,7 @@ impl<'s> Tables<'s> {
     /// Fills in stack and labels.
     fn refer(&mut self, place: &Place, sample: &mut Sample) {
         sample.location_id.clear();
-        let stack = self.samples.stacks.get_index(place.stack as usize);
-        for location in packed::numbers(stack.map_or(&[], |stack| stack)) {
+        for location in packed::numbers(self.samples.stacks.at(place.stack)) {
             let place = usize::try_from(location).unwrap_or(usize::MAX);
             let Some(id) = self.location_ids.get_mut(place) else { continue };
             if let (0, Some(location)) = (*id, self.samples.locations.get_index(place)) {
@@ -125,7 +125,10 @@ impl<'s> Tables<'s> {
     /// A text of the recording.
     fn known_text(&mut self, place: u32) -> i64 {
         let Some(known) = self.text_places.get_mut(place as usize) else { return 0 };
-        if let (0, Some(text)) = (*known, self.samples.texts.get_index(place as usize)) {
+        // The empty one is there from the beginning.
+        if let (0, Some(text)) = (*known, self.samples.texts.get_index(place as usize))
+            && !text.is_empty()
+        {
             *known = self.texts.len() as i64;
             self.texts.push(text.as_ref().to_owned());
         }

@@ -112,7 +112,7 @@ impl<'r> Reader<'r> {
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, number: Number) -> Result<u64> {
         match number {
             Number::Byte => self.byte().map(u64::from),
@@ -187,11 +187,16 @@ impl<'r> Reader<'r> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Result<u64> {
         let Some(bytes) = self.window.get(self.at..self.stop).and_then(|rest| rest.first_chunk::<MOST_VARINT>()) else {
             return self.varint_at_the_edge();
         };
+        // Most are states, lines, types: one byte.
+        if bytes[0] < 0x80 {
+            self.at += 1;
+            return Ok(u64::from(bytes[0]));
+        }
         let mut number = 0;
         for (place, byte) in bytes.iter().enumerate().take(MOST_VARINT - 1) {
             number |= u64::from(byte & 0x7f) << (7 * place);

@@ -1,6 +1,6 @@
 //! The samples of a recording: what its chunks count, by names instead of ids, each stack once.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::Hasher;
 use super::budget::Budget;
@@ -8,8 +8,9 @@ use super::error::Result;
 use super::events::{Context, Event, Key, Sum, Tally};
 use super::header::Header;
 use super::kind::Kind;
-use super::pools::{Frame, Pools, Stack};
+use super::pools::{Frame, Pools};
 use super::settings::Settings;
+use super::stacks::Stacks;
 use super::{IdMap, Options, names};
 use crate::collection::UNKNOWN;
 use crate::pprof::packed;
@@ -23,13 +24,15 @@ const ENTRY: usize = 48;
 #[derive(Default)]
 pub(super) struct Samples {
     pub(super) texts: IndexSet<Box<str>, Hasher>,
+    text_bytes: usize,
     /// A function's name and a line.
     pub(super) locations: IndexSet<(u32, u32), Hasher>,
-    /// Locations, packed, the innermost first.
-    pub(super) stacks: IndexSet<Box<[u8]>, Hasher>,
+    /// Of locations, the innermost first.
+    pub(super) stacks: Stacks,
     /// Names and values.
     pub(super) labels: IndexSet<Box<[(u32, u32)]>, Hasher>,
-    pub(super) sums: IndexMap<Place, Sum, Hasher>,
+    /// In the order of their places, each of them once.
+    pub(super) sums: Vec<(Place, Sum)>,
 }
 
 /// What is told apart among samples.
@@ -46,41 +49,65 @@ pub(super) struct Chunk<'c> {
     pub(super) settings: &'c Settings,
     pub(super) options: &'c Options,
     pub(super) pools: Pools,
+    /// Names are put together of parts that many may share.
+    pub(super) budget: Budget,
 }
 
 impl Samples {
     /// Adds what a chunk counts, and says how many of its samples have a stack that is not there: they are left out.
-    pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>, budget: &mut Budget) -> Result<u64> {
-        let at = chunk.header.end;
-        let locations = self.locations(&chunk, budget)?;
-        let mut stacks = Vec::with_capacity(tally.needed.stacks.len());
-        for id in &tally.needed.stacks {
-            let stack = chunk.pools.stacks.remove(id);
-            stacks.push(stack.map(|stack| self.stack(&stack, &locations, budget, at)).transpose()?);
-        }
+    pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>) -> Result<u64> {
+        let locations = self.locations(&mut chunk)?;
+        let mut stacks = vec![None; tally.needed.stacks.len()];
         let labels: Vec<u32> = tally.contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
+        // What is done with is gone before more is kept.
+        drop(tally.needed);
+        let (mut start, mut packed) = (0, Vec::new());
+        for stack in &chunk.pools.stacks {
+            let frames = chunk.pools.packed.get(start..stack.end as usize).unwrap_or_default();
+            start = stack.end as usize;
+            packed.clear();
+            for frame in packed::numbers(frames) {
+                let location = locations.get(frame as usize).copied().unwrap_or_default();
+                packed::push(&mut packed, u64::from(location));
+            }
+            let place = self.stack(&mut packed, stack.is_truncated);
+            // Constants are read from the last to the first: a later one with the same id holds.
+            if let Some(known @ None) = stacks.get_mut(stack.place as usize) {
+                *known = Some(place);
+            }
+        }
+        (chunk.pools.stacks, chunk.pools.packed) = (Vec::new(), Vec::new());
         let mut missing = 0;
         for (key, sum) in tally.sums {
-            let Some(stack) = place(&stacks, key.stack).copied().flatten() else {
+            let Some(stack) = stacks.get(key.stack as usize).copied().flatten() else {
                 missing += sum.count;
                 continue;
             };
-            let labels = place(&labels, key.context).copied().unwrap_or_default();
+            let labels = labels.get(key.context as usize).copied().unwrap_or_default();
             for (kind, sum) in chunk.kinds(key, sum).into_iter().flatten() {
-                let place = Place { stack, labels, kind };
-                if !self.sums.contains_key(&place) {
-                    budget.take(ENTRY, at)?;
-                }
-                let total = self.sums.entry(place).or_default();
-                total.count = total.count.saturating_add(sum.count);
-                total.amount = total.amount.saturating_add(sum.amount);
+                self.sums.push((Place { stack, labels, kind }, sum));
             }
         }
+        self.sums.sort_unstable_by_key(|(place, _)| *place);
+        self.sums.dedup_by(|(later, more), (place, sum)| {
+            let is_same = later == place;
+            if is_same {
+                sum.count = sum.count.saturating_add(more.count);
+                sum.amount = sum.amount.saturating_add(more.amount);
+            }
+            is_same
+        });
         Ok(missing)
     }
 
+    /// What is kept, in bytes, roughly.
+    pub(super) fn bytes(&self) -> u64 {
+        let entries = self.texts.len() + self.locations.len() + self.labels.len() + self.sums.len();
+        (self.text_bytes + self.stacks.bytes() + entries * ENTRY) as u64
+    }
+
     /// A location for each frame of the chunk, in the order of its table.
-    fn locations(&mut self, chunk: &Chunk<'_>, budget: &mut Budget) -> Result<Vec<u32>> {
+    fn locations(&mut self, chunk: &mut Chunk<'_>) -> Result<Vec<u32>> {
         let mut functions = IdMap::default();
         let mut locations = Vec::with_capacity(chunk.pools.frames.len());
         for Frame { method, line } in &chunk.pools.frames {
@@ -88,36 +115,26 @@ impl Samples {
                 Some(function) => *function,
                 None => {
                     let name = chunk.function(*method).unwrap_or_else(|| UNKNOWN.to_owned());
-                    budget.take(ENTRY + name.len(), chunk.header.end)?;
+                    chunk.budget.take(name.len(), chunk.header.end)?;
                     let function = self.text(&name);
                     functions.insert(*method, function);
                     function
                 }
             };
             locations.push(self.location(function, *line));
-            budget.take(ENTRY, chunk.header.end)?;
         }
         Ok(locations)
     }
 
-    fn stack(&mut self, stack: &Stack, locations: &[u32], budget: &mut Budget, at: u64) -> Result<u32> {
-        let mut packed = Vec::with_capacity(stack.frames.len());
-        for frame in packed::numbers(&stack.frames) {
-            let location = u32::try_from(frame).ok().and_then(|frame| place(locations, frame));
-            packed::push(&mut packed, u64::from(location.copied().unwrap_or_default()));
-        }
-        let marked = if stack.is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
+    /// The place of a stack, which is marked where nothing, or not all, is known of it.
+    fn stack(&mut self, packed: &mut Vec<u8>, is_truncated: bool) -> u32 {
+        let marked = if is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
         if let Some(name) = marked {
             let name = self.text(name);
             let location = self.location(name, 0);
-            packed::push(&mut packed, u64::from(location));
+            packed::push(packed, u64::from(location));
         }
-        let bytes = packed.len();
-        let (place, is_new) = self.stacks.insert_full(packed.into());
-        if is_new {
-            budget.take(ENTRY + bytes, at)?;
-        }
-        Ok(index(place))
+        self.stacks.insert(packed)
     }
 
     fn labels(&mut self, context: Context, chunk: &Chunk<'_>) -> u32 {
@@ -148,8 +165,11 @@ impl Samples {
     }
 
     fn text(&mut self, text: &str) -> u32 {
-        let place = self.texts.get_index_of(text).unwrap_or_else(|| self.texts.insert_full(text.into()).0);
-        index(place)
+        if let Some(place) = self.texts.get_index_of(text) {
+            return index(place);
+        }
+        self.text_bytes += text.len();
+        index(self.texts.insert_full(text.into()).0)
     }
 }
 
@@ -159,7 +179,7 @@ impl Chunk<'_> {
         let symbol = |id| self.pools.text(self.pools.symbols.get(id)?);
         let (class, name) = self.pools.methods.get(&method)?;
         let class = self.pools.classes.get(class).and_then(symbol).unwrap_or_default();
-        let name = symbol(name)?;
+        let name = symbol(name).filter(|name| !name.is_empty())?;
         Some(names::function(class, name, self.options.dotted_names))
     }
 
@@ -202,10 +222,6 @@ impl Chunk<'_> {
 /// Time is all that samples of it say: it stands where others have their count.
 fn periods(count: u64, period: u64) -> Sum {
     Sum { count: count.saturating_mul(period), amount: 0 }
-}
-
-fn place<T>(table: &[T], place: u32) -> Option<&T> {
-    table.get(usize::try_from(place).ok()?)
 }
 
 /// Tables are bounded by a budget far below what this holds.

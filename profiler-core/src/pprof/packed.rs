@@ -3,8 +3,12 @@
 use prost::encoding::{decode_varint, encode_varint};
 
 /// Adds a number.
+#[inline]
 pub(crate) fn push(packed: &mut Vec<u8>, number: u64) {
-    encode_varint(number, packed);
+    match u8::try_from(number) {
+        Ok(byte) if byte < 0x80 => packed.push(byte),
+        _ => encode_varint(number, packed),
+    }
 }
 
 /// The numbers, up to where the bytes are none.

@@ -121,8 +121,7 @@ impl Follower {
                 }
             }
             Event::Exec(pid) => {
-                // What was known of it was another program's, wherever that had been.
-                self.forget(kernel, pid);
+                self.forget_runtimes(kernel, pid);
                 self.read_or_forget(kernel, shared, pid);
             }
             Event::Stale(pid) => {

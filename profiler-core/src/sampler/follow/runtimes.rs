@@ -62,6 +62,15 @@ impl Follower {
         FoundRuntimes::default()
     }
 
+    /// A process runs another program: what was known was of the one before, wherever in memory that had been.
+    pub(super) fn forget_runtimes(&mut self, kernel: &mut Kernel, pid: u32) {
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.runtimes = FoundRuntimes::default();
+            kernel.remove_runtimes(pid);
+            self.reader.forget(pid);
+        }
+    }
+
     /// Asks for the runtimes of a process that were not asked for.
     pub(super) fn look_for_runtimes(&self, pid: u32, process: &mut Process) {
         for mapped in &process.contents {

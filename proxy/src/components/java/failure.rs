@@ -54,11 +54,6 @@ impl Failure {
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::Profiler(ProfilerError::NotAttachable(NotAttachable::Gone)) | Self::EndedBefore(_))
     }
-
-    /// Whether the same may succeed later: a JVM that has just begun cannot be attached to yet.
-    pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Profiler(error) if error.may_pass())
-    }
 }
 
 impl From<NotAttachable> for Failure {

@@ -60,7 +60,7 @@ const FLAGS: [&str; 13] = [
     "samples",
     "total",
 ];
-const VALUES: [&str; 21] = [
+const VALUES: [&str; 23] = [
     "alloc",
     "begin",
     "chunksize",
@@ -81,8 +81,10 @@ const VALUES: [&str; 21] = [
     "trace",
     "wall",
     // As above.
+    "height",
     "minwidth",
     "title",
+    "width",
 ];
 
 fn meaning_of(word: &str) -> Result<Meaning, WordError> {

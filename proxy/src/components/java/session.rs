@@ -26,7 +26,7 @@ mod worker;
 
 /// JVMs that are spoken to at once. One that does not answer has its place for seconds.
 const ATTACHING: usize = 16;
-/// Recordings that are made into profiles at once: each may take some 64 MB.
+/// Recordings that are made into profiles at once: each takes memory for its names and stacks.
 const CONVERTING: usize = 2;
 /// Bytes of profiles that wait for their backends, as many as a listener holds by default.
 const MAX_PROFILE_BYTES: usize = 256 << 20;

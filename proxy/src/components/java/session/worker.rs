@@ -78,7 +78,7 @@ impl Worker {
                     self.hand_over(recording, order);
                 }
                 // Who was killed has written nothing.
-                Err(failure) if !turn.has_ended => self.note(&failure),
+                Err(failure) if !turn.has_ended => self.session.note(&self.of, &order, &failure),
                 Ok(None) | Err(_) => {}
             }
             (order, recorder) = match (next, turn.next) {
@@ -122,8 +122,8 @@ impl Worker {
         shown.state = State::Failed;
         drop(shown);
         let reason = Some(failure.reason());
-        // What may pass is told when it has not.
-        let is_new = self.failed > u32::from(failure.may_pass()) && !failure.is_gone() && self.told != reason;
+        // A JVM that has just begun cannot be attached to yet, and says so in one way or another.
+        let is_new = self.failed > 1 && !failure.is_gone() && self.told != reason;
         let (component_id, pid) = (&session.component, self.of.pid);
         if let Some(line) = is_new.then(|| session.failures.admit()).flatten() {
             self.told = reason;
