@@ -145,6 +145,10 @@ fn check_go(flags: &[&str], described: bool) {
                 assert!(own.len() <= here, "{what}, step {step}: {names:?}");
                 here = own.len();
             }
+            // A goroutine that the scheduler has asked to make room waits until another one ran.
+            if program.waits_for_another() {
+                break;
+            }
             if !matches!(program.step(), WaitStatus::Stopped(..)) {
                 break;
             }

@@ -108,6 +108,23 @@ impl Program {
         ptrace::getregs(self.thread).expect("registers").fs_base
     }
 
+    /// Whether the next instruction is the system call that waits for another thread: all of them are stopped, and it
+    /// would never return.
+    pub(crate) fn waits_for_another(&self) -> bool {
+        const FUTEX_WAIT: u64 = 0;
+        const COMMAND: u64 = 0x7f;
+        let registers = ptrace::getregs(self.thread).expect("registers");
+        #[cfg(target_arch = "x86_64")]
+        let (at, number, operation, instruction) = (registers.rip, registers.rax, registers.rsi, 0x050f);
+        #[cfg(target_arch = "aarch64")]
+        let (at, number, operation, instruction) = (registers.pc, registers.regs[8], registers.regs[1], 0xd400_0001);
+        let mask = if cfg!(target_arch = "x86_64") { 0xffff } else { 0xffff_ffff };
+        let next = ptrace::read(self.thread, at as nix::sys::ptrace::AddressType).expect("its code");
+        next & mask == instruction
+            && i64::try_from(number) == Ok(nix::libc::SYS_futex)
+            && operation & COMMAND == FUTEX_WAIT
+    }
+
     /// One instruction.
     pub(crate) fn step(&self) -> WaitStatus {
         ptrace::step(self.thread, None).expect("it goes on");
