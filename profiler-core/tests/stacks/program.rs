@@ -119,10 +119,8 @@ impl Program {
         #[cfg(target_arch = "aarch64")]
         let (at, number, operation, instruction) = (registers.pc, registers.regs[8], registers.regs[1], 0xd400_0001);
         let mask = if cfg!(target_arch = "x86_64") { 0xffff } else { 0xffff_ffff };
-        let next = ptrace::read(self.thread, at as nix::sys::ptrace::AddressType).expect("its code");
-        next & mask == instruction
-            && i64::try_from(number) == Ok(nix::libc::SYS_futex)
-            && operation & COMMAND == FUTEX_WAIT
+        let next = ptrace::read(self.thread, at as ptrace::AddressType).expect("its code");
+        next & mask == instruction && i64::try_from(number) == Ok(libc::SYS_futex) && operation & COMMAND == FUTEX_WAIT
     }
 
     /// One instruction.
