@@ -17,6 +17,7 @@ mod fuzz;
 mod guests;
 mod java;
 mod rings;
+mod selection;
 mod soak;
 mod steps;
 

@@ -1,7 +1,4 @@
 //! `cargo xtask test`: what can be said of the text first, then the filters, the units, and the whole program.
-//!
-//! All rings choose the tests of the whole workspace, by the names of their files: packages that are chosen alone have
-//! other features, and their dependencies would be built again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{bpf, checks, clients, debian, fuzz, guests, java};
+use crate::{bpf, checks, clients, debian, fuzz, guests, java, selection};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +85,8 @@ fn units(root: &Path) -> anyhow::Result<()> {
     java::provide(root)?;
     let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
     println!("bpf: rebuilt, {same}");
-    steps::run(&mut command(root, "cargo test --workspace --exclude flamegate-tests"))?;
+    steps::run(&mut selection::units(root)?)?;
+    steps::run(&mut command(root, "cargo test --workspace --doc"))?;
     steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))?;
     fuzz::run(root, FUZZING)
 }
@@ -99,27 +97,10 @@ fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {
     debian::provide_containers()?;
     debian::provide_network_tools()?;
     steps::build_flamegate(root)?;
-    let mut tests = command(root, "cargo test --workspace");
-    for name in names_of_tests(&root.join("tests/tests"))? {
-        tests.args(["--test", &name]);
-    }
+    let mut tests = selection::end_to_end(root)?;
     if let Some(server) = pyroscope {
         tests
             .env("PYROSCOPE_BIN", server.canonicalize().with_context(|| format!("no server at {}", server.display()))?);
     }
     steps::run(&mut tests)
-}
-
-fn names_of_tests(folder: &Path) -> anyhow::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in folder.read_dir().with_context(|| format!("list {}", folder.display()))? {
-        let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
-        if path.extension().is_some_and(|extension| extension == "rs")
-            && let Some(name) = path.file_stem()
-        {
-            names.push(name.to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }

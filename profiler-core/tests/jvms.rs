@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
 
-mod java {
+mod jvms {
     pub(crate) mod fake;
     mod hostile;
     mod places;
@@ -20,8 +20,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use java::is_recorded;
-use java::program::{Target, compile, library, open_folder, run, tools, versions};
+use jvms::is_recorded;
+use jvms::program::{Target, compile, library, open_folder, run, tools, versions};
 use profiler_core::java::{End, Fault, Jvm, Library, Profiler, ProfilerError, Recording, TmpDir};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);

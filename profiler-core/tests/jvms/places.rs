@@ -96,7 +96,7 @@ fn a_jvm_has_one_profiler() {
 fn what_a_killed_process_leaves_is_cleaned_up_and_its_recording_stopped() {
     let target = Target::start();
     let mut killed = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "java::places::records_until_it_is_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "jvms::places::records_until_it_is_killed", "--ignored", "--nocapture"])
         .env("FLAMEGATE_TEST_JVM", target.pid().to_string())
         .stdout(Stdio::null())
         .spawn()

@@ -132,7 +132,7 @@ pub(crate) fn open_folder() -> &'static Path {
 fn classes() -> &'static Path {
     static CLASSES: OnceLock<()> = OnceLock::new();
     CLASSES.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/Target.java");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jvms/Target.java");
         run(Command::new("javac").args(["--release", "17", "-d"]).arg(open_folder()).arg(source));
     });
     open_folder()
@@ -141,7 +141,7 @@ fn classes() -> &'static Path {
 /// A compiled program or library.
 pub(crate) fn compile(compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
     let output = open_folder().join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jvms").join(source);
     run(Command::new(compiler).args(["-O1", "-Wall", "-Werror"]).args(flags).arg("-o").arg(&output).arg(source));
     output
 }
