@@ -6,20 +6,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
 
+#[path = "truth/running.rs"]
+mod running;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use profiler_core::kernel::{FrameKind, RuntimeWalk, Stop, Unwinder};
 use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
+use running::{Running, wait_for};
 
 /// With so many, a share of one half is off by 2.5 points once in a million times.
 const ENOUGH: u64 = 2_500;
 /// What the shares may be off: five points.
 const TOLERANCE: f64 = 0.05;
-/// A busy machine gives a program little time.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// `DEPTH` of the program, and the call that is not deeper.
 const DESCENTS: usize = 31;
 
@@ -41,7 +42,7 @@ fn pythons() -> Vec<PathBuf> {
 }
 
 fn agrees(python: &Path) {
-    let running = Running::start(python, "truth.py");
+    let running = Running::start(counting(python));
     let sampler = start(running.pid(), Settings::new);
     let settled = |stacks: &[Trace]| {
         !stacks.is_empty() && stacks.iter().all(|trace| trace.stop == Stop::Complete && has_python(trace))
@@ -90,7 +91,7 @@ fn callers_are_in_order(stacks: &[Stack]) {
 }
 
 fn lines_are_those_of_the_source(stacks: &[Stack]) {
-    let source = std::fs::read_to_string(source("truth.py")).unwrap();
+    let source = std::fs::read_to_string(source()).unwrap();
     let lines: Vec<&str> = source.lines().collect();
     for function in stacks.iter().flat_map(|stack| &stack.functions).filter(|one| one.file.ends_with("truth.py")) {
         let text = |line: u32| lines.get((line as usize).wrapping_sub(1)).copied().unwrap_or_default();
@@ -112,7 +113,7 @@ fn lines_are_those_of_the_source(stacks: &[Stack]) {
 
 #[test]
 fn what_is_switched_off_is_not_loaded() {
-    let running = Running::start(Path::new("/usr/bin/python3"), "truth.py");
+    let running = Running::start(counting(Path::new("/usr/bin/python3")));
     let none = |scope| Settings { runtimes: profiler_core::kernel::Runtimes::NONE, ..Settings::new(scope) };
     let sampler = start(running.pid(), none);
     let has_machine_code = |trace: &Trace| trace.stop == Stop::Complete && !has_python(trace);
@@ -197,47 +198,12 @@ fn count(stacks: &[Stack], of: impl Fn(&Stack) -> bool) -> u64 {
     stacks.iter().filter(|stack| of(stack)).map(|stack| stack.count).sum()
 }
 
-fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(name)
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/truth.py")
 }
 
-/// A program that works until its input ends.
-struct Running(Option<Child>);
-
-impl Running {
-    fn start(python: &Path, program: &str) -> Self {
-        let child = Command::new(python).arg(source(program)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        Self(Some(child.unwrap_or_else(|error| panic!("this test needs {}: {error}", python.display()))))
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
-    }
-
-    /// How long each function worked, in nanoseconds.
-    fn ask(mut self) -> BTreeMap<String, u64> {
-        let output = self.0.take().unwrap().wait_with_output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let line = |line: &str| line.split_once(' ').map(|(name, took)| (name.to_owned(), took.parse().unwrap()));
-        let said: BTreeMap<String, u64> = said.lines().filter_map(line).collect();
-        assert_eq!(said.len(), 3, "{said:?}");
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn wait_for(mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn counting(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg(source());
+    command
 }

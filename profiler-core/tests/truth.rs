@@ -5,22 +5,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test's own functions cannot do fails the test")]
 
+#[path = "truth/running.rs"]
+mod running;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use object::{Object, ObjectSymbol};
 use profiler_core::kernel::{FrameKind, Stop};
 use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
+use running::{Running, wait_for};
 
 /// With so many, a share of one half is off by 2.5 points once in a hundred million times.
 const ENOUGH: u64 = 3_000;
 /// What the shares may be off: the five points.
 const TOLERANCE: f64 = 0.05;
-/// A busy machine gives a program little time.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 const C: &[&str] = &["cc", "-O2", "-fomit-frame-pointer", "-Wall", "-Werror"];
 const CPP: &[&str] = &["g++", "-O2", "-fomit-frame-pointer", "-Wall", "-Werror"];
@@ -57,7 +58,7 @@ programs! {
 /// What a program says of itself, and what the samples say of it.
 fn agrees(program: &Path, is_stripped: bool) {
     let places = places(program);
-    let running = Running::start(&if is_stripped { stripped(program) } else { program.to_owned() });
+    let running = Running::start(Command::new(if is_stripped { stripped(program) } else { program.to_owned() }));
     let settings = Settings { sample_rate: 997, ..Settings::new(Scope::Pids(vec![running.pid()])) };
     let sampler = Sampler::start(&settings).unwrap_or_else(|error| panic!("{error}"));
     // Until its threads run and the tables of all its files are in the kernel.
@@ -110,39 +111,6 @@ fn count(stacks: &[Trace], of: impl Fn(&Trace) -> bool) -> u64 {
     stacks.iter().filter(|trace| of(trace)).map(|trace| trace.count).sum()
 }
 
-/// A program that works until its input ends.
-struct Running(Option<Child>);
-
-impl Running {
-    fn start(program: &Path) -> Self {
-        let child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        Self(Some(child.unwrap_or_else(|error| panic!("{}: {error}", program.display()))))
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
-    }
-
-    /// How often it did the work of each function.
-    fn ask(mut self) -> BTreeMap<String, u64> {
-        let output = self.0.take().unwrap().wait_with_output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        let line = |line: &str| line.split_once(' ').map(|(name, done)| (name.to_owned(), done.parse().unwrap()));
-        let said: BTreeMap<String, u64> = said.lines().filter_map(line).collect();
-        assert_eq!(said.len(), 3, "{said:?}");
-        said
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// Where the functions are that work, by their names.
 fn places(program: &Path) -> BTreeMap<String, Range<u64>> {
     let bytes = std::fs::read(program).unwrap();
@@ -182,12 +150,4 @@ fn stripped(program: &Path) -> PathBuf {
     let status = status.unwrap_or_else(|error| panic!("this test needs strip, of binutils: {error}"));
     assert!(status.success(), "strip: {status}");
     output
-}
-
-fn wait_for(mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
