@@ -14,6 +14,7 @@ mod filter_debug;
 mod java;
 mod local_file;
 mod otelcol;
+mod own_profile;
 mod receive_http;
 mod relabel;
 mod remote_http;

@@ -44,6 +44,38 @@ pub enum Event {
     ThreadPark,
 }
 
+impl Event {
+    const ALL: [Self; 10] = [
+        Self::Execution,
+        Self::Wall,
+        Self::AllocInNewTlab,
+        Self::AllocOutsideTlab,
+        Self::AllocSample,
+        Self::LiveObject,
+        Self::Malloc,
+        Self::Free,
+        Self::MonitorEnter,
+        Self::ThreadPark,
+    ];
+
+    /// The class of these events in a recording.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Execution => "jdk.ExecutionSample",
+            Self::Wall => "profiler.WallClockSample",
+            Self::AllocInNewTlab => "jdk.ObjectAllocationInNewTLAB",
+            Self::AllocOutsideTlab => "jdk.ObjectAllocationOutsideTLAB",
+            Self::AllocSample => "jdk.ObjectAllocationSample",
+            Self::LiveObject => "profiler.LiveObject",
+            Self::Malloc => "profiler.Malloc",
+            Self::Free => "profiler.Free",
+            Self::MonitorEnter => "jdk.JavaMonitorEnter",
+            Self::ThreadPark => "jdk.ThreadPark",
+        }
+    }
+}
+
 /// What is told apart among samples of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -278,19 +310,18 @@ enum Known {
 
 impl Known {
     fn of(class: &str) -> Option<Self> {
-        let (event, amount) = match class {
-            "jdk.ActiveSetting" => return Some(Self::Setting),
-            "jdk.ExecutionSample" => (Event::Execution, ""),
-            "profiler.WallClockSample" => (Event::Wall, "samples"),
-            "jdk.ObjectAllocationInNewTLAB" => (Event::AllocInNewTlab, "tlabSize"),
-            "jdk.ObjectAllocationOutsideTLAB" => (Event::AllocOutsideTlab, "allocationSize"),
-            "jdk.ObjectAllocationSample" => (Event::AllocSample, "weight"),
-            "profiler.LiveObject" => (Event::LiveObject, "allocationSize"),
-            "profiler.Malloc" => (Event::Malloc, "size"),
-            "profiler.Free" => (Event::Free, ""),
-            "jdk.JavaMonitorEnter" => (Event::MonitorEnter, "duration"),
-            "jdk.ThreadPark" => (Event::ThreadPark, "duration"),
-            _ => return None,
+        if class == "jdk.ActiveSetting" {
+            return Some(Self::Setting);
+        }
+        let event = Event::ALL.into_iter().find(|event| event.class() == class)?;
+        let amount = match event {
+            Event::Execution | Event::Free => "",
+            Event::Wall => "samples",
+            Event::AllocInNewTlab => "tlabSize",
+            Event::AllocOutsideTlab | Event::LiveObject => "allocationSize",
+            Event::AllocSample => "weight",
+            Event::Malloc => "size",
+            Event::MonitorEnter | Event::ThreadPark => "duration",
         };
         let is_of_other_thread = matches!(event, Event::Execution | Event::Wall);
         let thread = if is_of_other_thread { "sampledThread" } else { "eventThread" };

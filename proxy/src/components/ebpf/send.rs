@@ -1,19 +1,16 @@
 //! Sends the profiles of one collection, side by side, until the next one is due.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use super::build::Built;
 use super::plan::Plan;
-use crate::pipeline::{Batch, Body, Origin, Profile, RawSample};
+use crate::components::own_profile::OwnProfile;
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, EbpfMetrics, FanoutMetrics};
-use crate::telemetry::traces::Trace;
 
 /// Profiles that are on their way at once, as with the reference.
 const AT_ONCE: usize = 32;
@@ -75,27 +72,14 @@ impl Sender {
 
     async fn push(&self, plan: &Plan, built: Built) {
         let Built { labels, bytes, memory, .. } = built;
-        let origin = Arc::new(Origin {
-            arrived: SystemTime::now(),
-            trace: Trace::default(),
-            forwarded: http::HeaderMap::new(),
-            memory,
-        });
-        let sample = RawSample { id: Bytes::new(), profile: bytes };
-        let profile = Profile::new(labels.clone(), Body::Pprof([sample].into()), origin);
-        let began = Instant::now();
-        let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
-        self.fanout.latency.observe(began.elapsed().as_secs_f64());
-        match outcome.worst() {
-            None => self.fanout.entries.inc(),
-            Some(error) => {
-                if let Some(line) = self.failures.admit() {
-                    tracing::error!(
-                        component_id = %self.component, %labels, err = %error, left_out = line.left_out,
-                        "a profile was not taken"
-                    );
-                }
-            }
+        let profile = OwnProfile { labels: labels.clone(), pprof: bytes, memory };
+        if let Err(error) = profile.push(&plan.forward_to, &self.fanout).await
+            && let Some(line) = self.failures.admit()
+        {
+            tracing::error!(
+                component_id = %self.component, %labels, err = %error, left_out = line.left_out,
+                "a profile was not taken"
+            );
         }
     }
 }

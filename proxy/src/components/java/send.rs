@@ -3,20 +3,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use profiler_core::java::Recording;
-use profiler_core::jfr::Event;
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::harvest::{Built, Harvest};
 use super::plan::Order;
 use super::session::Session;
 use super::target_loop::TargetLoop;
-use crate::pipeline::{Batch, Body, Origin, Profile, RawSample};
-use crate::telemetry::traces::Trace;
+use crate::components::own_profile::OwnProfile;
 
 /// Makes profiles of a recording, sends them to the receivers that are current by then, and notes how that went.
 pub(super) async fn send(session: &Arc<Session>, of: &TargetLoop, order: &Arc<Order>, recording: Recording) {
@@ -30,7 +26,7 @@ pub(super) async fn send(session: &Arc<Session>, of: &TargetLoop, order: &Arc<Or
     metrics.recordings.inc();
     metrics.recording_bytes.add(converted.counts.bytes);
     metrics.parse_seconds.observe(took.as_secs_f64());
-    converted.counts.events.iter().for_each(|(event, count)| metrics.events(name_of(*event), *count));
+    converted.counts.events.iter().for_each(|(event, count)| metrics.events(event.class(), *count));
     {
         let mut shown = of.shown();
         shown.last_bytes.clear();
@@ -63,36 +59,6 @@ async fn push(session: &Session, built: Built) -> Result<(), Failure> {
     let Some(plan) = session.current() else { return Ok(()) };
     let _on_its_way = plan.pushes.token();
     let Built { labels, bytes, memory, .. } = built;
-    let origin = Arc::new(Origin {
-        arrived: SystemTime::now(),
-        trace: Trace::default(),
-        forwarded: http::HeaderMap::new(),
-        memory,
-    });
-    let sample = RawSample { id: Bytes::new(), profile: bytes };
-    let profile = Profile::new(labels, Body::Pprof([sample].into()), origin);
-    let began = Instant::now();
-    let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
-    session.fanout.latency.observe(began.elapsed().as_secs_f64());
-    if let Some(error) = outcome.worst() {
-        return Err(Failure::NotTaken(error.clone()));
-    }
-    session.fanout.entries.inc();
-    Ok(())
-}
-
-/// As recordings call it.
-fn name_of(event: Event) -> &'static str {
-    match event {
-        Event::Execution => "jdk.ExecutionSample",
-        Event::Wall => "profiler.WallClockSample",
-        Event::AllocInNewTlab => "jdk.ObjectAllocationInNewTLAB",
-        Event::AllocOutsideTlab => "jdk.ObjectAllocationOutsideTLAB",
-        Event::AllocSample => "jdk.ObjectAllocationSample",
-        Event::LiveObject => "profiler.LiveObject",
-        Event::Malloc => "profiler.Malloc",
-        Event::Free => "profiler.Free",
-        Event::MonitorEnter => "jdk.JavaMonitorEnter",
-        Event::ThreadPark => "jdk.ThreadPark",
-    }
+    let profile = OwnProfile { labels, pprof: bytes, memory };
+    profile.push(&plan.forward_to, &session.fanout).await.map_err(Failure::NotTaken)
 }

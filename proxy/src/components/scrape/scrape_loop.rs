@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use profiler_core::pprof::delta::{Cause, Counters, Delta};
 use tokio::time::Instant;
 
@@ -13,9 +12,8 @@ use super::fetch::{Fetched, Question, ScrapeError, fetch};
 use super::plan::Plan;
 use super::session::Session;
 use super::target::Target;
-use crate::pipeline::{Batch, Body, Origin, Profile, RawSample};
+use crate::components::own_profile::OwnProfile;
 use crate::telemetry::metrics::ScrapeResult;
-use crate::telemetry::traces::Trace;
 
 /// A kind of profile that a target does not have may come with its next version.
 const ASK_AGAIN: Duration = Duration::from_secs(600);
@@ -197,22 +195,8 @@ impl Turn {
 async fn push(target: &Target, fetched: Fetched, session: &Session) -> Result<(), ScrapeError> {
     let Some(plan) = session.current() else { return Ok(()) };
     let _on_its_way = plan.pushes.token();
-    let origin = Arc::new(Origin {
-        arrived: SystemTime::now(),
-        trace: Trace::default(),
-        forwarded: http::HeaderMap::new(),
-        memory: fetched.memory,
-    });
-    let sample = RawSample { id: Bytes::new(), profile: fetched.bytes };
-    let profile = Profile::new(target.profile_labels()?, Body::Pprof([sample].into()), origin);
-    let began = Instant::now();
-    let outcome = plan.forward_to.push(Batch { profiles: vec![profile] }).await;
-    session.fanout.latency.observe(began.elapsed().as_secs_f64());
-    if let Some(error) = outcome.worst() {
-        return Err(ScrapeError::Push(error.clone()));
-    }
-    session.fanout.entries.inc();
-    Ok(())
+    let profile = OwnProfile { labels: target.profile_labels()?, pprof: fetched.bytes, memory: fetched.memory };
+    profile.push(&plan.forward_to, &session.fanout).await.map_err(ScrapeError::Push)
 }
 
 fn bounded(mut text: String) -> Box<str> {
