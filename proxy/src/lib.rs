@@ -17,6 +17,7 @@ mod latest;
 mod login;
 pub mod pipeline;
 mod polled_url;
+mod quoted;
 pub mod recent;
 pub mod telemetry;
 pub mod tls;

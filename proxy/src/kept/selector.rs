@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use profiler_core::labels::Labels;
 
+use crate::quoted::quoted;
+
 /// Conditions in one selector.
 const MOST_CONDITIONS: usize = 64;
 
@@ -133,23 +135,6 @@ fn condition(text: &str) -> Result<(Condition, &str), SelectorError> {
     let rest = rest.trim_start();
     let (value, rest) = quoted(rest).ok_or_else(|| expected("a value in double quotes", rest))?;
     Ok((Condition { name: name.trim().to_owned(), value, negated }, rest))
-}
-
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let text = text.strip_prefix('"')?;
-    let mut value = String::new();
-    let mut letters = text.char_indices();
-    while let Some((place, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((value, text.get(place + 1..)?)),
-            '\\' => value.push(match letters.next()?.1 {
-                'n' => '\n',
-                other => other,
-            }),
-            other => value.push(other),
-        }
-    }
-    None
 }
 
 fn expected(expected: &'static str, rest: &str) -> SelectorError {

@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::quoted::quoted;
+
 /// Times at which figures are remembered: five minutes.
 const MOST_TIMES: usize = 150;
 /// Figures that are remembered, of the first so many series: 12 MB at most.
@@ -195,8 +197,8 @@ impl Key {
             return None;
         }
         let (mut id, mut path, mut labels) = (String::new(), String::new(), Vec::new());
-        while let Some((label, after)) = rest.split_once("=\"") {
-            let (value, after) = value(after)?;
+        while let Some((label, after)) = rest.split_once('=') {
+            let (value, after) = quoted(after)?;
             match label {
                 "component_id" => id = value,
                 "component_path" => path = value,
@@ -210,23 +212,6 @@ impl Key {
         };
         Some(Self { name: name.to_owned(), component, is_counter, labels })
     }
-}
-
-/// Up to the quote that closes it.
-fn value(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut letters = text.char_indices();
-    while let Some((place, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((value, text.get(place + 1..)?)),
-            '\\' => value.push(match letters.next()?.1 {
-                'n' => '\n',
-                other => other,
-            }),
-            other => value.push(other),
-        }
-    }
-    None
 }
 
 #[cfg(test)]
