@@ -1,4 +1,5 @@
-//! A pooled HTTP/1.1 and HTTP/2 client on hyper-util: the only place that opens connections to backends.
+//! A pooled HTTP/1.1 and HTTP/2 client, on hyper-util for all but HTTP/1.1 without a proxy: the only place that opens
+//! connections to backends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use alloy_syntax::Invalid;
 use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper_rustls::HttpsConnector;
@@ -15,12 +16,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use self::http1::{Http1, Http1Error};
+use self::http1::{Http1, Http1Error, Tls};
 use self::intake::{Intake, IntakeError};
 use self::outgoing::Outgoing;
 use self::renewed::{Files, Renewed};
 use super::Segments;
-use super::connector::{Versions, connector};
+use super::connector::{Versions, connector, speaking};
 use super::http_client::{Dial, Dialing, HttpClientArguments, Proxies, Route, TlsError};
 use crate::pipeline::BodyStream;
 use crate::telemetry::metrics::DialerMetrics;
@@ -49,6 +50,8 @@ struct Pool {
     kept: Sender,
     /// Opens one a request.
     apart: Sender,
+    /// Of HTTP/1.1 over TLS without a proxy.
+    http1: Option<Http1>,
 }
 
 /// Which connection a request takes.
@@ -223,15 +226,22 @@ impl Client {
         connection: Connection,
         request: Request<Segments>,
     ) -> Result<Answer, ClientError> {
-        if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
-            return Ok(plain.send(connection, request).await?);
+        if let Some(plain) = self.plain.as_ref().filter(|_| is_plain(request.uri())) {
+            return Ok(plain.send(connection, &request).await?);
         }
-        self.exchange(connection, request.map(Outgoing::Whole)).await
+        let pool = self.pool().await;
+        if let Some(http1) = pool.http1.as_ref().filter(|_| !is_plain(request.uri())) {
+            match http1.send(connection, &request).await {
+                Err(Http1Error::ChoseHttp2) => {}
+                done => return Ok(done?),
+            }
+        }
+        pool.exchange(connection, request.map(Outgoing::Whole)).await
     }
 
     /// Sends a request whose body comes while it is sent, and reads the answer.
     pub(super) async fn send_streamed(&self, request: Request<BodyStream>) -> Result<Answer, ClientError> {
-        self.exchange(Connection::Any, request.map(Outgoing::Streamed)).await
+        self.pool().await.exchange(Connection::Any, request.map(Outgoing::Streamed)).await
     }
 
     /// Sends a request without a body, and reads the body of the answer into the intake.
@@ -240,11 +250,18 @@ impl Client {
         request: Request<()>,
         intake: &mut Intake,
     ) -> Result<(StatusCode, HeaderMap), ClientError> {
-        if let Some(plain) = self.plain.as_ref().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP)) {
-            return Ok(plain.fetch(request, intake).await?);
+        if let Some(plain) = self.plain.as_ref().filter(|_| is_plain(request.uri())) {
+            return Ok(plain.fetch(&request, intake).await?);
+        }
+        let pool = self.pool().await;
+        if let Some(http1) = pool.http1.as_ref().filter(|_| !is_plain(request.uri())) {
+            match http1.fetch(&request, intake).await {
+                Err(Http1Error::ChoseHttp2) => {}
+                done => return Ok(done?),
+            }
         }
         let request = request.map(|()| Outgoing::Whole(Segments::default()));
-        let (parts, mut body) = self.ask(Connection::Any, request).await?.into_parts();
+        let (parts, mut body) = pool.sender(Connection::Any).request(request).await?.into_parts();
         intake.begin((!parts.status.is_success()).then_some(REASON));
         if let Some(length) = body.size_hint().exact() {
             intake.announced(length).await?;
@@ -259,31 +276,36 @@ impl Client {
         Ok((parts.status, parts.headers))
     }
 
-    async fn exchange(&self, connection: Connection, request: Request<Outgoing>) -> Result<Answer, ClientError> {
-        let (parts, body) = self.ask(connection, request).await?.into_parts();
-        let (body, trailers) = read_capped(body).await?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
-    }
-
-    async fn ask(
-        &self,
-        connection: Connection,
-        request: Request<Outgoing>,
-    ) -> Result<Response<Incoming>, legacy::Error> {
+    async fn pool(&self) -> Arc<Pool> {
         match &self.connections {
-            Connections::Fixed(pool) => pool.sender(connection).request(request),
-            Connections::Renewed(renewed) => renewed.pool().await.sender(connection).request(request),
+            Connections::Fixed(pool) => pool.clone(),
+            Connections::Renewed(renewed) => renewed.pool().await,
         }
-        .await
     }
 }
 
+fn is_plain(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTP)
+}
+
 fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>, dialing: Dialing) -> Option<Http1> {
-    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dialing)))
+    http1(versions, proxies, dialing, || None)
+}
+
+/// None where it is not what is spoken, or not to servers themselves.
+fn http1(
+    versions: Versions,
+    proxies: Option<&Arc<Proxies>>,
+    dialing: Dialing,
+    tls: impl FnOnce() -> Option<Tls>,
+) -> Option<Http1> {
+    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dialing), tls()))
 }
 
 fn pool(settings: ClientSettings, dialing: Dialing) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
+    let tls = speaking(versions, tls);
+    let http1 = http1(versions, proxies.as_ref(), dialing.clone(), || Some(Tls::new(tls.clone(), server_name.clone())));
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -294,11 +316,17 @@ fn pool(settings: ClientSettings, dialing: Dialing) -> Pool {
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING_ANSWER)
         .http2_keep_alive_while_idle(true);
-    let connector = connector(tls, server_name, versions, proxies, dialing);
-    Pool { kept: builder.build(connector.clone()), apart: builder.pool_max_idle_per_host(0).build(connector) }
+    let connector = connector(tls, server_name, proxies, dialing);
+    Pool { kept: builder.build(connector.clone()), apart: builder.pool_max_idle_per_host(0).build(connector), http1 }
 }
 
 impl Pool {
+    async fn exchange(&self, connection: Connection, request: Request<Outgoing>) -> Result<Answer, ClientError> {
+        let (parts, body) = self.sender(connection).request(request).await?.into_parts();
+        let (body, trailers) = read_capped(body).await?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
+    }
+
     fn sender(&self, connection: Connection) -> &Sender {
         match connection {
             Connection::Any => &self.kept,

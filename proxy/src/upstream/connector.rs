@@ -35,15 +35,19 @@ impl Versions {
     }
 }
 
-/// Opens connections with these settings, which have no ALPN yet; `dialing` says where sockets lead.
+/// The settings of TLS on which these versions are spoken.
+pub(super) fn speaking(versions: Versions, mut tls: ClientConfig) -> Arc<ClientConfig> {
+    tls.alpn_protocols = versions.alpn();
+    Arc::new(tls)
+}
+
+/// Opens connections with these settings, as [`speaking`] makes them; `dialing` says where sockets lead.
 pub(super) fn connector(
-    mut tls: ClientConfig,
+    tls: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
-    versions: Versions,
     proxies: Option<Arc<Proxies>>,
     dialing: Dialing,
 ) -> HttpsConnector<Route> {
-    tls.alpn_protocols = versions.alpn();
     let resolver: Arc<dyn ResolveServerName + Send + Sync> = match server_name {
         Some(name) => Arc::new(FixedServerNameResolver::new(name)),
         None => Arc::new(DefaultServerNameResolver::default()),

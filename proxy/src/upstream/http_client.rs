@@ -25,7 +25,7 @@ pub(super) use self::proxy::{BoxError, Dial, Dialing, Proxies, Route};
 pub(super) use self::redirect::Next;
 pub(super) use self::tls::Material;
 use super::client::chain;
-use super::connector::{Versions, connector};
+use super::connector::{Versions, connector, speaking};
 
 mod arguments;
 mod credentials;
@@ -205,13 +205,8 @@ impl HttpClient {
 
     fn connect(&self, material: &Material) -> Result<Pool, TlsError> {
         let config = self.tls.client_config(material)?;
-        let connector = connector(
-            config,
-            self.tls.server_name()?,
-            Versions::of(self.http2),
-            self.proxies.clone(),
-            Dialing::default(),
-        );
+        let tls = speaking(Versions::of(self.http2), config);
+        let connector = connector(tls, self.tls.server_name()?, self.proxies.clone(), Dialing::default());
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(MAX_IDLE);
         Ok(builder.build(connector))

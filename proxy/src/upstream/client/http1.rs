@@ -1,8 +1,7 @@
-//! HTTP/1.1 over plain sockets, spoken by the task that asks: the head and the pieces of the body leave in one vectored
-//! write, and no other task is woken for the answer.
+//! HTTP/1.1, spoken by the task that asks: the head and the pieces of the body leave in one vectored write, and no other
+//! task is woken for the answer.
 //!
-//! Almost every profile goes this way, and what it costs is what a profile costs. TLS, HTTP/2 and proxies are
-//! hyper-util's.
+//! Almost every profile goes this way, and what it costs is what a profile costs. HTTP/2 and proxies are hyper-util's.
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -10,23 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, Uri, header};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tower_service::Service;
 
 use self::answer::{AnswerError, read_answer};
+use self::stream::{Agreed, Stream};
 use super::{Answer, Connection, IDLE};
 use crate::telemetry::metrics::OpenConnection;
 use crate::upstream::Segments;
 use crate::upstream::http_client::{BoxError, Route};
 use crate::workers;
 
+pub(super) use self::stream::Tls;
+
 mod answer;
 mod fetch;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ const PIECES: usize = 15;
 #[derive(Debug, Clone)]
 pub(super) struct Http1 {
     route: Route,
+    /// None: plain connections.
+    tls: Option<Arc<Tls>>,
     /// Each thread uses one of them, which is its own as long as there are not more threads.
     idle: Arc<[Arc<Mutex<Idle>>; SHARDS]>,
 }
@@ -64,7 +67,7 @@ struct IdleConnection {
 
 #[derive(Debug)]
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     /// Counts it for as long as it is open.
     _open: Option<OpenConnection>,
 }
@@ -75,6 +78,9 @@ pub enum Http1Error {
     /// No connection.
     #[error("no connection: {}", super::chain(.0.as_ref()))]
     Connect(BoxError),
+    /// The server speaks HTTP/2 with those who do; nothing was sent.
+    #[error("the server has chosen HTTP/2")]
+    ChoseHttp2,
     /// The connection broke while the request was sent.
     #[error("sending the request: {0}")]
     Send(#[source] io::Error),
@@ -87,16 +93,16 @@ pub enum Http1Error {
 }
 
 impl Http1 {
-    /// Connections that are opened this way.
-    pub(super) fn new(route: Route) -> Self {
-        Self { route, idle: Arc::default() }
+    /// Connections that are opened this way, over TLS where it says how.
+    pub(super) fn new(route: Route, tls: Option<Tls>) -> Self {
+        Self { route, tls: tls.map(Arc::new), idle: Arc::default() }
     }
 
     /// Sends a request and reads the answer, or as much of it as is ever looked at.
-    pub(super) async fn send(&self, connection: Connection, request: Request<Segments>) -> Result<Answer, Http1Error> {
-        let (parts, body) = request.into_parts();
-        let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
-        let head = head(&parts, authority, Some(body.len()));
+    pub(super) async fn send(&self, connection: Connection, request: &Request<Segments>) -> Result<Answer, Http1Error> {
+        let body = request.body();
+        let authority = self.server(request.uri())?;
+        let head = head(request, authority, Some(body.len()));
         let kept = if connection == Connection::Any { self.take(authority) } else { None };
         if let Some(mut socket) = kept {
             match exchange(&mut socket.stream, head.clone(), body.clone()).await {
@@ -109,16 +115,30 @@ impl Http1 {
                 Err(failed) => return Err(failed),
             }
         }
-        let mut socket = self.connect(parts.uri.clone()).await?;
-        let (answer, reusable) = exchange(&mut socket.stream, head, body).await?;
+        let mut socket = self.connect(request.uri(), authority).await?;
+        let (answer, reusable) = exchange(&mut socket.stream, head, body.clone()).await?;
         self.keep(authority, socket, reusable);
         Ok(answer)
     }
 
-    async fn connect(&self, uri: Uri) -> Result<Socket, Http1Error> {
+    /// The server that a URL names, if it may be spoken to in this way.
+    fn server<'u>(&self, uri: &'u Uri) -> Result<&'u Authority, Http1Error> {
+        let authority = uri.authority().ok_or(Http1Error::NoHost)?;
+        let is_other = self.tls.as_ref().is_some_and(|tls| tls.has_chosen_http2(authority));
+        if is_other { Err(Http1Error::ChoseHttp2) } else { Ok(authority) }
+    }
+
+    async fn connect(&self, uri: &Uri, server: &Authority) -> Result<Socket, Http1Error> {
         let mut route = self.route.clone();
         std::future::poll_fn(|context| route.poll_ready(context)).await.map_err(Http1Error::Connect)?;
-        let (stream, open) = route.call(uri).await.map_err(Http1Error::Connect)?.into_tcp();
+        let (socket, open) = route.call(uri.clone()).await.map_err(Http1Error::Connect)?.into_tcp();
+        let stream = match &self.tls {
+            None => Stream::Plain(socket),
+            Some(tls) => match tls.begin(uri, server, socket).await.map_err(Http1Error::Connect)? {
+                Agreed::Http1(stream) => stream,
+                Agreed::Http2 => return Err(Http1Error::ChoseHttp2),
+            },
+        };
         Ok(Socket { stream, _open: open })
     }
 
@@ -129,7 +149,7 @@ impl Http1 {
         let connections = idle.connections.get_mut(authority)?;
         while let Some(last) = connections.iter().rposition(|connection| connection.thread == thread) {
             let connection = connections.remove(last);
-            if connection.is_open() {
+            if connection.socket.stream.is_open() {
                 return Some(connection.socket);
             }
         }
@@ -160,14 +180,6 @@ impl Http1 {
     }
 }
 
-impl IdleConnection {
-    /// Whether the server has neither closed it nor said anything unasked.
-    fn is_open(&self) -> bool {
-        let read = self.socket.stream.try_read(&mut [0]);
-        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
 impl Http1Error {
     /// Whether no connection could be opened, so that nothing was sent.
     pub(super) fn is_unreachable(&self) -> bool {
@@ -184,7 +196,7 @@ impl Http1Error {
         match self {
             Self::Send(_) => true,
             Self::Answer(error) => error.is_silence(),
-            Self::Connect(_) | Self::NoHost => false,
+            Self::Connect(_) | Self::ChoseHttp2 | Self::NoHost => false,
         }
     }
 }
@@ -196,7 +208,7 @@ async fn sweep(idle: std::sync::Weak<Mutex<Idle>>) {
         let Some(idle) = idle.upgrade() else { return };
         let mut idle = lock(&idle);
         idle.connections.retain(|_, connections| {
-            connections.retain(|connection| connection.since.elapsed() < IDLE && connection.is_open());
+            connections.retain(|connection| connection.since.elapsed() < IDLE && connection.socket.stream.is_open());
             !connections.is_empty()
         });
         if idle.connections.is_empty() {
@@ -211,8 +223,8 @@ fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
 }
 
 /// `body` is its length, where there is one.
-fn head(request: &Parts, authority: &Authority, body: Option<u64>) -> Bytes {
-    let Parts { method, uri, headers, .. } = request;
+fn head<B>(request: &Request<B>, authority: &Authority, body: Option<u64>) -> Bytes {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let mut head = BytesMut::with_capacity(path.len() + authority.as_str().len() + fields + 80);
@@ -240,8 +252,25 @@ fn head(request: &Parts, authority: &Authority, body: Option<u64>) -> Bytes {
 }
 
 /// One request on a connection; whether there may be another one.
-async fn exchange(stream: &mut TcpStream, head: Bytes, body: Segments) -> Result<(Answer, bool), Http1Error> {
-    let (mut receiving, mut sending) = stream.split();
+async fn exchange(stream: &mut Stream, head: Bytes, body: Segments) -> Result<(Answer, bool), Http1Error> {
+    match stream {
+        Stream::Plain(socket) => {
+            let (receiving, sending) = socket.split();
+            exchange_on(receiving, sending, head, body).await
+        }
+        Stream::Tls(stream) => {
+            let (receiving, sending) = tokio::io::split(stream);
+            exchange_on(receiving, sending, head, body).await
+        }
+    }
+}
+
+async fn exchange_on(
+    mut receiving: impl AsyncRead + Unpin,
+    mut sending: impl AsyncWrite + Unpin,
+    head: Bytes,
+    body: Segments,
+) -> Result<(Answer, bool), Http1Error> {
     let mut reading = std::pin::pin!(read_answer(&mut receiving));
     let written = tokio::select! {
         biased;
@@ -272,7 +301,8 @@ async fn write_all(stream: &mut (impl AsyncWrite + Unpin), mut head: Bytes, body
             count += 1;
         }
         if count == 0 {
-            return Ok(());
+            // TLS keeps the last record until it is told.
+            return stream.flush().await;
         }
         let mut written = stream.write_vectored(slices.get(..count).unwrap_or_default()).await?;
         if written == 0 {

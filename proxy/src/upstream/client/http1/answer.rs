@@ -216,10 +216,15 @@ impl<S: AsyncRead + Unpin> Incoming<'_, S> {
                 self.silent = false;
                 Ok(())
             }
-            Err(error) if self.silent && error.kind() == io::ErrorKind::ConnectionReset => Err(AnswerError::Silence),
+            Err(error) if self.silent && is_end(&error) => Err(AnswerError::Silence),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The server is gone: TLS tells an end that was not announced from one that was.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof)
 }
 
 /// A head that is complete, and its length.

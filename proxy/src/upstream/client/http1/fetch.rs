@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::answer::read_into;
+use super::stream::Stream;
 use super::{Http1, Http1Error, head};
 use crate::upstream::client::intake::Intake;
 
@@ -13,12 +13,11 @@ impl Http1 {
     /// Sends a request without a body, and reads the body of the answer into the intake.
     pub(in crate::upstream::client) async fn fetch(
         &self,
-        request: Request<()>,
+        request: &Request<()>,
         intake: &mut Intake,
     ) -> Result<(StatusCode, HeaderMap), Http1Error> {
-        let (parts, ()) = request.into_parts();
-        let authority = parts.uri.authority().ok_or(Http1Error::NoHost)?;
-        let head = head(&parts, authority, None);
+        let authority = self.server(request.uri())?;
+        let head = head(request, authority, None);
         if let Some(mut socket) = self.take(authority) {
             match exchange(&mut socket.stream, &head, intake).await {
                 Ok((status, headers, reusable)) => {
@@ -30,7 +29,7 @@ impl Http1 {
                 Err(failed) => return Err(failed),
             }
         }
-        let mut socket = self.connect(parts.uri.clone()).await?;
+        let mut socket = self.connect(request.uri(), authority).await?;
         let (status, headers, reusable) = exchange(&mut socket.stream, &head, intake).await?;
         self.keep(authority, socket, reusable);
         Ok((status, headers))
@@ -38,10 +37,11 @@ impl Http1 {
 }
 
 async fn exchange(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     head: &Bytes,
     intake: &mut Intake,
 ) -> Result<(StatusCode, HeaderMap, bool), Http1Error> {
     stream.write_all(head).await.map_err(Http1Error::Send)?;
+    stream.flush().await.map_err(Http1Error::Send)?;
     Ok(read_into(stream, intake).await?)
 }

@@ -1,11 +1,13 @@
 use http::{HeaderValue, Method, StatusCode};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::upstream::client::MAX_ANSWER;
 use crate::upstream::http_client::Dialing;
 use crate::workers::Workers;
+
+mod tls;
 
 /// Bytes of an answer, its status and body, and whether another request may follow.
 #[tokio::test]
@@ -96,11 +98,11 @@ fn request(address: std::net::SocketAddr, body: Vec<Bytes>) -> Request<Segments>
 }
 
 fn client() -> Http1 {
-    Http1::new(Route::new(None, Dialing::default()))
+    Http1::new(Route::new(None, Dialing::default()), None)
 }
 
 /// Reads a request with a body of that length.
-async fn receive(stream: &mut TcpStream, body: usize) -> String {
+async fn receive(stream: &mut (impl AsyncRead + Unpin), body: usize) -> String {
     let mut received = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
@@ -132,7 +134,7 @@ async fn a_connection_is_used_again_and_many_pieces_arrive_in_order() {
     let client = client();
     for _ in 0..2 {
         assert_eq!(
-            client.send(Connection::Any, request(address, pieces.clone())).await.unwrap().status,
+            client.send(Connection::Any, &request(address, pieces.clone())).await.unwrap().status,
             StatusCode::OK
         );
     }
@@ -158,7 +160,7 @@ async fn the_method_is_the_request_s() {
     });
     let mut request = request(address, Vec::new());
     *request.method_mut() = Method::GET;
-    client().send(Connection::Any, request).await.unwrap();
+    client().send(Connection::Any, &request).await.unwrap();
     let received = server.await.unwrap();
     assert!(received.starts_with("GET /ingest?name=a%20b HTTP/1.1\r\n"), "{received}");
 }
@@ -183,7 +185,7 @@ async fn a_connection_that_was_closed_meanwhile_costs_nothing() {
         });
         let client = client();
         for _ in 0..2 {
-            let answer = client.send(Connection::Any, request(address, vec![Bytes::from("abc")])).await.unwrap();
+            let answer = client.send(Connection::Any, &request(address, vec![Bytes::from("abc")])).await.unwrap();
             assert_eq!(answer.status, StatusCode::OK);
         }
         server.await.unwrap();
@@ -203,7 +205,7 @@ async fn an_early_answer_is_heard() {
         stream
     });
     let client = client();
-    let answer = client.send(Connection::Any, request(address, vec![Bytes::from(vec![0; 64 << 20])])).await.unwrap();
+    let answer = client.send(Connection::Any, &request(address, vec![Bytes::from(vec![0; 64 << 20])])).await.unwrap();
     assert_eq!((answer.status.as_u16(), &answer.body[..]), (413, &b"no!"[..]));
     assert!(client.take(&address.to_string().parse().unwrap()).is_none(), "half a request is on it");
     drop(server.await.unwrap());
@@ -215,7 +217,7 @@ async fn connections_that_nobody_uses_are_closed() {
     let address = listener.local_addr().unwrap();
     let authority: Authority = address.to_string().parse().unwrap();
     let client = client();
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = Stream::Plain(TcpStream::connect(address).await.unwrap());
     let (mut server, _) = listener.accept().await.unwrap();
     client.keep(&authority, Socket { stream, _open: None }, true);
     tokio::time::sleep(IDLE - SWEEP).await;
@@ -245,7 +247,7 @@ async fn connections_stay_with_the_thread_that_opened_them() {
     let ask = async |place: workers::Place| {
         let (asking, (told, hears)) = (client.clone(), tokio::sync::oneshot::channel());
         place.spawn(async move {
-            let asked = asking.send(Connection::Any, request(address, vec![Bytes::from_static(b"body")])).await;
+            let asked = asking.send(Connection::Any, &request(address, vec![Bytes::from_static(b"body")])).await;
             let kept = lock(asking.idle(workers::here())).connections.values().flatten().count();
             told.send((workers::here(), asked.unwrap().status, kept)).unwrap();
         });
@@ -275,7 +277,7 @@ impl<'b> Steps<'b> {
     }
 }
 
-impl tokio::io::AsyncRead for Steps<'_> {
+impl AsyncRead for Steps<'_> {
     fn poll_read(
         mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
