@@ -40,6 +40,17 @@ enum OfProcess {
     Python(python::Instance),
 }
 
+/// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MadeCode {
+    /// It makes none, or what it makes needs no unwinder.
+    Nowhere,
+    /// All that is executable and of no file.
+    OfNoFile,
+    /// In these ranges of addresses, and nowhere else.
+    Within(Vec<Range<u64>>),
+}
+
 /// A function of a runtime, as it was when it was read.
 #[derive(Debug)]
 enum Read {
@@ -111,10 +122,19 @@ impl FileData {
 }
 
 impl Instance {
-    /// The function that a frame stands for, if it is still there.
-    pub fn function(&self, memory: &dyn ReadMemory, frame: &Frame, found: impl FnOnce(Function<'_>)) {
+    /// Where the runtime puts code that it makes.
+    #[must_use]
+    pub fn made_code(&self) -> MadeCode {
+        match &self.0 {
+            OfProcess::Python(_) => MadeCode::Nowhere,
+        }
+    }
+
+    /// The functions that a frame stands for, if they are still there: the innermost first, where one was inlined into
+    /// the other.
+    pub fn functions(&self, memory: &dyn ReadMemory, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
         if let Some(read) = self.read(memory, FunctionKey::of(frame)) {
-            found(read.function(frame.place));
+            read.functions(frame.place, each);
         }
     }
 
@@ -129,15 +149,15 @@ impl Instance {
 }
 
 impl Read {
-    fn function(&self, place: u32) -> Function<'_> {
+    fn functions(&self, place: u32, each: &mut dyn FnMut(Function<'_>)) {
         match self {
-            Self::Python(code) => Function {
+            Self::Python(code) => each(Function {
                 name: &code.name,
                 system_name: &code.name,
                 file: &code.file,
                 line: code.line(place),
                 start_line: code.first_line,
-            },
+            }),
         }
     }
 

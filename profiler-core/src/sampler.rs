@@ -308,10 +308,10 @@ impl Sampler {
         lock(&self.shared.names).get(file)
     }
 
-    /// The function of a runtime's frame. Nothing is called where none is known; then it is waited for, but no longer than
-    /// a second after it was sampled first.
-    pub fn function(&self, pid: u32, frame: &Frame, found: impl FnOnce(Function<'_>)) {
-        self.reader.function(pid, frame, found);
+    /// The functions of a runtime's frame, the innermost first. Nothing is called where none is known; then it is waited
+    /// for, but no longer than a second after it was sampled first.
+    pub fn functions(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
+        self.reader.functions(pid, frame, each);
     }
 
     /// What there is to say of runtimes since the last call, each time in one line and once.

@@ -167,7 +167,7 @@ impl Stack {
                 continue;
             }
             let before = stack.functions.len();
-            sampler.function(trace.pid, frame, |function| {
+            sampler.functions(trace.pid, frame, &mut |function| {
                 stack.functions.push(Function {
                     name: function.name.to_owned(),
                     file: function.file.to_owned(),

@@ -21,7 +21,7 @@ pub trait Names {
     /// The functions at an address in memory that the process itself wrote.
     fn in_memory(&self, pid: u32, address: u64, each: &mut dyn FnMut(Function<'_>));
 
-    /// The function of a runtime that a process' frame stands for.
+    /// The functions of a runtime that a process' frame stands for.
     fn in_runtime(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>));
 
     /// The function at an address in the kernel.
@@ -55,7 +55,7 @@ impl Names for Known<'_> {
     }
 
     fn in_runtime(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
-        self.sampler.function(pid, frame, each);
+        self.sampler.functions(pid, frame, each);
     }
 
     fn in_kernel(&self, address: u64, each: &mut dyn FnMut(Function<'_>)) {

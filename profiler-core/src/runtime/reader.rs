@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::memory::ProcessMemory;
-use super::{AttachError, FileData, FunctionKey, Instance, Read};
+use super::{AttachError, FileData, FunctionKey, Instance, MadeCode, Read};
 use crate::kernel::{Frame, RuntimeProcess};
 use crate::process::start_time;
 use crate::symbolizer::{Function, Generations};
@@ -44,6 +44,7 @@ pub(crate) struct Target {
 pub(crate) struct Attached {
     pub(crate) target: Target,
     pub(crate) process: RuntimeProcess,
+    pub(crate) made_code: MadeCode,
 }
 
 /// What became of looking for runtimes.
@@ -167,8 +168,8 @@ impl Reader {
         }
     }
 
-    /// The function of a frame, where it is known.
-    pub(crate) fn function(&self, pid: u32, frame: &Frame, found: impl FnOnce(Function<'_>)) {
+    /// The functions of a frame, where they are known; the innermost first.
+    pub(crate) fn functions(&self, pid: u32, frame: &Frame, each: &mut dyn FnMut(Function<'_>)) {
         let mut state = self.0.lock();
         let Some(number) = state.processes.get(&pid).map(|known| known.number) else { return };
         let key = (number, FunctionKey::of(frame));
@@ -183,7 +184,7 @@ impl Reader {
         };
         drop(state);
         if let Some(read) = &*answer {
-            found(read.function(frame.place));
+            read.functions(frame.place, each);
         }
     }
 
@@ -263,8 +264,9 @@ impl Shared {
                 let was_refused = attempt.tries >= TRIES_BEFORE_REMARK;
                 state.counts.refused = state.counts.refused.saturating_sub(was_refused.into());
                 state.counts.attached += 1;
+                let made_code = instance.made_code();
                 state.know(&attempt.target, instance);
-                state.attached.push(Attached { target: attempt.target, process });
+                state.attached.push(Attached { target: attempt.target, process, made_code });
                 self.changed.notify_all();
             }
             Err(error) => refuse(&mut state, format!("its memory cannot be read: {error}")),

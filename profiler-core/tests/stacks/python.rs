@@ -153,7 +153,7 @@ fn functions(instance: &Instance, memory: &dyn ReadMemory, frames: &[[u64; 2]]) 
             caller: false,
             by_pointer: false,
         };
-        instance.function(memory, &frame, |function| functions.push((function.name.to_owned(), function.line)));
+        instance.functions(memory, &frame, &mut |function| functions.push((function.name.to_owned(), function.line)));
     }
     functions
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Follower, Mapped, Process};
 use crate::kernel::{Content, FileRef, Frame, Kernel, Mapping, Unwinder};
-use crate::runtime::Target;
+use crate::runtime::{MadeCode, Target};
 
 /// Those of one process.
 #[derive(Debug, Default)]
@@ -14,8 +14,9 @@ pub(super) struct FoundRuntimes(Vec<Found>);
 struct Found {
     file: FileRef,
     bias: u64,
-    /// In memory, by rising addresses; empty while it is looked for.
+    /// Of the file, in memory and by rising addresses; empty while it is looked for.
     code: Vec<Range<u64>>,
+    made_code: MadeCode,
     unwinder: Unwinder,
 }
 
@@ -29,10 +30,11 @@ impl FoundRuntimes {
 
     /// The parts of a mapping, each with whoever walks up from it.
     pub(super) fn divide(&self, mapping: Mapping) -> Vec<Mapping> {
-        let Content::File { file, bias, .. } = mapping.content else { return vec![mapping] };
-        let Some(found) = self.0.iter().find(|found| (found.file, found.bias) == (file, bias)) else {
-            return vec![mapping];
-        };
+        let mut code: Vec<(Range<u64>, Unwinder)> = Vec::new();
+        for found in &self.0 {
+            code.extend(found.code_in(&mapping).into_iter().map(|code| (code, found.unwinder)));
+        }
+        code.sort_unstable_by_key(|(code, _)| code.start);
         let mut parts = Vec::new();
         let mut from = mapping.start;
         let mut add = |start, end, unwinder| {
@@ -40,14 +42,28 @@ impl FoundRuntimes {
                 parts.push(Mapping { start, end, unwinder, content: mapping.content.clone() });
             }
         };
-        for code in &found.code {
+        for (code, unwinder) in code {
             let (start, end) = (code.start.clamp(from, mapping.end), code.end.clamp(from, mapping.end));
             add(from, start, Unwinder::NATIVE);
-            add(start, end, found.unwinder);
+            add(start, end, unwinder);
             from = end;
         }
         add(from, mapping.end, Unwinder::NATIVE);
         parts
+    }
+}
+
+impl Found {
+    /// The runtime's code in a mapping, which may reach over its ends.
+    fn code_in(&self, mapping: &Mapping) -> Vec<Range<u64>> {
+        match (&mapping.content, &self.made_code) {
+            (Content::File { file, bias, .. }, _) if (self.file, self.bias) == (*file, *bias) => self.code.clone(),
+            (Content::Anonymous, MadeCode::OfNoFile) => vec![mapping.start..mapping.end],
+            (_, MadeCode::Within(ranges)) => {
+                ranges.iter().filter(|code| code.start < mapping.end && mapping.start < code.end).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -80,7 +96,13 @@ impl Follower {
             if is_known || process.runtimes.0.len() >= MAX_RUNTIMES {
                 continue;
             }
-            process.runtimes.0.push(Found { file, bias, code: Vec::new(), unwinder: Unwinder::NATIVE });
+            process.runtimes.0.push(Found {
+                file,
+                bias,
+                code: Vec::new(),
+                made_code: MadeCode::Nowhere,
+                unwinder: Unwinder::NATIVE,
+            });
             self.reader.attach(Target { pid, start_time: process.start_time, data, bias });
         }
     }
@@ -102,7 +124,7 @@ impl Follower {
                     found.unwinder = unwinder;
                     found.code =
                         code.iter().map(|code| code.start.wrapping_add(bias)..code.end.wrapping_add(bias)).collect();
-                    found.code.sort_unstable_by_key(|code| code.start);
+                    found.made_code = attached.made_code;
                     self.put(kernel, pid, &process);
                 } else {
                     self.refused += 1;
