@@ -100,34 +100,66 @@ inline_always u64 v8_shared(struct v8_process *process, u64 function)
 // Of the script and the function's number in it, which stay the same wherever the objects are moved. 0: not readable.
 inline_always u16 v8_check(struct v8_process *process, u64 shared)
 {
-	u64 script, id;
+	u64 script, id = 0;
 	u32 literal;
-	if (!v8_field(shared, process->shared_script, &script) || !v8_field(script, process->script_id, &id) ||
+	// What is built in has none.
+	if (!v8_field(shared, process->shared_script, &script) ||
+	    (v8_is_object(script) && !v8_field(script, process->script_id, &id)) ||
 	    bpf_probe_read_user(&literal, sizeof(literal), (void *)(shared - V8_TAG + process->shared_literal)))
 		return 0;
 	u64 hash = (id ^ literal) * 0x9e3779b97f4a7c15ull;
 	return hash >> 48 ? hash >> 48 : 1;
 }
 
-// Code without a frame of its own yet, or no longer: where it returns to lies at the stack pointer, or right above the
-// frame pointer that was just pushed. 0: it has a frame.
+#if defined(__TARGET_ARCH_x86)
+// push rbp; mov rbp, rsp. Functions begin with some checks before that, which are no longer than this.
+#define V8_MAKES_FRAME 0xe5894855u
+#define V8_CHECKS 24
+#endif
+
+// Code without a frame of its own yet, or no longer: where it returns to. 0: it has a frame.
 inline_always u64 v8_bare(struct walk *walk)
 {
+	u64 ip = 0;
 #if defined(__TARGET_ARCH_x86)
-	u64 words[2];
-	if (bpf_probe_read_user(words, sizeof(words), (void *)walk->sp))
+	// From the byte before the instruction on.
+	u8 code[1 + V8_CHECKS + 4];
+	if (bpf_probe_read_user(code, sizeof(code), (void *)(walk->ip - 1)))
 		return 0;
-	int is_pushed = words[0] == walk->fp;
-	u64 ip = is_pushed ? words[1] : words[0];
-	struct mapping *mapping = mapping_at(walk, ip - 1);
-	if (!mapping || mapping->unwinder != UNWINDER_V8)
+	u64 at = 0;
+	// ret, ret n
+	int is_bare = code[1] == 0xc3 || code[1] == 0xc2;
+	u32 bytes = code[0] | (u32)code[1] << 8 | (u32)code[2] << 16 | (u32)code[3] << 24;
+	if (bytes == V8_MAKES_FRAME) {
+		is_bare = 1;
+		at = 8;
+	}
+	for (int i = 4; i < 1 + V8_CHECKS + 4; i++) {
+		bytes = bytes >> 8 | (u32)code[i] << 24;
+		is_bare |= bytes == V8_MAKES_FRAME;
+	}
+	if (!is_bare || !v8_word(walk->sp + at, &ip))
 		return 0;
-	walk->sp += is_pushed ? 16 : 8;
-	return ip;
+	walk->sp += at + 8;
 #else
 	// The link register does not say whether it was saved.
-	return 0;
+	(void)walk;
 #endif
+	return ip;
+}
+
+// Where the code that was called last, which has no frame, returns to: to code that the process made. 0: not known.
+inline_always u64 v8_caller_of_bare(struct walk *walk)
+{
+	u64 ip;
+#if defined(__TARGET_ARCH_x86)
+	if (!v8_word(walk->sp, &ip))
+		return 0;
+#else
+	ip = walk->lr_valid ? walk->lr : 0;
+#endif
+	struct mapping *mapping = mapping_at(walk, ip - 1);
+	return mapping && mapping->unwinder == UNWINDER_V8 && mapping->flags & MAPPING_ANONYMOUS ? ip : 0;
 }
 
 inline_always void v8_push_native(struct walk *walk)
@@ -193,7 +225,12 @@ __attribute__((noinline)) int v8_step(struct walk *walk)
 			push(walk, walk->ip, walk->file, FRAME_ANONYMOUS);
 		} else {
 			v8_push_native(walk);
-			if (shared)
+			ip = walk->exact && shared ? v8_caller_of_bare(walk) : 0;
+			walk->exact = 0;
+			walk->ip = ip;
+			if (ip)
+				v8_push_compiled(walk, shared, check);
+			else if (shared)
 				push_runtime(walk, shared, V8_NO_PLACE, FRAME_V8, check);
 		}
 	}
