@@ -33,13 +33,11 @@ fn node_is_as_it_says() {
     }
 }
 
-/// That of the system, and those that are named.
+/// Those that are named, and that of the system.
 fn nodes() -> Vec<PathBuf> {
     let named = std::env::var_os("FLAMEGATE_NODES").unwrap_or_default();
-    ["/usr/bin/node".into()]
-        .into_iter()
-        .chain(std::env::split_paths(&named).filter(|path| path.is_absolute()))
-        .collect()
+    let named = std::env::split_paths(&named).filter(|path| path.is_absolute());
+    named.chain(["/usr/bin/node".into()]).collect()
 }
 
 fn agrees(node: &Path, options: &[&str]) {
@@ -62,7 +60,10 @@ fn agrees(node: &Path, options: &[&str]) {
         said.keys().map(|name| (name, count(&stacks, |stack| stack.works_in(name)))).collect();
     let (all_seen, all_said) = (seen.values().sum::<u64>(), said.values().sum::<u64>());
     println!("{seen:?} {said:?}: {whole} of {all} whole");
-    assert!(all_seen * 10 > all * 9, "of {all} samples {all_seen} are of the work");
+    let mut others: Vec<&Stack> = stacks.iter().filter(|stack| !said.keys().any(|name| stack.works_in(name))).collect();
+    others.sort_by_key(|stack| std::cmp::Reverse(stack.count));
+    let others = others.get(..3);
+    assert!(all_seen * 10 > all * 9, "of {all} samples {all_seen} are of the work, these are not: {others:#?}");
     for (name, said) in &said {
         let seen = seen.get(name).copied().unwrap_or_default() as f64 / all_seen as f64;
         let said = *said as f64 / all_said as f64;
@@ -87,7 +88,7 @@ fn callers_are_in_order(stacks: &[Stack]) {
     assert_eq!(of_alpha.get(22..24), Some(&["run", "again"][..]), "{of_alpha:?}");
     let of_gamma = callers("gamma");
     assert_eq!(of_gamma.get(1..4), Some(&["sort", "run", "again"][..]), "{of_gamma:?}");
-    assert!(of_gamma.first().is_some_and(|name| name.starts_with("(anonymous) truth.js:56:")), "{of_gamma:?}");
+    assert!(of_gamma.first().is_some_and(|name| name.starts_with("(anonymous) truth.js:60:")), "{of_gamma:?}");
 }
 
 fn lines_are_those_of_the_source(stacks: &[Stack]) {
@@ -111,7 +112,8 @@ fn lines_are_those_of_the_source(stacks: &[Stack]) {
     let all: u64 = inner("alpha").map(|(_, count)| count).sum();
     let is_work = |line: u32| text(line).contains("ROUNDS.alpha") || text(line).contains("65521");
     let work: u64 = inner("alpha").filter(|(line, _)| is_work(*line)).map(|(_, count)| count).sum();
-    assert!(work * 10 > all * 9, "of {all} in alpha {work} are in its loop");
+    // What is interpreted says where it called last.
+    assert!(work * 10 > all * 8, "of {all} in alpha {work} are in its loop");
 }
 
 #[test]
@@ -140,8 +142,6 @@ struct Stack {
     /// Frames of which no name is known.
     unnamed: usize,
     stop: Stop,
-    /// It is of the thread that runs the program.
-    is_main: bool,
     count: u64,
 }
 
@@ -155,8 +155,7 @@ struct Function {
 
 impl Stack {
     fn of(sampler: &Sampler, trace: &Trace) -> Self {
-        let is_main = trace.comm.text() == "node";
-        let mut stack = Self { functions: Vec::new(), unnamed: 0, stop: trace.stop, is_main, count: trace.count };
+        let mut stack = Self { functions: Vec::new(), unnamed: 0, stop: trace.stop, count: trace.count };
         for frame in trace.user.iter().filter(|frame| frame.kind == FrameKind::V8) {
             let before = stack.functions.len();
             sampler.functions(trace.pid, frame, &mut |function| {

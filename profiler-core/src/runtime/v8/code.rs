@@ -143,7 +143,10 @@ impl Code {
         } else if kind > layout.baseline {
             let inlined = Data::of(heap, object)?.field(heap, heap.layout.deoptimization.inlined);
             let inlined = inlined.filter(|array| is_object(*array)).and_then(|array| heap.bytes(array));
-            Compiler::Optimizing { positions: Positions::read(&table), inlined: inlined.unwrap_or_default() }
+            Compiler::Optimizing {
+                positions: Positions::read(&table, heap.layout.steps),
+                inlined: inlined.unwrap_or_default(),
+            }
         } else {
             return None;
         };

@@ -65,7 +65,7 @@ impl Function {
         let positions = bytecodes(heap, shared).and_then(|bytecodes| {
             heap.bytes(heap.field(bytecodes, heap.layout.bytecodes.positions).filter(|table| is_object(*table))?)
         });
-        let positions = Positions::read(&positions.unwrap_or_default());
+        let positions = Positions::read(&positions.unwrap_or_default(), heap.layout.steps);
         let file = script.as_ref().map_or(String::new(), |script| script.file.clone());
         let description = Arc::new(Description { name, file, start_line: place.map_or(0, |(line, _)| line) });
         // It may have been moved meanwhile.

@@ -1,6 +1,7 @@
 //! Where things are in V8's objects: offsets in bytes. A file says most of it; what it does not say is in tables by version.
 
 use super::metadata::Metadata;
+use super::positions::Steps;
 use crate::runtime::Unsupported;
 
 /// Major and minor number.
@@ -31,6 +32,7 @@ pub(super) struct Layout {
     pub(super) bytecodes: Bytecodes,
     pub(super) code: Code,
     pub(super) deoptimization: Deoptimization,
+    pub(super) steps: Steps,
 }
 
 /// Types of objects.
@@ -225,6 +227,8 @@ impl Layout {
             bytecodes: Bytecodes::of(version, metadata),
             code: Code::of(version, metadata)?,
             deoptimization: Deoptimization::of(metadata),
+            // So do the tables of processes: 13.6 has the one, 14.1 the other.
+            steps: if version < Version(14, 0) { Steps::Signed } else { Steps::Marked },
         })
     }
 }

@@ -28,22 +28,29 @@ impl Position {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Positions(Vec<(i32, Position)>);
 
+/// How a table says how far the next entry's code is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    /// With a sign, which says whether it is a statement.
+    Signed,
+    /// Above two bits: whether it is a statement, and whether a debugger may stop there (from V8 14 on).
+    Marked,
+}
+
 /// Entries of one table.
 const MAX_ENTRIES: usize = 256 << 10;
 
 impl Positions {
     /// As far as it can be understood.
-    pub(super) fn read(table: &[u8]) -> Self {
+    pub(super) fn read(table: &[u8], steps: Steps) -> Self {
         let mut entries = Vec::new();
         let mut rest = table.iter();
         // `kFunctionEntryBytecodeOffset`
         let (mut code, mut position) = (-1_i32, 0_u64);
         while entries.len() < MAX_ENTRIES
-            && let Some(step) = signed(&mut rest)
+            && let Some(step) = steps.next(&mut rest)
             && let Some(moved) = signed(&mut rest)
         {
-            // What is no statement is said by the sign.
-            let step = if step < 0 { !step } else { step };
             code = code.wrapping_add(step as i32);
             position = position.wrapping_add_signed(moved);
             entries.push((code, Position(position)));
@@ -60,6 +67,18 @@ impl Positions {
     /// In bytes.
     pub(super) fn footprint(&self) -> usize {
         self.0.len() * size_of::<(i32, Position)>()
+    }
+}
+
+impl Steps {
+    fn next<'a>(self, table: &mut impl Iterator<Item = &'a u8>) -> Option<u64> {
+        match self {
+            Self::Signed => {
+                let step = signed(table)?;
+                Some(if step < 0 { !step } else { step }.cast_unsigned())
+            }
+            Self::Marked => Some(unsigned(table)? >> 2),
+        }
     }
 }
 
@@ -137,7 +156,7 @@ mod tests {
 
     #[test]
     fn positions_are_read_as_v8_writes_them() {
-        let positions = Positions::read(TABLE);
+        let positions = Positions::read(TABLE, Steps::Signed);
         let offset = |at| positions.at(at).unwrap().offset();
         assert_eq!(offset(-1), Some(320));
         assert_eq!((offset(0), offset(4)), (Some(341), Some(341)));
@@ -151,13 +170,23 @@ mod tests {
     }
 
     #[test]
+    fn marked_steps_say_the_same() {
+        // The same function in V8 14.6, where its bytecodes are others.
+        let table = [0x02, 0x84, 0x0a, 0x07, 0x54, 0x12, 0x14, 0x16, 0x00, 0x1e, 0x18, 0x13, 0x38];
+        let positions = Positions::read(&table, Steps::Marked);
+        let entries: Vec<_> = positions.0.iter().map(|(code, position)| (*code, position.offset().unwrap())).collect();
+        assert_eq!(entries, [(-1, 320), (0, 362), (4, 372), (9, 372), (16, 384), (20, 412)]);
+    }
+
+    #[test]
     fn what_is_cut_off_ends_a_table() {
-        let whole = Positions::read(TABLE);
+        let whole = Positions::read(TABLE, Steps::Signed);
         for length in 0..TABLE.len() {
-            let cut = Positions::read(&TABLE[..length]);
+            let cut = Positions::read(&TABLE[..length], Steps::Signed);
             assert!(whole.0.starts_with(&cut.0), "{length}");
         }
-        Positions::read(&[0xff; 1000]);
+        Positions::read(&[0xff; 1000], Steps::Signed);
+        Positions::read(&[0xff; 1000], Steps::Marked);
     }
 
     #[test]
