@@ -54,6 +54,8 @@ struct v8_frame {
 // A frame of a function that is compiled: the address of the code, and above it and in the place what all closures of the
 // function share, without the bits that are the same in all pointers; 0 where the function is not known.
 #define V8_COMPILED (1ull << 63)
+// It is where a call returns to.
+#define V8_CALLER (1ull << 62)
 #define V8_ADDRESS_BITS 48
 #define V8_ALIGNMENT_BITS 3
 
@@ -170,8 +172,9 @@ inline_always void v8_push_native(struct walk *walk)
 // What is compiled, with its function or without.
 inline_always void v8_push_compiled(struct walk *walk, u64 shared, u16 check)
 {
-	// The call is before the address that it returns to.
-	u64 address = (walk->ip - !walk->exact) & ((1ull << V8_ADDRESS_BITS) - 1);
+	u64 address = walk->ip & ((1ull << V8_ADDRESS_BITS) - 1);
+	if (!walk->exact)
+		address |= V8_CALLER;
 	shared >>= V8_ALIGNMENT_BITS;
 	push_runtime(walk, V8_COMPILED | shared >> 32 << V8_ADDRESS_BITS | address, shared, FRAME_V8, check);
 }

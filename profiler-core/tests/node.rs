@@ -43,7 +43,10 @@ fn nodes() -> Vec<PathBuf> {
 fn agrees(node: &Path, options: &[&str]) {
     let running = Running::start(counting(node, options));
     let sampler = start(running.pid(), Settings::new);
-    wait_for(|| sampler.collect().iter().any(has_v8));
+    let settled = |stacks: &[Trace]| {
+        !stacks.is_empty() && stacks.iter().all(|trace| trace.stop == Stop::Complete && has_v8(trace))
+    };
+    wait_for(|| settled(&sampler.collect()));
     let mut stacks = Vec::new();
     wait_for(|| {
         stacks.extend(sampler.collect().into_iter().map(|trace| Stack::of(&sampler, &trace)));

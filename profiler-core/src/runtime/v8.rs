@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported};
 use crate::kernel::V8Process;
-use crate::native::elf::ElfFile;
+use crate::native::elf::{ElfFile, Machine};
 use crate::symbolizer::{Function as Named, Generations};
 use code::{Code, Place};
+use exits::Translations;
 use function::{Description, Function, Identity};
 use heap::{Heap, is_object};
 use layout::{KNOWN, Layout, Version};
@@ -23,6 +24,7 @@ use positions::{BytecodeSizes, Position};
 use script::Script;
 
 mod code;
+mod exits;
 mod function;
 mod heap;
 mod layout;
@@ -45,6 +47,7 @@ struct Known {
     version: Version,
     layout: Layout,
     sizes: BytecodeSizes,
+    translations: Option<Translations>,
 }
 
 /// What is known of a process.
@@ -88,6 +91,7 @@ const CODES: usize = 2 << 20;
 
 /// `V8_COMPILED` and the other parts of such a frame (`bpf/v8.h`).
 const COMPILED: u64 = 1 << 63;
+const CALLER: u64 = 1 << 62;
 const ADDRESS_BITS: u32 = 48;
 const ALIGNMENT_BITS: u32 = 3;
 /// What distinguishes a pointer to an object.
@@ -115,8 +119,9 @@ impl FileData {
         let layout =
             Layout::of(version, &metadata).map_err(|Unsupported(why)| Unsupported(format!("{path}: {why}")))?;
         let sizes = BytecodeSizes::of(metadata.bytecode_sizes(file));
+        let translations = Translations::of(metadata.operands(file)).filter(|_| file.machine() == Machine::X86_64);
         let builtins = start..start.saturating_add(size);
-        Ok(Some(Self { builtins: [builtins], known: Arc::new(Known { version, layout, sizes }) }))
+        Ok(Some(Self { builtins: [builtins], known: Arc::new(Known { version, layout, sizes, translations }) }))
     }
 
     pub(super) fn name(&self) -> String {
@@ -164,28 +169,32 @@ impl Instance {
             let function = self.checked_function(heap, address, check)?;
             return Some(Read(Functions::Interpreted { function, before }));
         }
-        let high = (address & !COMPILED) >> ADDRESS_BITS;
+        let is_call = address & CALLER != 0;
+        let high = (address & !COMPILED & !CALLER) >> ADDRESS_BITS;
         let shared = (high << 32 | u64::from(place)) << ALIGNMENT_BITS;
-        let address = address & ((1 << ADDRESS_BITS) - 1);
+        // The call is before the address that it returns to.
+        let address = (address & ((1 << ADDRESS_BITS) - 1)).checked_sub(is_call.into())?;
         if shared == 0 {
-            return self.compiled(heap, address, None).map(|lines| Read(Functions::Compiled(lines)));
+            return self.compiled(heap, address, is_call, None).map(|lines| Read(Functions::Compiled(lines)));
         }
         let own = self.checked_function(heap, shared | TAG, check)?;
-        let compiled = self.compiled(heap, address, Some(&own));
+        let compiled = self.compiled(heap, address, is_call, Some((shared | TAG, &own)));
         let lines = compiled.unwrap_or_else(|| vec![(Arc::clone(&own.description), own.description.start_line)]);
         Some(Read(Functions::Compiled(lines)))
     }
 
     /// The functions that an address is in; none where the outermost is not the one of the frame.
-    fn compiled(&self, heap: Heap<'_>, address: u64, own: Option<&Arc<Function>>) -> Option<Vec<Line>> {
+    fn compiled(&self, heap: Heap<'_>, address: u64, is_call: bool, own: Option<&Arc<Function>>) -> Option<Vec<Line>> {
         let code = Code::find(heap, address, |object| self.lock().codes.get(&object))?;
         self.lock().codes.insert(code.object(), Arc::clone(&code), code.footprint());
         let mut lines = Vec::new();
         let mut outermost = None;
-        for inlined in code.functions(heap, &self.known.sizes, address)? {
+        let (sizes, translations) = (&self.known.sizes, self.known.translations.as_ref());
+        let shared = own.map(|(shared, _)| shared);
+        for inlined in code.functions(heap, sizes, translations, address, is_call, shared)? {
             let function = match inlined.shared {
                 Some(shared) => self.function(heap, shared)?,
-                None => Arc::clone(own?),
+                None => Arc::clone(own?.1),
             };
             let offset = match inlined.place {
                 Place::Script(offset) => offset,
@@ -194,7 +203,7 @@ impl Instance {
             lines.push((Arc::clone(&function.description), function.line(offset)));
             outermost = Some(function.identity());
         }
-        own.is_none_or(|own| Some(own.identity()) == outermost).then_some(lines)
+        own.is_none_or(|(_, own)| Some(own.identity()) == outermost).then_some(lines)
     }
 
     fn checked_function(&self, heap: Heap<'_>, shared: u64, check: u16) -> Option<Arc<Function>> {

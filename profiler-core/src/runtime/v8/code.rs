@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::exits::{Exits, Translations};
 use super::function;
 use super::heap::{Heap, is_object};
 use super::layout::{Layout, Start, WRAPPED};
@@ -22,10 +23,12 @@ pub(super) struct Code {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Compiler {
-    /// One piece of code for each bytecode: their sizes, and the bytecodes.
-    Baseline { table: Vec<u8>, bytecodes: Vec<u8> },
+    /// One piece of code for each bytecode: their sizes, and the bytecodes, where they are not the function's alone.
+    Baseline { table: Vec<u8>, bytecodes: Option<Vec<u8>> },
     /// Those that inline: places, and for each number of an inlined function where it was called and which it is.
     Optimizing { positions: Positions, inlined: Vec<u8> },
+    /// The same, without places.
+    Silent { exits: Exits },
 }
 
 /// A function that an address is in.
@@ -48,7 +51,7 @@ pub(super) enum Place {
 /// Objects of instructions begin at multiples of this (`kCodeAlignment`, and a header of which it is a multiple).
 const ALIGNMENT: u64 = 16;
 /// Furthest from its object's beginning that an instruction is looked for, in bytes, and how many are read at once.
-const MAX_CODE: u64 = 2 << 20;
+pub(super) const MAX_CODE: u64 = 2 << 20;
 const PIECE: u64 = 4 << 10;
 /// Functions that are inlined into each other.
 const MAX_DEPTH: usize = 64;
@@ -72,13 +75,36 @@ impl Code {
         (code.start..code.start.saturating_add(code.size.into())).contains(&address).then_some(code)
     }
 
-    /// The functions that an address is in: the innermost first.
-    pub(super) fn functions(&self, heap: Heap<'_>, sizes: &BytecodeSizes, address: u64) -> Option<Vec<Inlined>> {
+    /// The functions that an address is in: the innermost first. `is_call`: the last byte of a call is there. `shared` is
+    /// that of the frame, where it is known.
+    pub(super) fn functions(
+        &self,
+        heap: Heap<'_>,
+        sizes: &BytecodeSizes,
+        translations: Option<&Translations>,
+        address: u64,
+        is_call: bool,
+        shared: Option<u64>,
+    ) -> Option<Vec<Inlined>> {
         let instruction = u32::try_from(address.checked_sub(self.start)?).ok()?;
         let (positions, inlined) = match &self.compiler {
             Compiler::Baseline { table, bytecodes } => {
-                let bytecode = sizes.bytecode_at(table, bytecodes, instruction).unwrap_or(-1);
+                let own = || bytes_of_bytecodes(heap, function::bytecodes(heap, shared?)?);
+                let own = if bytecodes.is_none() { own() } else { None };
+                let bytecodes = bytecodes.as_ref().or(own.as_ref());
+                let bytecode = bytecodes.and_then(|bytecodes| sizes.bytecode_at(table, bytecodes, instruction));
+                let bytecode = bytecode.unwrap_or(-1);
                 return Some(vec![Inlined { shared: None, place: Place::Bytecode(bytecode) }]);
+            }
+            Compiler::Silent { exits } => {
+                let data = Data::of(heap, self.object)?;
+                let at = usize::try_from(instruction).ok()?.checked_add(is_call.into())?;
+                let frames = exits.frames(translations?, at, is_call)?;
+                let inlined = frames.into_iter().map(|frame| {
+                    let shared = Some(data.literal(heap, frame.literal)?);
+                    Some(Inlined { shared, place: Place::Bytecode(frame.bytecode) })
+                });
+                return inlined.collect();
             }
             Compiler::Optimizing { positions, inlined } => (positions, inlined),
         };
@@ -109,8 +135,9 @@ impl Code {
     /// In bytes.
     pub(super) fn footprint(&self) -> usize {
         let compiler = match &self.compiler {
-            Compiler::Baseline { table, bytecodes } => table.len() + bytecodes.len(),
+            Compiler::Baseline { table, bytecodes } => table.len() + bytecodes.as_ref().map_or(0, Vec::len),
             Compiler::Optimizing { positions, inlined } => positions.footprint() + inlined.len(),
+            Compiler::Silent { exits } => exits.footprint(),
         };
         size_of::<Self>() + compiler
     }
@@ -137,15 +164,18 @@ impl Code {
         let table = heap.bytes(heap.field(code, layout.positions).filter(|table| is_object(*table))?)?;
         // Compilers are numbered by how much they optimize.
         let compiler = if kind == layout.baseline {
-            let array = function::unwrapped(heap, heap.field(code, layout.data)?)?;
-            let bytecodes = bytes_of_bytecodes(heap, array)?;
+            let array = function::unwrapped(heap, heap.field(code, layout.data)?);
+            let bytecodes = array.and_then(|array| bytes_of_bytecodes(heap, array));
             Compiler::Baseline { table, bytecodes }
         } else if kind > layout.baseline {
-            let inlined = Data::of(heap, object)?.field(heap, heap.layout.deoptimization.inlined);
-            let inlined = inlined.filter(|array| is_object(*array)).and_then(|array| heap.bytes(array));
-            Compiler::Optimizing {
-                positions: Positions::read(&table, heap.layout.steps),
-                inlined: inlined.unwrap_or_default(),
+            let positions = Positions::read(&table, heap.layout.steps);
+            let (data, place) = (Data::of(heap, object)?, heap.layout.deoptimization.inlined);
+            if positions.is_empty() {
+                Compiler::Silent { exits: Exits::read(heap, data.array, u64::from(place) + 1, start)? }
+            } else {
+                let inlined = data.field(heap, place).filter(|array| is_object(*array));
+                let inlined = inlined.and_then(|array| heap.bytes(array)).unwrap_or_default();
+                Compiler::Optimizing { positions, inlined }
             }
         } else {
             return None;

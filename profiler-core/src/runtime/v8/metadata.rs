@@ -10,6 +10,9 @@ const PREFIX: &str = "v8dbg_";
 const VERSION: &str = "_ZN2v88internal7Version6";
 const EMBEDDED: &str = "v8_Default_embedded_blob_code_";
 const SIZES: &str = "_ZN2v88internal11interpreter9Bytecodes14kBytecodeSizesE";
+const OPERANDS: &str = "_ZZN2v88internal29TranslationOpcodeOperandCountENS0_17TranslationOpcodeEE6counts";
+/// Most opcodes of translations.
+const MAX_OPCODES: u64 = 128;
 /// Longest table of sizes, in bytes: three for each bytecode.
 const MAX_SIZES: u64 = 3 * 256;
 /// One of each build, which the dynamic linker knows or nobody does.
@@ -30,7 +33,7 @@ impl Metadata {
         if any.is_none() && !is_named_so(path) {
             return None;
         }
-        let symbols = exports::beginning(file, &[PREFIX, VERSION, EMBEDDED, SIZES]);
+        let symbols = exports::beginning(file, &[PREFIX, VERSION, EMBEDDED, SIZES, OPERANDS]);
         symbols.contains_key(ANY).then_some(())?;
         let constants = symbols
             .iter()
@@ -75,6 +78,15 @@ impl Metadata {
     pub(super) fn bytecode_sizes(&self, file: &ElfFile) -> Vec<u8> {
         let sizes = self.symbols.get(SIZES).filter(|symbol| symbol.size <= MAX_SIZES);
         sizes.and_then(|symbol| exports::bytes(file, symbol.address, symbol.size as usize)).unwrap_or_default()
+    }
+}
+
+impl Metadata {
+    /// How many operands each opcode of a translation has.
+    pub(super) fn operands(&self, file: &ElfFile) -> Vec<u8> {
+        let counts = self.symbols.get(OPERANDS).filter(|symbol| symbol.size <= MAX_OPCODES * 4);
+        let counts = counts.and_then(|symbol| exports::bytes(file, symbol.address, symbol.size as usize));
+        counts.unwrap_or_default().as_chunks::<4>().0.iter().map(|[count, ..]| *count).collect()
     }
 }
 

@@ -64,6 +64,10 @@ impl Positions {
         self.0.get(after.checked_sub(1)?).map(|(_, position)| *position)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// In bytes.
     pub(super) fn footprint(&self) -> usize {
         self.0.len() * size_of::<(i32, Position)>()
@@ -126,7 +130,7 @@ impl BytecodeSizes {
 }
 
 /// `base::VLQDecodeUnsigned`: seven bits in each byte, the lowest first; the highest bit says that more follow.
-fn unsigned<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<u64> {
+pub(super) fn unsigned<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = bytes.next()?;
@@ -138,10 +142,13 @@ fn unsigned<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<u64> {
     None
 }
 
-/// The sign is the lowest bit.
 fn signed<'a>(bytes: &mut impl Iterator<Item = &'a u8>) -> Option<i64> {
-    let value = unsigned(bytes)?;
-    Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+    unsigned(bytes).map(sign)
+}
+
+/// The sign is the lowest bit.
+pub(super) fn sign(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 #[cfg(test)]
