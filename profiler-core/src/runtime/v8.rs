@@ -113,14 +113,13 @@ impl FileData {
         if !KNOWN.contains(&version) {
             return Err(Unsupported(format!("{path}: V8 {version} is not known")));
         }
-        let Some((start, size)) = metadata.builtins(file) else {
+        let Some(builtins) = metadata.builtins(file) else {
             return Err(Unsupported(format!("{path}: V8 {version} without its builtins")));
         };
         let layout =
             Layout::of(version, &metadata).map_err(|Unsupported(why)| Unsupported(format!("{path}: {why}")))?;
         let sizes = BytecodeSizes::of(metadata.bytecode_sizes(file));
         let translations = Translations::of(metadata.operands(file)).filter(|_| file.machine() == Machine::X86_64);
-        let builtins = start..start.saturating_add(size);
         Ok(Some(Self { builtins: [builtins], known: Arc::new(Known { version, layout, sizes, translations }) }))
     }
 

@@ -2,7 +2,7 @@
 //! and each exit says the frames that the interpreter goes on with (`deoptimization-data.h`,
 //! `frame-translation-builder.cc`). An instruction is of the functions that the next exit on its way says.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl};
+use iced_x86::{Decoder, DecoderOptions, Mnemonic, OpKind};
 
 use super::heap::{Heap, number};
 use super::layout::ARRAY;
@@ -188,21 +188,23 @@ impl Exits {
             let mut decoder = Decoder::with_ip(64, self.code.get(at..)?, at as u64, DecoderOptions::NONE);
             let instruction = decoder.decode();
             let after = at.checked_add(instruction.len())?;
-            let target = usize::try_from(instruction.near_branch_target()).ok()?;
-            at = match instruction.flow_control() {
-                FlowControl::Next => after,
-                FlowControl::Call | FlowControl::IndirectCall => match self.of_call(after) {
+            let is_jump = instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64;
+            at = match instruction.mnemonic() {
+                Mnemonic::Call => match self.of_call(after) {
                     Some(exit) => return Some(exit),
                     None => after,
                 },
-                FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch => {
+                Mnemonic::Ret | Mnemonic::Int3 | Mnemonic::INVALID => return None,
+                mnemonic if is_jump => {
+                    let target = usize::try_from(instruction.near_branch64()).ok()?;
                     if let Some(exit) = self.at(target) {
                         return Some(exit);
                     }
-                    let is_taken = target < at || instruction.flow_control() == FlowControl::UnconditionalBranch;
-                    if is_taken { target } else { after }
+                    if target < at || mnemonic == Mnemonic::Jmp { target } else { after }
                 }
-                _ => return None,
+                // Where to is not known.
+                Mnemonic::Jmp => return None,
+                _ => after,
             };
         }
         None

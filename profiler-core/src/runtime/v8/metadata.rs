@@ -1,8 +1,10 @@
 //! What V8 says of itself: `v8dbg_…`, constants that its build writes for debuggers (`tools/gen-postmortem-metadata.py`).
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::native::elf::ElfFile;
+use crate::native::unwind::described_code;
 use crate::runtime::exports::{self, Export};
 
 const PREFIX: &str = "v8dbg_";
@@ -60,18 +62,23 @@ impl Metadata {
         Some((number("major")?, number("minor")?))
     }
 
-    /// The code of the builtins, in the file: where it begins, and its size in bytes.
-    pub(super) fn builtins(&self, file: &ElfFile) -> Option<(u64, u64)> {
+    /// The code of the builtins, in the file.
+    pub(super) fn builtins(&self, file: &ElfFile) -> Option<Range<u64>> {
+        self.named_builtins(file).or_else(|| undescribed(file))
+    }
+
+    fn named_builtins(&self, file: &ElfFile) -> Option<Range<u64>> {
         let size = self.symbols.get("v8_Default_embedded_blob_code_size_")?;
         let size = u32::from_le_bytes(exports::content(file, size.address)?);
         let start = self.symbols.get(EMBEDDED)?.address;
-        let is_code = |address: u64| file.executable().iter().any(|segment| segment.contains(address));
         // Until V8 10 it is a pointer.
         let is_pointer = file.sections().any(|(name, section)| {
-            name.starts_with(b".data") && (section.address..section.address + section.size).contains(&start)
+            let end = section.address.saturating_add(section.size);
+            name.starts_with(b".data") && (section.address..end).contains(&start)
         });
         let start = if is_pointer { u64::from_le_bytes(exports::content(file, start)?) } else { start };
-        (size > 0 && is_code(start)).then_some((start, size.into()))
+        let is_code = file.executable().iter().any(|segment| segment.contains(start));
+        (size > 0 && is_code).then(|| start..start.saturating_add(size.into()))
     }
 
     /// How many bytes each bytecode has: by its number, and that of its operands' size.
@@ -88,6 +95,18 @@ impl Metadata {
         let counts = counts.and_then(|symbol| exports::bytes(file, symbol.address, symbol.size as usize));
         counts.unwrap_or_default().as_chunks::<4>().0.iter().map(|[count, ..]| *count).collect()
     }
+}
+
+/// Where no symbol names the builtins: the one large piece of code of which no unwind information says anything.
+fn undescribed(file: &ElfFile) -> Option<Range<u64>> {
+    const LEAST: u64 = 512 << 10;
+    let described = described_code(file).ok()?;
+    let gaps = described.windows(2).filter_map(|pair| match pair {
+        [before, after] => Some(before.end..after.start.max(before.end)),
+        _ => None,
+    });
+    let is_code = |gap: &Range<u64>| file.executable().iter().any(|segment| segment.contains(gap.start));
+    gaps.filter(is_code).max_by_key(|gap| gap.end - gap.start).filter(|gap| gap.end - gap.start >= LEAST)
 }
 
 /// What V8 is called that is no part of another program.
