@@ -183,7 +183,13 @@ impl Instance {
     }
 
     /// The functions that an address is in; none where the outermost is not the one of the frame.
-    fn compiled(&self, heap: Heap<'_>, address: u64, is_call: bool, own: Option<&Arc<Function>>) -> Option<Vec<Line>> {
+    fn compiled(
+        &self,
+        heap: Heap<'_>,
+        address: u64,
+        is_call: bool,
+        own: Option<(u64, &Arc<Function>)>,
+    ) -> Option<Vec<Line>> {
         let code = Code::find(heap, address, |object| self.lock().codes.get(&object))?;
         self.lock().codes.insert(code.object(), Arc::clone(&code), code.footprint());
         let mut lines = Vec::new();
