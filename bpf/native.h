@@ -199,6 +199,9 @@ __attribute__((noinline)) int step(struct walk *walk)
 	}
 	if (mapping->unwinder != UNWINDER_NATIVE && !walk->declined) {
 		walk->unwinder = mapping->unwinder;
+		walk->mapping_flags = mapping->flags;
+		walk->file = mapping->file;
+		walk->bias = mapping->bias;
 		return STEP_OTHER;
 	}
 	walk->declined = 0;

@@ -21,6 +21,9 @@ struct walk {
 	u8 switches;   // from one stack to a lower one
 	u8 inside;     // a runtime's frames are being walked, which belong to the machine code at `ip`
 	u8 runtimes;   // by unwinder, a bit each: its first frame was looked for
+	u16 mapping_flags; // of the mapping at `ip`, where it names a runtime's unwinder
+	u32 file;
+	u64 bias;
 	u64 runtime_frames[RUNTIMES]; // by unwinder: its next frame; 0: there are no more
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;

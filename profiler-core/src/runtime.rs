@@ -21,6 +21,7 @@ mod exports;
 mod memory;
 mod python;
 mod reader;
+mod v8;
 
 /// What is known of a runtime's file.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct FileData(OfFile);
 #[derive(Debug)]
 enum OfFile {
     Python(python::FileData),
+    V8(v8::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -38,6 +40,7 @@ pub struct Instance(OfProcess);
 #[derive(Debug)]
 enum OfProcess {
     Python(python::Instance),
+    V8(v8::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -55,6 +58,7 @@ pub enum MadeCode {
 #[derive(Debug)]
 enum Read {
     Python(python::CodeObject),
+    V8(v8::Read),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -84,6 +88,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
         }
+        if wanted.v8
+            && let Some(data) = v8::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::V8(data)))));
+        }
         Ok(None)
     }
 
@@ -92,6 +101,7 @@ impl FileData {
     pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
         match &self.0 {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+            OfFile::V8(data) => (Unwinder::V8, data.builtins()),
         }
     }
 
@@ -99,6 +109,7 @@ impl FileData {
     fn name(&self) -> String {
         match &self.0 {
             OfFile::Python(data) => data.name(),
+            OfFile::V8(data) => data.name(),
         }
     }
 
@@ -117,6 +128,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
             }
+            OfFile::V8(data) => {
+                let (process, instance) = data.attach(memory, pid)?;
+                Ok((RuntimeProcess::V8(process), Instance(OfProcess::V8(instance))))
+            }
         }
     }
 }
@@ -127,6 +142,7 @@ impl Instance {
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
             OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::V8(_) => MadeCode::OfNoFile,
         }
     }
 
@@ -143,6 +159,9 @@ impl Instance {
             (OfProcess::Python(instance), FrameKind::Python) => {
                 instance.function(memory, function.address, function.check).map(Read::Python)
             }
+            (OfProcess::V8(instance), FrameKind::V8) => {
+                instance.read(memory, function.address, function.place, function.check).map(Read::V8)
+            }
             _ => None,
         }
     }
@@ -158,6 +177,7 @@ impl Read {
                 line: code.line(place),
                 start_line: code.first_line,
             }),
+            Self::V8(read) => read.functions(place, each),
         }
     }
 
@@ -165,6 +185,7 @@ impl Read {
     fn footprint(&self) -> usize {
         match self {
             Self::Python(code) => code.footprint(),
+            Self::V8(read) => read.footprint(),
         }
     }
 }
@@ -174,11 +195,15 @@ impl Read {
 struct FunctionKey {
     kind: FrameKind,
     address: u64,
+    /// Where it is a part of what stands for the function; else 0.
+    place: u32,
     check: u16,
 }
 
 impl FunctionKey {
     fn of(frame: &Frame) -> Self {
-        Self { kind: frame.kind, address: frame.address, check: frame.check }
+        let is_part = frame.kind == FrameKind::V8 && v8::is_compiled(frame.address);
+        let place = if is_part { frame.place } else { 0 };
+        Self { kind: frame.kind, address: frame.address, place, check: frame.check }
     }
 }

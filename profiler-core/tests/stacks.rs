@@ -20,6 +20,9 @@ mod stacks {
     mod cores;
     pub(crate) mod hostile;
     pub(crate) mod memory;
+    // What a leaf of aarch64 returns to is known in another way.
+    #[cfg(target_arch = "x86_64")]
+    mod node;
     pub(crate) mod oracle;
     pub(crate) mod program;
     // aarch64 tells of the thread pointer in another way.

@@ -1,6 +1,10 @@
-//! The places that a file's symbols name.
+//! The places that a file's symbols name, and what is there.
 
-use crate::native::elf::ElfFile;
+use std::collections::HashMap;
+
+use object::elf::SHT_NOBITS;
+
+use crate::native::elf::{ElfFile, Section};
 
 /// Where a symbol is in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +23,70 @@ const ENTRY: usize = 24;
 /// these; and among all where it has nothing to do with the file.
 pub(super) fn find<const N: usize>(file: &ElfFile, names: [&str; N]) -> [Option<Export>; N] {
     let mut found = [None; N];
-    let table = file.section(".dynsym").or_else(|| file.section(".symtab"));
-    let Some((section, strings)) = table.and_then(|table| Some((table, file.section_at(table.link)?))) else {
-        return found;
+    let Some(table) = file.section(".dynsym").or_else(|| file.section(".symtab")) else { return found };
+    each(file, table, &mut |text, export| {
+        let is_called = |name: &&str| {
+            let rest = text.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| rest.first() == Some(&0))
+        };
+        if let Some(found) = names.iter().position(is_called).and_then(|place| found.get_mut(place)) {
+            found.get_or_insert(export);
+        }
+    });
+    found
+}
+
+/// Most symbols that are collected.
+const MAX_COLLECTED: usize = 16 << 10;
+/// Longest name of those, in bytes.
+const MAX_NAME: usize = 256;
+
+/// The symbols whose names begin in one of these ways, of all that the file has.
+pub(super) fn beginning(file: &ElfFile, with: &[&str]) -> HashMap<String, Export> {
+    let mut found = HashMap::new();
+    for table in [".dynsym", ".symtab"].into_iter().filter_map(|name| file.section(name)) {
+        each(file, table, &mut |text, export| {
+            if found.len() < MAX_COLLECTED
+                && with.iter().any(|beginning| text.starts_with(beginning.as_bytes()))
+                && let Some(end) = text.iter().take(MAX_NAME).position(|byte| *byte == 0)
+                && let Some(name) = text.get(..end).and_then(|name| std::str::from_utf8(name).ok())
+            {
+                found.entry(name.to_owned()).or_insert(export);
+            }
+        });
+    }
+    found
+}
+
+/// What is at an address of the file; zeros where the file does not say what.
+pub(super) fn content<const N: usize>(file: &ElfFile, address: u64) -> Option<[u8; N]> {
+    let bytes = bytes(file, address, N)?;
+    bytes.first_chunk().copied()
+}
+
+/// So many bytes.
+pub(super) fn bytes(file: &ElfFile, address: u64, size: usize) -> Option<Vec<u8>> {
+    let is_inside = |section: &&Section| {
+        section.address != 0 && address >= section.address && address - section.address < section.size
     };
-    let (Ok(symbols), Ok(strings)) = (file.section_bytes(section, MAX_TABLE), file.section_bytes(strings, MAX_TABLE))
+    let section = file.sections().map(|(_, section)| section).find(is_inside)?;
+    if section.kind == SHT_NOBITS {
+        return Some(vec![0; size]);
+    }
+    let within = address - section.address;
+    let length = size as u64;
+    let mut part = *section;
+    part.offset = section.offset.checked_add(within)?;
+    part.size = length;
+    (section.size - within >= length).then(|| file.section_bytes(&part, length).ok()).flatten()
+}
+
+/// Calls with the rest of the names' table from a symbol's name on.
+fn each(file: &ElfFile, table: &Section, found: &mut dyn FnMut(&[u8], Export)) {
+    let Some(strings) = file.section_at(table.link) else { return };
+    let (Ok(symbols), Ok(strings)) = (file.section_bytes(table, MAX_TABLE), file.section_bytes(strings, MAX_TABLE))
     else {
-        return found;
+        return;
     };
     for entry in symbols.as_chunks::<ENTRY>().0 {
         let [n0, n1, n2, n3, _, _, s0, s1, rest @ ..] = *entry;
@@ -35,15 +96,7 @@ pub(super) fn find<const N: usize>(file: &ElfFile, names: [&str; N]) -> [Option<
         }
         let from = usize::try_from(u32::from_le_bytes([n0, n1, n2, n3])).unwrap_or(usize::MAX);
         let Some(text) = strings.get(from..) else { continue };
-        let is_called = |name: &&str| {
-            let rest = text.strip_prefix(name.as_bytes());
-            rest.is_some_and(|rest| rest.first() == Some(&0))
-        };
-        let Some(place) = names.iter().position(is_called) else { continue };
-        let words: Vec<u64> = rest.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        if let ([address, size], Some(found)) = (&words[..], found.get_mut(place)) {
-            found.get_or_insert(Export { address: *address, size: *size });
-        }
+        let words = u128::from_le_bytes(rest);
+        found(text, Export { address: words as u64, size: (words >> 64) as u64 });
     }
-    found
 }

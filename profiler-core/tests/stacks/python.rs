@@ -199,10 +199,10 @@ fn pid(pid: Pid) -> u32 {
 }
 
 /// Memory with words that are others than in the process.
-struct Image {
-    live: ProcessMemory,
-    changes: RefCell<BTreeMap<u64, u64>>,
-    read: RefCell<BTreeSet<u64>>,
+pub(crate) struct Image {
+    pub(crate) live: ProcessMemory,
+    pub(crate) changes: RefCell<BTreeMap<u64, u64>>,
+    pub(crate) read: RefCell<BTreeSet<u64>>,
 }
 
 impl ReadMemory for Image {

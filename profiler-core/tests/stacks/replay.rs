@@ -49,6 +49,9 @@ const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
 const PYTHON: u64 = 5;
 const THREAD: u64 = 6;
+const V8: u64 = 7;
+/// `MAPPING_ANONYMOUS`, in the place of flags.
+const ANONYMOUS: u64 = 1 << 48;
 const ASK: u64 = u64::MAX;
 /// Kinds of frames from this on are of runtimes.
 const RUNTIMES: u64 = 16;
@@ -56,6 +59,15 @@ const RUNTIMES: u64 = 16;
 impl Replay {
     pub(crate) fn new(mapped: &[Mapped<'_>]) -> Self {
         Self::of_processor(OWN, mapped)
+    }
+
+    /// With memory of no file, whose code is a runtime's.
+    pub(crate) fn with_made_code(mapped: &[Mapped<'_>], made: &[Range<u64>], unwinder: u64) -> Self {
+        let mut replay = Self::new(&[]);
+        let made = made.iter().map(|made| [made.start, made.end, 0, 0, 0, unwinder << 32 | ANONYMOUS]);
+        replay.tell(mapped, made.collect());
+        replay.biases = mapped.iter().map(|mapped| mapped.bias).collect();
+        replay
     }
 
     /// The code for a processor, as it is called in bpf/. What differs are numbers: any processor runs it.
@@ -66,7 +78,7 @@ impl Replay {
         let output = RefCell::new(child.stdout.take().expect("a pipe"));
         let biases = mapped.iter().map(|mapped| mapped.bias).collect();
         let replay = Self { child, input, output, biases };
-        replay.tell(mapped);
+        replay.tell(mapped, Vec::new());
         replay
     }
 
@@ -121,6 +133,11 @@ impl Replay {
         self.send([PYTHON].iter().chain(process).copied());
     }
 
+    /// `struct v8_process`.
+    pub(crate) fn tell_v8(&self, process: &[u64]) {
+        self.send([V8].iter().chain(process).copied());
+    }
+
     pub(crate) fn tell_thread_pointer(&self, address: u64) {
         self.send([THREAD, address].into_iter());
     }
@@ -135,9 +152,8 @@ impl Replay {
         self.send([MAPPINGS, mappings.len() as u64 / 6].iter().chain(mappings).copied());
     }
 
-    fn tell(&self, mapped: &[Mapped<'_>]) {
+    fn tell(&self, mapped: &[Mapped<'_>], mut mappings: Vec<[u64; 6]>) {
         let mut rules = Vec::new();
-        let mut mappings = Vec::new();
         for (slot, mapped) in (1..).zip(mapped) {
             let table = mapped.table;
             // Rules of all tables are in one array: a row's place of its rule moves.

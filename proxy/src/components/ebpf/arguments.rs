@@ -133,7 +133,6 @@ impl EbpfArguments {
             ("php", self.php_enabled),
             ("hotspot", self.hotspot_enabled),
             ("ruby", self.ruby_enabled),
-            ("v8", self.v8_enabled),
             ("dotnet", self.dotnet_enabled),
         ];
         switches.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()

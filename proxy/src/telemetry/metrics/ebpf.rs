@@ -54,10 +54,18 @@ pub enum ProfilerCounter {
     PythonOtherThread,
     /// Stacks in which a frame of Python could not be read.
     PythonUnreadable,
+    /// Frames of V8.
+    V8Frames,
+    /// Stacks in which there was V8's code.
+    V8Attempts,
+    /// Stacks with V8's code of a process of which nothing was known any more.
+    V8NoProcess,
+    /// Stacks in which a frame of V8 could not be read.
+    V8Unreadable,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 18] = [
+    const ALL: [(Self, &'static str, &'static str); 22] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -76,6 +84,10 @@ impl ProfilerCounter {
         (Self::PythonNoThread, "UnwindPythonErrZeroThreadState_total", "Stacks of threads not known to Python"),
         (Self::PythonOtherThread, "UnwindPythonErrReadThreadStateAddr_total", "Stacks with another thread's state"),
         (Self::PythonUnreadable, "UnwindPythonErrBadFrameCodeObjectAddr_total", "Stacks with unreadable frames"),
+        (Self::V8Frames, "UnwindV8Frames_total", "Frames of V8"),
+        (Self::V8Attempts, "UnwindV8Attempts_total", "Stacks with code of V8"),
+        (Self::V8NoProcess, "UnwindV8ErrNoProcInfo_total", "Stacks with V8 of processes not known"),
+        (Self::V8Unreadable, "UnwindV8ErrBadFP_total", "Stacks with unreadable frames of V8"),
     ];
 }
 
