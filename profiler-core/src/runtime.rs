@@ -18,6 +18,7 @@ pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
 mod exports;
+mod hotspot;
 mod memory;
 mod python;
 mod reader;
@@ -29,6 +30,7 @@ pub struct FileData(OfFile);
 #[derive(Debug)]
 enum OfFile {
     Python(python::FileData),
+    HotSpot(hotspot::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -38,6 +40,7 @@ pub struct Instance(OfProcess);
 #[derive(Debug)]
 enum OfProcess {
     Python(python::Instance),
+    HotSpot(hotspot::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -55,6 +58,7 @@ pub enum MadeCode {
 #[derive(Debug)]
 enum Read {
     Python(python::CodeObject),
+    HotSpot(hotspot::Code),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -84,6 +88,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
         }
+        if wanted.hotspot
+            && let Some(data) = hotspot::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::HotSpot(data)))));
+        }
         Ok(None)
     }
 
@@ -92,6 +101,7 @@ impl FileData {
     pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
         match &self.0 {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+            OfFile::HotSpot(_) => (Unwinder::HOTSPOT, &[]),
         }
     }
 
@@ -99,6 +109,7 @@ impl FileData {
     fn name(&self) -> String {
         match &self.0 {
             OfFile::Python(data) => data.name(),
+            OfFile::HotSpot(_) => "HotSpot".to_owned(),
         }
     }
 
@@ -117,6 +128,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
             }
+            OfFile::HotSpot(data) => {
+                let (process, instance) = data.attach(memory, bias)?;
+                Ok((RuntimeProcess::HotSpot(process), Instance(OfProcess::HotSpot(instance))))
+            }
         }
     }
 }
@@ -127,6 +142,7 @@ impl Instance {
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
             OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
         }
     }
 
@@ -143,6 +159,9 @@ impl Instance {
             (OfProcess::Python(instance), FrameKind::Python) => {
                 instance.function(memory, function.address, function.check).map(Read::Python)
             }
+            (OfProcess::HotSpot(instance), FrameKind::HotSpot) => {
+                instance.code_at(memory, function.address, function.check).map(Read::HotSpot)
+            }
             _ => None,
         }
     }
@@ -158,6 +177,7 @@ impl Read {
                 line: code.line(place),
                 start_line: code.first_line,
             }),
+            Self::HotSpot(code) => code.functions(place, each),
         }
     }
 
@@ -165,6 +185,7 @@ impl Read {
     fn footprint(&self) -> usize {
         match self {
             Self::Python(code) => code.footprint(),
+            Self::HotSpot(code) => code.footprint(),
         }
     }
 }

@@ -5,6 +5,9 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[cfg(target_arch = "x86_64")]
+#[path = "ebpf/hotspot.rs"]
+mod hotspot;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/python.rs"]

@@ -46,6 +46,8 @@ impl Unwinder {
     pub const NATIVE: Self = Self(0);
     /// CPython's evaluation loop.
     pub const PYTHON: Self = Self(1);
+    /// Code that HotSpot makes.
+    pub const HOTSPOT: Self = Self(2);
 }
 
 /// What executable memory holds.
@@ -168,6 +170,8 @@ numbered! {
         Unmapped = 2 "unmapped",
         /// That of a code object of CPython.
         Python = 17 "python",
+        /// That of a method, of compiled code or of a stub of HotSpot.
+        HotSpot = 18 "hotspot",
     }
 }
 
@@ -175,7 +179,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python)
+        matches!(self, Self::Python | Self::HotSpot)
     }
 }
 

@@ -49,6 +49,7 @@ const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
 const PYTHON: u64 = 5;
 const THREAD: u64 = 6;
+const HOTSPOT: u64 = 7;
 const ASK: u64 = u64::MAX;
 /// Kinds of frames from this on are of runtimes.
 const RUNTIMES: u64 = 16;
@@ -119,6 +120,11 @@ impl Replay {
     /// `struct python_process`.
     pub(crate) fn tell_python(&self, process: &[u64]) {
         self.send([PYTHON].iter().chain(process).copied());
+    }
+
+    /// `struct hotspot_process`.
+    pub(crate) fn tell_hotspot(&self, process: &[u64]) {
+        self.send([HOTSPOT].iter().chain(process).copied());
     }
 
     pub(crate) fn tell_thread_pointer(&self, address: u64) {
