@@ -141,7 +141,7 @@ inline_always u64 hotspot_blob(struct hotspot_process *process, u64 address)
 // The frame before and after the body of a function, on x86_64: how compilers of HotSpot begin and end one.
 inline_always int hotspot_part(struct hotspot_process *process, u64 blob, u64 code, u64 ip)
 {
-	u64 entry = 0, bytes;
+	u64 entry = 0, bytes, before;
 	s32 complete = 0;
 	if (process->complete_is_short) {
 		s16 narrow;
@@ -162,7 +162,6 @@ inline_always int hotspot_part(struct hotspot_process *process, u64 blob, u64 co
 		// Between both the thread looks whether it has to wait. From 16 on: cmp rsp, [r15 + n]; ja
 		if ((bytes & 0xffffff) == 0xa73b49 || (bytes & 0xffffff) == 0x673b49)
 			return HOTSPOT_FRAME_NONE;
-		u64 before;
 		if ((bytes & 0xffff) == 0x870f && hotspot_word(ip - 8, &before) &&
 		    ((before >> 8 & 0xffffff) == 0xa73b49 || (before >> 32 & 0xffffff) == 0x673b49))
 			return HOTSPOT_FRAME_NONE;
@@ -311,7 +310,8 @@ __attribute__((noinline)) int hotspot_step(struct walk *walk)
 	}
 	u64 size = words > 0 && words < (1 << 20) ? (u64)words * 8 : 0;
 	// "nmethod", "native nmethod"
-	if (name == 0x00646f6874656d6eull || name == 0x6e2065766974616eull) {
+	int is_wrapper = name == 0x6e2065766974616eull;
+	if (name == 0x00646f6874656d6eull || is_wrapper) {
 		u64 method;
 		u32 number;
 		if (!hotspot_word(blob + process->compiled_method, &method) ||
@@ -319,6 +319,10 @@ __attribute__((noinline)) int hotspot_step(struct walk *walk)
 			return hotspot_unreadable(walk);
 		int part = walk->exact ? hotspot_part(process, blob, code, walk->ip) : HOTSPOT_FRAME_WHOLE;
 		push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, hotspot_fold(method ^ number));
+		// Wrappers of native methods keep a frame pointer, and look for exceptions when the frame is gone.
+		if (is_wrapper && walk->exact && part == HOTSPOT_FRAME_WHOLE)
+			return walk->fp - walk->sp < size ? hotspot_leave_by_pointer(walk) :
+							    hotspot_leave_part(walk, HOTSPOT_FRAME_NONE);
 		return hotspot_leave_sized(walk, size, part);
 	}
 	push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, hotspot_fold(text));
