@@ -30,7 +30,7 @@ pub struct FileData(OfFile);
 #[derive(Debug)]
 enum OfFile {
     Python(python::FileData),
-    HotSpot(hotspot::FileData),
+    HotSpot(Box<hotspot::FileData>),
 }
 
 /// What is known of a runtime in a process.
@@ -40,7 +40,7 @@ pub struct Instance(OfProcess);
 #[derive(Debug)]
 enum OfProcess {
     Python(python::Instance),
-    HotSpot(hotspot::Instance),
+    HotSpot(Box<hotspot::Instance>),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -91,7 +91,7 @@ impl FileData {
         if wanted.hotspot
             && let Some(data) = hotspot::FileData::recognise(file, path)?
         {
-            return Ok(Some(Arc::new(Self(OfFile::HotSpot(data)))));
+            return Ok(Some(Arc::new(Self(OfFile::HotSpot(Box::new(data))))));
         }
         Ok(None)
     }
@@ -130,7 +130,7 @@ impl FileData {
             }
             OfFile::HotSpot(data) => {
                 let (process, instance) = data.attach(memory, bias)?;
-                Ok((RuntimeProcess::HotSpot(process), Instance(OfProcess::HotSpot(instance))))
+                Ok((RuntimeProcess::HotSpot(process), Instance(OfProcess::HotSpot(Box::new(instance)))))
             }
         }
     }
