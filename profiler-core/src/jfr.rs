@@ -33,6 +33,7 @@ pub use events::Event;
 use events::{Tally, Told};
 use header::Header;
 pub use kind::{Kind, Measure};
+pub(crate) use names::function as function_name;
 use pools::Pools;
 use reader::Reader;
 pub use recording::Recording;

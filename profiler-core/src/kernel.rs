@@ -29,7 +29,9 @@ pub use probe::{Location, Place, Probe, ProbeSyntaxError};
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
-pub use runtimes::{EntryEnd, InFrame, PythonProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process};
+pub use runtimes::{
+    CodeHeap, EntryEnd, HotSpotField, HotSpotProcess, InFrame, PythonProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process,
+};
 use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};
 

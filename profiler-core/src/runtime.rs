@@ -18,6 +18,7 @@ pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
 mod exports;
+mod hotspot;
 mod memory;
 mod python;
 mod reader;
@@ -30,6 +31,7 @@ pub struct FileData(OfFile);
 #[derive(Debug)]
 enum OfFile {
     Python(python::FileData),
+    HotSpot(Box<hotspot::FileData>),
     V8(v8::FileData),
 }
 
@@ -40,6 +42,7 @@ pub struct Instance(OfProcess);
 #[derive(Debug)]
 enum OfProcess {
     Python(python::Instance),
+    HotSpot(Box<hotspot::Instance>),
     V8(v8::Instance),
 }
 
@@ -58,6 +61,7 @@ pub enum MadeCode {
 #[derive(Debug)]
 enum Read {
     Python(python::CodeObject),
+    HotSpot(hotspot::Code),
     V8(v8::Read),
 }
 
@@ -88,6 +92,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
         }
+        if wanted.hotspot
+            && let Some(data) = hotspot::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::HotSpot(Box::new(data))))));
+        }
         if wanted.v8
             && let Some(data) = v8::FileData::recognise(file, path)?
         {
@@ -101,6 +110,7 @@ impl FileData {
     pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
         match &self.0 {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+            OfFile::HotSpot(_) => (Unwinder::HOTSPOT, &[]),
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
         }
     }
@@ -109,6 +119,7 @@ impl FileData {
     fn name(&self) -> String {
         match &self.0 {
             OfFile::Python(data) => data.name(),
+            OfFile::HotSpot(_) => "HotSpot".to_owned(),
             OfFile::V8(data) => data.name(),
         }
     }
@@ -128,6 +139,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
             }
+            OfFile::HotSpot(data) => {
+                let (process, instance) = data.attach(memory, bias)?;
+                Ok((RuntimeProcess::HotSpot(process), Instance(OfProcess::HotSpot(Box::new(instance)))))
+            }
             OfFile::V8(data) => {
                 let (process, instance) = data.attach(memory, pid)?;
                 Ok((RuntimeProcess::V8(process), Instance(OfProcess::V8(instance))))
@@ -142,6 +157,7 @@ impl Instance {
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
             OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
             OfProcess::V8(_) => MadeCode::OfNoFile,
         }
     }
@@ -158,6 +174,9 @@ impl Instance {
         match (&self.0, function.kind) {
             (OfProcess::Python(instance), FrameKind::Python) => {
                 instance.function(memory, function.address, function.check).map(Read::Python)
+            }
+            (OfProcess::HotSpot(instance), FrameKind::HotSpot) => {
+                instance.code_at(memory, function.address, function.check).map(Read::HotSpot)
             }
             (OfProcess::V8(instance), FrameKind::V8) => {
                 instance.read(memory, function.address, function.place, function.check).map(Read::V8)
@@ -177,6 +196,7 @@ impl Read {
                 line: code.line(place),
                 start_line: code.first_line,
             }),
+            Self::HotSpot(code) => code.functions(place, each),
             Self::V8(read) => read.functions(place, each),
         }
     }
@@ -185,6 +205,7 @@ impl Read {
     fn footprint(&self) -> usize {
         match self {
             Self::Python(code) => code.footprint(),
+            Self::HotSpot(code) => code.footprint(),
             Self::V8(read) => read.footprint(),
         }
     }

@@ -19,6 +19,10 @@ use stacks::replay::Replay;
 mod stacks {
     mod cores;
     pub(crate) mod hostile;
+    #[cfg(target_arch = "x86_64")]
+    mod hotspot;
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) mod image;
     pub(crate) mod memory;
     // What a leaf of aarch64 returns to is known in another way.
     #[cfg(target_arch = "x86_64")]

@@ -5,6 +5,9 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[cfg(target_arch = "x86_64")]
+#[path = "ebpf/hotspot.rs"]
+mod hotspot;
 #[path = "ebpf/node.rs"]
 mod node;
 #[path = "ebpf/program.rs"]

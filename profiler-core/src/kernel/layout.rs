@@ -46,6 +46,8 @@ impl Unwinder {
     pub const NATIVE: Self = Self(0);
     /// CPython's evaluation loop.
     pub const PYTHON: Self = Self(1);
+    /// Code that HotSpot makes.
+    pub const HOTSPOT: Self = Self(2);
     /// V8: code that it made, and its builtins.
     pub const V8: Self = Self(3);
 }
@@ -170,6 +172,8 @@ numbered! {
         Unmapped = 2 "unmapped",
         /// That of a code object of CPython.
         Python = 17 "python",
+        /// That of a method, of compiled code or of a stub of HotSpot.
+        HotSpot = 18 "hotspot",
         /// A function of V8 that is interpreted, or an address in code that it made.
         V8 = 19 "v8",
     }
@@ -179,7 +183,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python | Self::V8)
+        matches!(self, Self::Python | Self::HotSpot | Self::V8)
     }
 }
 

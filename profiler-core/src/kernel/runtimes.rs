@@ -4,9 +4,11 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use v8::V8Process;
 
+mod hotspot;
 mod python;
 mod v8;
 
@@ -15,15 +17,17 @@ mod v8;
 pub struct Runtimes {
     /// CPython.
     pub python: bool,
+    /// HotSpot, of Java.
+    pub hotspot: bool,
     /// V8, as in Node.js.
     pub v8: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, v8: true };
+    pub const ALL: Self = Self { python: true, hotspot: true, v8: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, v8: false };
+    pub const NONE: Self = Self { python: false, hotspot: false, v8: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -31,6 +35,8 @@ impl Runtimes {
 pub enum RuntimeProcess {
     /// CPython.
     Python(PythonProcess),
+    /// HotSpot.
+    HotSpot(HotSpotProcess),
     /// V8.
     V8(V8Process),
 }
@@ -41,6 +47,7 @@ impl RuntimeProcess {
     pub fn words(&self) -> Vec<u64> {
         match self {
             Self::Python(process) => process.words().to_vec(),
+            Self::HotSpot(process) => process.words().to_vec(),
             Self::V8(process) => process.words().to_vec(),
         }
     }
@@ -59,12 +66,15 @@ const NATIVE: Walker =
     Walker { unwinder: Unwinder::NATIVE, of_cpus: "native", off_cpu: "native_off_cpu", of_probes: "native_probe" };
 const PYTHON: Walker =
     Walker { unwinder: Unwinder::PYTHON, of_cpus: "python", off_cpu: "python_off_cpu", of_probes: "python_probe" };
+const HOTSPOT: Walker =
+    Walker { unwinder: Unwinder::HOTSPOT, of_cpus: "hotspot", off_cpu: "hotspot_off_cpu", of_probes: "hotspot_probe" };
 const V8: Walker = Walker { unwinder: Unwinder::V8, of_cpus: "v8", off_cpu: "v8_off_cpu", of_probes: "v8_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     let mut walkers = vec![NATIVE];
     walkers.extend(runtimes.python.then_some(PYTHON));
+    walkers.extend(runtimes.hotspot.then_some(HOTSPOT));
     walkers.extend(runtimes.v8.then_some(V8));
     walkers
 }
@@ -74,13 +84,18 @@ const MAX_PROCESSES: u32 = 4096;
 
 /// The maps of runtimes, and how many entries they have.
 pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u32)> {
-    let maps = [(runtimes.python, python::PROCESSES), (runtimes.v8, v8::PROCESSES)];
+    let maps = [
+        (runtimes.python, python::PROCESSES),
+        (runtimes.hotspot, hotspot::PROCESSES),
+        (runtimes.v8, v8::PROCESSES),
+    ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
 
 /// By runtime: its processes.
 pub(super) struct RuntimeMaps {
     python: ProcessMap<{ python::WORDS }>,
+    hotspot: ProcessMap<{ hotspot::WORDS }>,
     v8: ProcessMap<{ v8::WORDS }>,
 }
 
@@ -88,6 +103,7 @@ impl RuntimeMaps {
     pub(super) fn take(ebpf: &mut Ebpf, runtimes: Runtimes) -> Result<Self, LoadError> {
         Ok(Self {
             python: ProcessMap::take(ebpf, runtimes.python, python::PROCESSES)?,
+            hotspot: ProcessMap::take(ebpf, runtimes.hotspot, hotspot::PROCESSES)?,
             v8: ProcessMap::take(ebpf, runtimes.v8, v8::PROCESSES)?,
         })
     }
@@ -95,12 +111,14 @@ impl RuntimeMaps {
     pub(super) fn put(&mut self, pid: u32, process: &RuntimeProcess) -> Result<(), FillError> {
         match process {
             RuntimeProcess::Python(process) => self.python.put(pid, process.words()),
+            RuntimeProcess::HotSpot(process) => self.hotspot.put(pid, process.words()),
             RuntimeProcess::V8(process) => self.v8.put(pid, process.words()),
         }
     }
 
     pub(super) fn remove(&mut self, pid: u32) {
         self.python.remove(pid);
+        self.hotspot.remove(pid);
         self.v8.remove(pid);
     }
 }

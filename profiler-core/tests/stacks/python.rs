@@ -1,8 +1,7 @@
 //! Python, stopped where its stack is known: the kernel's code finds the functions that are on it, and whatever their
 //! memory becomes, it ends, and so does who reads their names.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use profiler_core::kernel::{FileRef, Frame, FrameKind, Runtimes};
 use profiler_core::runtime::{FileData, Instance, ProcessMemory, ReadMemory};
 
 use super::hostile::Chance;
+use super::image::Image;
 use super::memory::Memory;
 use super::program::Program;
 use super::replay::{ORIGINS, Replay};
@@ -64,7 +64,7 @@ fn no_memory_of_python_breaks_who_reads_it() {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut stops = BTreeSet::new();
     let mut walked_frames = BTreeSet::new();
-    let image = Image { live: stopped.live(), changes: RefCell::default(), read: RefCell::default() };
+    let image = Image::new(stopped.live());
     let walk = |image: &Image| {
         let walked = replay.walk_asking(0, stopped.program.registers(), |address| image.word(address));
         assert!(walked.frames.len() + walked.of_runtimes.len() <= 512, "{walked:x?}");
@@ -74,20 +74,20 @@ fn no_memory_of_python_breaks_who_reads_it() {
     };
     walk(&image);
     // Words that are looked at, and values that lead from one to another.
-    let read: Vec<u64> = image.read.take().into_iter().collect();
+    let read = image.take_read();
     let mut pick = |from: &[u64]| from[usize::try_from(chance.below(from.len() as u64)).expect("few")];
     for change in 0..CHANGES {
         let address = pick(&read);
         let before = image.word(address).unwrap_or(0);
         let values =
             [0, 1, u64::MAX, before ^ 1, before.wrapping_add(8), pick(&read), image.word(pick(&read)).unwrap_or(0)];
-        image.changes.borrow_mut().insert(address, values[change % values.len()]);
+        image.change(address, values[change % values.len()]);
         let walked = walk(&image);
         stops.insert(walked.stop);
         walked_frames.insert(walked.of_runtimes.len());
         // Some changes come together.
         if change % 3 == 2 {
-            image.changes.borrow_mut().clear();
+            image.undo();
         }
     }
     assert!(
@@ -101,22 +101,23 @@ fn no_memory_of_python_breaks_who_reads_it() {
 fn frames_in_a_circle_end_a_walk() {
     let stopped = Stopped::in_python(Path::new("/usr/bin/python3"));
     let (replay, _) = stopped.replay();
-    let image = Image { live: stopped.live(), changes: RefCell::default(), read: RefCell::default() };
+    let image = Image::new(stopped.live());
     let walk = || replay.walk_asking(0, stopped.program.registers(), |address| image.word(address));
     let whole = walk();
     let functions: BTreeSet<u64> = whole.of_runtimes.iter().map(|[function, _]| *function).collect();
     // Whatever leads from one frame to the next is a word that was read, and what is there was read, too.
-    let read = image.read.take();
+    let read = image.take_read();
     let near = |address: u64| read.iter().any(|other| other.abs_diff(address) < 128);
     let pointers: Vec<u64> = read
         .iter()
         .copied()
-        .filter(|address| image.live.word(*address).is_some_and(|word| near(word) && !functions.contains(&word)))
+        .filter(|address| stopped.memory.word(*address).is_some_and(|word| near(word) && !functions.contains(&word)))
         .collect();
     let mut longest = 0;
     for address in pointers {
         for target in [address & !127, address.wrapping_sub(48), address.wrapping_sub(24), address.wrapping_sub(8)] {
-            image.changes.replace(BTreeMap::from([(address, target)]));
+            image.undo();
+            image.change(address, target);
             let walked = walk();
             longest = longest.max(walked.of_runtimes.len());
             assert!(walked.of_runtimes.len() < 512 || walked.stop == 7, "{walked:x?}");

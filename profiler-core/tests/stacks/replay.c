@@ -3,6 +3,7 @@
 //   TABLE slot rows row...                  MAPPINGS count (6 words each)...
 //   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
 //   PYTHON (6 words)                        THREAD (thread pointer)
+//   HOTSPOT (18 words)
 //   V8 (2 words)
 // A walk is answered by: stop frames (2 words each)... Where its number of words is ASK it has none, and before the answer
 // each word that is read is asked for (ASK address), which is answered by: whether it is there, and the word.
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, PYTHON = 5, THREAD = 6, V8 = 7 };
+enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, PYTHON = 5, THREAD = 6, HOTSPOT = 7, V8 = 8 };
 #define ASK (~0ull)
 #define PID 42
 #define MAX_TABLES 64
@@ -31,8 +32,9 @@ static u64 mapping_count, rule_count, word_count;
 static struct known_word *known_words;
 static struct process known_process;
 static struct python_process known_python;
+static struct hotspot_process known_hotspot;
 static struct v8_process known_v8;
-static int has_python, has_v8;
+static int has_python, has_hotspot, has_v8;
 static struct walk *known_walks[ORIGINS];
 static u64 known_counters[COUNTERS];
 static struct task_struct task, next_task;
@@ -73,6 +75,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return place == PID ? &known_process : NULL;
 	if (map == &python_processes)
 		return place == PID && has_python ? &known_python : NULL;
+	if (map == &hotspot_processes)
+		return place == PID && has_hotspot ? &known_hotspot : NULL;
 	if (map == &v8_processes)
 		return place == PID && has_v8 ? &known_v8 : NULL;
 	if (map == &mappings)
@@ -120,6 +124,7 @@ long bpf_tail_call(void *ctx, void *programs, u32 index)
 	static int (*const known[][ORIGINS])(void *) = {
 		[UNWINDER_NATIVE] = {(void *)native, (void *)native_off_cpu, (void *)native_probe},
 		[UNWINDER_PYTHON] = {(void *)python, (void *)python_off_cpu, (void *)python_probe},
+		[UNWINDER_HOTSPOT] = {(void *)hotspot, (void *)hotspot_off_cpu, (void *)hotspot_probe},
 		[UNWINDER_V8] = {(void *)v8, (void *)v8_off_cpu, (void *)v8_probe},
 	};
 	// MAX_TAIL_CALL_CNT
@@ -180,9 +185,10 @@ static int word_at(u64 address, u64 *word)
 
 long bpf_probe_read_user(void *to, u32 size, const void *from)
 {
+	u64 word = 0;
 	for (u32 at = 0; at < size; at++) {
-		u64 address = (u64)from + at, word;
-		if (!word_at(address & ~7ull, &word))
+		u64 address = (u64)from + at;
+		if ((!at || !(address & 7)) && !word_at(address & ~7ull, &word))
 			return -1;
 		((u8 *)to)[at] = word >> 8 * (address & 7);
 	}
@@ -294,6 +300,11 @@ int main(void)
 			memcpy(&known_python, words, sizeof(known_python));
 			free(words);
 			has_python = 1;
+		} else if (what == HOTSPOT) {
+			u64 *words = read_words(NULL, sizeof(known_hotspot) / sizeof(*words));
+			memcpy(&known_hotspot, words, sizeof(known_hotspot));
+			free(words);
+			has_hotspot = 1;
 		} else if (what == V8) {
 			u64 *words = read_words(NULL, sizeof(known_v8) / sizeof(*words));
 			memcpy(&known_v8, words, sizeof(known_v8));

@@ -49,7 +49,8 @@ const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
 const PYTHON: u64 = 5;
 const THREAD: u64 = 6;
-const V8: u64 = 7;
+const HOTSPOT: u64 = 7;
+const V8: u64 = 8;
 /// `MAPPING_ANONYMOUS`, in the place of flags.
 const ANONYMOUS: u64 = 1 << 48;
 const ASK: u64 = u64::MAX;
@@ -131,6 +132,11 @@ impl Replay {
     /// `struct python_process`.
     pub(crate) fn tell_python(&self, process: &[u64]) {
         self.send([PYTHON].iter().chain(process).copied());
+    }
+
+    /// `struct hotspot_process`.
+    pub(crate) fn tell_hotspot(&self, process: &[u64]) {
+        self.send([HOTSPOT].iter().chain(process).copied());
     }
 
     /// `struct v8_process`.

@@ -131,7 +131,6 @@ impl EbpfArguments {
         let switches = [
             ("perl", self.perl_enabled),
             ("php", self.php_enabled),
-            ("hotspot", self.hotspot_enabled),
             ("ruby", self.ruby_enabled),
             ("dotnet", self.dotnet_enabled),
         ];

@@ -18,6 +18,7 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
     for (counter, kind) in [
         (ProfilerCounter::NativeFrames, FrameKind::Native),
         (ProfilerCounter::PythonFrames, FrameKind::Python),
+        (ProfilerCounter::HotspotFrames, FrameKind::HotSpot),
         (ProfilerCounter::V8Frames, FrameKind::V8),
     ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
@@ -55,12 +56,16 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
 }
 
 /// The reference's names for what became of looking for runtimes' frames.
-const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 8] = [
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 12] = [
     (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
     (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
     (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
     (Unwinder::PYTHON, RuntimeWalk::OtherThread, ProfilerCounter::PythonOtherThread),
     (Unwinder::PYTHON, RuntimeWalk::Unreadable, ProfilerCounter::PythonUnreadable),
+    (Unwinder::HOTSPOT, RuntimeWalk::Entered, ProfilerCounter::HotspotAttempts),
+    (Unwinder::HOTSPOT, RuntimeWalk::NoProcess, ProfilerCounter::HotspotNoProcess),
+    (Unwinder::HOTSPOT, RuntimeWalk::OtherThread, ProfilerCounter::HotspotNoBlob),
+    (Unwinder::HOTSPOT, RuntimeWalk::Unreadable, ProfilerCounter::HotspotUnreadable),
     (Unwinder::V8, RuntimeWalk::Entered, ProfilerCounter::V8Attempts),
     (Unwinder::V8, RuntimeWalk::NoProcess, ProfilerCounter::V8NoProcess),
     (Unwinder::V8, RuntimeWalk::Unreadable, ProfilerCounter::V8Unreadable),

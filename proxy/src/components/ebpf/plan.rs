@@ -73,7 +73,11 @@ impl Plan {
                 targets_only: arguments.targets_only,
                 off_cpu_threshold: arguments.off_cpu_threshold,
                 probes: probes(arguments)?,
-                runtimes: Runtimes { python: arguments.python_enabled, v8: arguments.v8_enabled },
+                runtimes: Runtimes {
+                    python: arguments.python_enabled,
+                    hotspot: arguments.hotspot_enabled,
+                    v8: arguments.v8_enabled,
+                },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
             selection: Arc::new(selection),

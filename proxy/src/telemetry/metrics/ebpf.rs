@@ -54,6 +54,16 @@ pub enum ProfilerCounter {
     PythonOtherThread,
     /// Stacks in which a frame of Python could not be read.
     PythonUnreadable,
+    /// Frames of HotSpot.
+    HotspotFrames,
+    /// Stacks with frames of HotSpot.
+    HotspotAttempts,
+    /// Stacks with HotSpot of a process of which nothing was known any more.
+    HotspotNoProcess,
+    /// Addresses in HotSpot's code cache where there is no blob.
+    HotspotNoBlob,
+    /// Stacks in which a frame of HotSpot could not be read.
+    HotspotUnreadable,
     /// Frames of V8.
     V8Frames,
     /// Stacks in which there was V8's code.
@@ -65,7 +75,7 @@ pub enum ProfilerCounter {
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 22] = [
+    const ALL: [(Self, &'static str, &'static str); 27] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -84,6 +94,11 @@ impl ProfilerCounter {
         (Self::PythonNoThread, "UnwindPythonErrZeroThreadState_total", "Stacks of threads not known to Python"),
         (Self::PythonOtherThread, "UnwindPythonErrReadThreadStateAddr_total", "Stacks with another thread's state"),
         (Self::PythonUnreadable, "UnwindPythonErrBadFrameCodeObjectAddr_total", "Stacks with unreadable frames"),
+        (Self::HotspotFrames, "UnwindHotspotFrames_total", "Frames of HotSpot"),
+        (Self::HotspotAttempts, "UnwindHotspotAttempts_total", "Stacks with frames of HotSpot"),
+        (Self::HotspotNoProcess, "UnwindHotspotErrNoProcInfo_total", "Stacks with HotSpot of processes not known"),
+        (Self::HotspotNoBlob, "UnwindHotspotErrNoCodeblob_total", "Addresses where HotSpot has no code"),
+        (Self::HotspotUnreadable, "UnwindHotspotErrInvalidCodeblob_total", "Stacks with unreadable frames"),
         (Self::V8Frames, "UnwindV8Frames_total", "Frames of V8"),
         (Self::V8Attempts, "UnwindV8Attempts_total", "Stacks with code of V8"),
         (Self::V8NoProcess, "UnwindV8ErrNoProcInfo_total", "Stacks with V8 of processes not known"),

@@ -1,0 +1,180 @@
+//! HotSpot's, as `bpf/hotspot.h` reads them.
+
+/// `struct hotspot_process`. Addresses are in the process, all else are offsets in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HotSpotProcess {
+    /// The parts of the code cache, at most [`HotSpotProcess::HEAPS`].
+    pub heaps: Vec<CodeHeap>,
+    /// The interpreter's code.
+    pub interpreter: std::ops::Range<u64>,
+    /// A segment has two to the power of this bytes.
+    pub segment_shift: u8,
+    /// Bytes of a block before its blob.
+    pub block_header: u8,
+    /// From an interpreter's frame pointer on: the bytecode that runs.
+    pub frame_place: i16,
+    /// In a blob: its name.
+    pub blob_name: u16,
+    /// In a blob: where its code begins.
+    pub blob_code: HotSpotField,
+    /// In a blob: words of a frame.
+    pub blob_frame: u16,
+    /// In a blob: bytes of code until the frame is complete, of 16 bits or of 32.
+    pub blob_complete: HotSpotField,
+    /// In a compiled method's blob: the method.
+    pub compiled_method: u16,
+    /// In a compiled method's blob: its number among all.
+    pub compiled_number: u16,
+    /// In a compiled method's blob: the entry of callers who know the class.
+    pub compiled_entry: HotSpotField,
+    /// In a method: what does not change of it.
+    pub method_const: u16,
+    /// In that: bytes of bytecode.
+    pub const_length: u16,
+    /// In that: where the bytecode begins.
+    pub const_code: u16,
+}
+
+/// A part of the code cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeHeap {
+    /// Where its blocks begin.
+    pub start: u64,
+    /// Behind the last one that there may be.
+    pub end: u64,
+    /// Where each segment has a byte that leads to its block's first.
+    pub segments: u64,
+}
+
+/// A field of a blob that is narrower in later versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HotSpotField {
+    /// An address, or a number of 32 bits.
+    Wide(u16),
+    /// An offset, or a number of 16 bits.
+    Narrow(u16),
+}
+
+/// Words of `struct hotspot_process`.
+pub(super) const WORDS: usize = 18;
+
+/// The map of them, by pid.
+pub(super) const PROCESSES: &str = "hotspot_processes";
+
+impl HotSpotProcess {
+    /// As many parts has a code cache at most.
+    pub const HEAPS: usize = 4;
+
+    pub(super) fn words(&self) -> [u64; WORDS] {
+        let quarters = |parts: [u16; 4]| parts.iter().rev().fold(0, |word, part| word << 16 | u64::from(*part));
+        let pair = u16::from_le_bytes;
+        let (code, code_is_offset) = self.blob_code.split();
+        let (entry, entry_is_offset) = self.compiled_entry.split();
+        let (complete, complete_is_short) = self.blob_complete.split();
+        let mut words = [0; WORDS];
+        let mut heaps = self.heaps.iter().take(Self::HEAPS).flat_map(|heap| [heap.start, heap.end, heap.segments]);
+        let rest = [
+            self.interpreter.start,
+            self.interpreter.end,
+            quarters([
+                pair([self.segment_shift, self.block_header]),
+                pair([code_is_offset, entry_is_offset]),
+                pair([complete_is_short, 0]),
+                self.frame_place.cast_unsigned(),
+            ]),
+            quarters([self.blob_name, code, self.blob_frame, complete]),
+            quarters([self.compiled_method, self.compiled_number, entry, self.method_const]),
+            quarters([self.const_length, self.const_code, 0, 0]),
+        ];
+        let (own, others) = words.split_at_mut(3 * Self::HEAPS);
+        own.fill_with(|| heaps.next().unwrap_or(0));
+        others.copy_from_slice(&rest);
+        words
+    }
+}
+
+impl HotSpotField {
+    fn split(self) -> (u16, u8) {
+        match self {
+            Self::Wide(offset) => (offset, 0),
+            Self::Narrow(offset) => (offset, 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields in the order of `struct hotspot_process` from behind its heaps on, each with its size.
+    fn fields() -> Vec<(String, usize)> {
+        let header = include_str!("../../../../bpf/hotspot.h");
+        let (_, rest) = header.split_once("struct hotspot_process {").unwrap();
+        let (body, _) = rest.split_once("\n};").unwrap();
+        let field = |line: &str| {
+            let (kind, rest) = line.trim().split_once(' ')?;
+            let bits: usize = kind.get(1..)?.parse().ok()?;
+            Some((rest.split_once(';')?.0.to_owned(), bits / 8))
+        };
+        body.lines().filter_map(field).collect()
+    }
+
+    #[test]
+    fn a_hotspot_process_is_laid_out_as_the_kernel_reads_it() {
+        let heap = |start| CodeHeap { start, end: start + 1, segments: start + 2 };
+        let process = HotSpotProcess {
+            heaps: vec![heap(10), heap(20)],
+            interpreter: 1..2,
+            segment_shift: 3,
+            block_header: 4,
+            frame_place: -64,
+            blob_name: 5,
+            blob_code: HotSpotField::Narrow(6),
+            blob_frame: 7,
+            blob_complete: HotSpotField::Narrow(8),
+            compiled_method: 9,
+            compiled_number: 10,
+            compiled_entry: HotSpotField::Wide(11),
+            method_const: 12,
+            const_length: 13,
+            const_code: 14,
+        };
+        let words = process.words();
+        assert_eq!(words[..12], [10, 11, 12, 20, 21, 22, 0, 0, 0, 0, 0, 0]);
+        let bytes: Vec<u8> = words[12..].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut at = 0;
+        let read: Vec<(String, i64)> = fields()
+            .into_iter()
+            .map(|(name, size)| {
+                let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
+                word[..size].copy_from_slice(&bytes[at..at + size]);
+                at += size;
+                (name, i64::from_le_bytes(word))
+            })
+            .collect();
+        assert_eq!(at, bytes.len());
+        let expected = [
+            ("interpreter", 1),
+            ("interpreter_end", 2),
+            ("segment_shift", 3),
+            ("block_header", 4),
+            ("code_is_offset", 1),
+            ("entry_is_offset", 0),
+            ("complete_is_short", 1),
+            ("pad", 0),
+            ("frame_place", -64),
+            ("blob_name", 5),
+            ("blob_code", 6),
+            ("blob_frame", 7),
+            ("blob_complete", 8),
+            ("compiled_method", 9),
+            ("compiled_number", 10),
+            ("compiled_entry", 11),
+            ("method_const", 12),
+            ("const_length", 13),
+            ("const_code", 14),
+            ("pad2", 0),
+        ];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
+    }
+}
