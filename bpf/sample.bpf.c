@@ -4,6 +4,7 @@
 #include "off_cpu.h"
 #include "probe.h"
 #include "python.h"
+#include "ruby.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -17,10 +17,13 @@ use crate::symbolizer::Function;
 pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
+mod eval_loop;
 mod exports;
 mod memory;
 mod python;
 mod reader;
+mod ruby;
+mod thread_slot;
 
 /// What is known of a runtime's file.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub struct FileData(OfFile);
 #[derive(Debug)]
 enum OfFile {
     Python(python::FileData),
+    Ruby(ruby::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -38,6 +42,7 @@ pub struct Instance(OfProcess);
 #[derive(Debug)]
 enum OfProcess {
     Python(python::Instance),
+    Ruby(ruby::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -55,6 +60,7 @@ pub enum MadeCode {
 #[derive(Debug)]
 enum Read {
     Python(python::CodeObject),
+    Ruby(ruby::RubyFunction),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -84,6 +90,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Python(data)))));
         }
+        if wanted.ruby
+            && let Some(data) = ruby::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Ruby(data)))));
+        }
         Ok(None)
     }
 
@@ -92,6 +103,7 @@ impl FileData {
     pub fn code(&self) -> (Unwinder, &[Range<u64>]) {
         match &self.0 {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
+            OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
         }
     }
 
@@ -99,6 +111,7 @@ impl FileData {
     fn name(&self) -> String {
         match &self.0 {
             OfFile::Python(data) => data.name(),
+            OfFile::Ruby(data) => data.name(),
         }
     }
 
@@ -117,6 +130,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Python(process), Instance(OfProcess::Python(instance))))
             }
+            OfFile::Ruby(data) => {
+                let (process, instance) = data.attach(memory, pid, bias)?;
+                Ok((RuntimeProcess::Ruby(process), Instance(OfProcess::Ruby(instance))))
+            }
         }
     }
 }
@@ -127,6 +144,7 @@ impl Instance {
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
             OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::Ruby(_) => MadeCode::OfNoFile,
         }
     }
 
@@ -141,7 +159,10 @@ impl Instance {
     fn read(&self, memory: &dyn ReadMemory, function: FunctionKey) -> Option<Read> {
         match (&self.0, function.kind) {
             (OfProcess::Python(instance), FrameKind::Python) => {
-                instance.function(memory, function.address, function.check).map(Read::Python)
+                instance.function(memory, function.address, function.check as u16).map(Read::Python)
+            }
+            (OfProcess::Ruby(instance), FrameKind::Ruby) => {
+                instance.function(memory, function.address, function.check).map(Read::Ruby)
             }
             _ => None,
         }
@@ -158,6 +179,13 @@ impl Read {
                 line: code.line(place),
                 start_line: code.first_line,
             }),
+            Self::Ruby(function) => each(Function {
+                name: &function.name,
+                system_name: &function.name,
+                file: &function.file,
+                line: function.line(place),
+                start_line: function.first_line,
+            }),
         }
     }
 
@@ -165,6 +193,7 @@ impl Read {
     fn footprint(&self) -> usize {
         match self {
             Self::Python(code) => code.footprint(),
+            Self::Ruby(function) => function.footprint(),
         }
     }
 }
@@ -174,11 +203,12 @@ impl Read {
 struct FunctionKey {
     kind: FrameKind,
     address: u64,
-    check: u16,
+    check: u32,
 }
 
 impl FunctionKey {
     fn of(frame: &Frame) -> Self {
-        Self { kind: frame.kind, address: frame.address, check: frame.check }
+        let of_place = if frame.kind == FrameKind::Ruby { ruby::check_in_place(frame.place) } else { 0 };
+        Self { kind: frame.kind, address: frame.address, check: u32::from(frame.check) | of_place }
     }
 }

@@ -26,6 +26,10 @@ mod stacks {
     #[cfg(target_arch = "x86_64")]
     mod python;
     pub(crate) mod replay;
+    #[cfg(target_arch = "x86_64")]
+    mod ruby;
+    #[cfg(target_arch = "x86_64")]
+    mod stopped;
 }
 
 /// At most as many instructions are followed of each program.

@@ -9,6 +9,8 @@ mod container;
 mod program;
 #[path = "ebpf/python.rs"]
 mod python;
+#[path = "ebpf/ruby.rs"]
+mod ruby;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -51,6 +51,7 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("qemu-aarch64", "qemu-user"),
         ("musl-gcc", "musl-tools"),
         ("python3", "python3"),
+        ("ruby", "ruby"),
     ])
 }
 

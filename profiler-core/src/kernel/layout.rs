@@ -46,6 +46,8 @@ impl Unwinder {
     pub const NATIVE: Self = Self(0);
     /// CPython's evaluation loop.
     pub const PYTHON: Self = Self(1);
+    /// Ruby's interpreter, and machine code that it made.
+    pub const RUBY: Self = Self(4);
 }
 
 /// What executable memory holds.
@@ -168,6 +170,8 @@ numbered! {
         Unmapped = 2 "unmapped",
         /// That of a code object of CPython.
         Python = 17 "python",
+        /// Those of code and method of Ruby, as one number.
+        Ruby = 20 "ruby",
     }
 }
 
@@ -175,7 +179,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python)
+        matches!(self, Self::Python | Self::Ruby)
     }
 }
 

@@ -5,21 +5,25 @@ use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
+pub use ruby::RubyProcess;
 
 mod python;
+mod ruby;
 
 /// Runtimes, by whether their frames are walked. Of one that is not, no program is loaded, and its maps are empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runtimes {
     /// CPython.
     pub python: bool,
+    /// Ruby.
+    pub ruby: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true };
+    pub const ALL: Self = Self { python: true, ruby: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false };
+    pub const NONE: Self = Self { python: false, ruby: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -27,6 +31,8 @@ impl Runtimes {
 pub enum RuntimeProcess {
     /// CPython.
     Python(PythonProcess),
+    /// Ruby.
+    Ruby(RubyProcess),
 }
 
 impl RuntimeProcess {
@@ -35,6 +41,7 @@ impl RuntimeProcess {
     pub fn words(&self) -> Vec<u64> {
         match self {
             Self::Python(process) => process.words().to_vec(),
+            Self::Ruby(process) => process.words().to_vec(),
         }
     }
 }
@@ -52,11 +59,14 @@ const NATIVE: Walker =
     Walker { unwinder: Unwinder::NATIVE, of_cpus: "native", off_cpu: "native_off_cpu", of_probes: "native_probe" };
 const PYTHON: Walker =
     Walker { unwinder: Unwinder::PYTHON, of_cpus: "python", off_cpu: "python_off_cpu", of_probes: "python_probe" };
+const RUBY: Walker =
+    Walker { unwinder: Unwinder::RUBY, of_cpus: "ruby", off_cpu: "ruby_off_cpu", of_probes: "ruby_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     let mut walkers = vec![NATIVE];
     walkers.extend(runtimes.python.then_some(PYTHON));
+    walkers.extend(runtimes.ruby.then_some(RUBY));
     walkers
 }
 
@@ -65,28 +75,34 @@ const MAX_PROCESSES: u32 = 4096;
 
 /// The maps of runtimes, and how many entries they have.
 pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u32)> {
-    let maps = [(runtimes.python, python::PROCESSES)];
+    let maps = [(runtimes.python, python::PROCESSES), (runtimes.ruby, ruby::PROCESSES)];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
 
 /// By runtime: its processes.
 pub(super) struct RuntimeMaps {
     python: ProcessMap<{ python::WORDS }>,
+    ruby: ProcessMap<{ ruby::WORDS }>,
 }
 
 impl RuntimeMaps {
     pub(super) fn take(ebpf: &mut Ebpf, runtimes: Runtimes) -> Result<Self, LoadError> {
-        Ok(Self { python: ProcessMap::take(ebpf, runtimes.python, python::PROCESSES)? })
+        Ok(Self {
+            python: ProcessMap::take(ebpf, runtimes.python, python::PROCESSES)?,
+            ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
+        })
     }
 
     pub(super) fn put(&mut self, pid: u32, process: &RuntimeProcess) -> Result<(), FillError> {
         match process {
             RuntimeProcess::Python(process) => self.python.put(pid, process.words()),
+            RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
         }
     }
 
     pub(super) fn remove(&mut self, pid: u32) {
         self.python.remove(pid);
+        self.ruby.remove(pid);
     }
 }
 

@@ -47,7 +47,7 @@ const TABLE: u64 = 1;
 const RULES: u64 = 2;
 const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
-const PYTHON: u64 = 5;
+const RUNTIME: u64 = 5;
 const THREAD: u64 = 6;
 const ASK: u64 = u64::MAX;
 /// Kinds of frames from this on are of runtimes.
@@ -116,9 +116,9 @@ impl Replay {
         self.send([TABLE, slot, rows.len() as u64].iter().chain(rows).copied());
     }
 
-    /// `struct python_process`.
-    pub(crate) fn tell_python(&self, process: &[u64]) {
-        self.send([PYTHON].iter().chain(process).copied());
+    /// By its unwinder's number, what the kernel is told of a runtime in a process.
+    pub(crate) fn tell_runtime(&self, unwinder: u64, process: &[u64]) {
+        self.send([RUNTIME, unwinder, process.len() as u64].iter().chain(process).copied());
     }
 
     pub(crate) fn tell_thread_pointer(&self, address: u64) {

@@ -132,7 +132,6 @@ impl EbpfArguments {
             ("perl", self.perl_enabled),
             ("php", self.php_enabled),
             ("hotspot", self.hotspot_enabled),
-            ("ruby", self.ruby_enabled),
             ("v8", self.v8_enabled),
             ("dotnet", self.dotnet_enabled),
         ];

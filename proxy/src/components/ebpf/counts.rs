@@ -15,9 +15,11 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
     for (end, count) in ends {
         metrics.stacks(end, *count);
     }
-    for (counter, kind) in
-        [(ProfilerCounter::NativeFrames, FrameKind::Native), (ProfilerCounter::PythonFrames, FrameKind::Python)]
-    {
+    for (counter, kind) in [
+        (ProfilerCounter::NativeFrames, FrameKind::Native),
+        (ProfilerCounter::PythonFrames, FrameKind::Python),
+        (ProfilerCounter::RubyFrames, FrameKind::Ruby),
+    ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
     }
     metrics.dropped.add(harvest.unpaid);
@@ -37,8 +39,8 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
     metrics.profiler(ProfilerCounter::Ended, now.ended.saturating_sub(before.ended));
     metrics.profiler(ProfilerCounter::Announced, since(|counters| counters.announced));
     metrics.profiler(ProfilerCounter::UnknownMapping, since(|counters| counters.stale));
-    for (walk, counter) in PYTHON_WALKS {
-        let of = |statistics: &Statistics| statistics.kernel.runtime_walks(Unwinder::PYTHON, walk);
+    for (unwinder, walk, counter) in RUNTIME_WALKS {
+        let of = |statistics: &Statistics| statistics.kernel.runtime_walks(unwinder, walk);
         metrics.profiler(counter, of(now).saturating_sub(of(before)));
     }
     for stop in Stop::ALL {
@@ -52,13 +54,14 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
     }
 }
 
-/// The reference's names for what became of looking for Python's frames.
-const PYTHON_WALKS: [(RuntimeWalk, ProfilerCounter); 5] = [
-    (RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
-    (RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
-    (RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
-    (RuntimeWalk::OtherThread, ProfilerCounter::PythonOtherThread),
-    (RuntimeWalk::Unreadable, ProfilerCounter::PythonUnreadable),
+/// The reference's names for what became of looking for runtimes' frames.
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 6] = [
+    (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
+    (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
+    (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
+    (Unwinder::PYTHON, RuntimeWalk::OtherThread, ProfilerCounter::PythonOtherThread),
+    (Unwinder::PYTHON, RuntimeWalk::Unreadable, ProfilerCounter::PythonUnreadable),
+    (Unwinder::RUBY, RuntimeWalk::Entered, ProfilerCounter::RubyAttempts),
 ];
 
 /// The reference's name for why a walk ended, where it has one.

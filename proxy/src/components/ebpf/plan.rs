@@ -73,7 +73,7 @@ impl Plan {
                 targets_only: arguments.targets_only,
                 off_cpu_threshold: arguments.off_cpu_threshold,
                 probes: probes(arguments)?,
-                runtimes: Runtimes { python: arguments.python_enabled },
+                runtimes: Runtimes { python: arguments.python_enabled, ruby: arguments.ruby_enabled },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
             selection: Arc::new(selection),

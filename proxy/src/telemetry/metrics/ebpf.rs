@@ -54,10 +54,14 @@ pub enum ProfilerCounter {
     PythonOtherThread,
     /// Stacks in which a frame of Python could not be read.
     PythonUnreadable,
+    /// Frames of Ruby.
+    RubyFrames,
+    /// Stacks in which a thread's frames of Ruby were found.
+    RubyAttempts,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 18] = [
+    const ALL: [(Self, &'static str, &'static str); 20] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -76,6 +80,8 @@ impl ProfilerCounter {
         (Self::PythonNoThread, "UnwindPythonErrZeroThreadState_total", "Stacks of threads not known to Python"),
         (Self::PythonOtherThread, "UnwindPythonErrReadThreadStateAddr_total", "Stacks with another thread's state"),
         (Self::PythonUnreadable, "UnwindPythonErrBadFrameCodeObjectAddr_total", "Stacks with unreadable frames"),
+        (Self::RubyFrames, "UnwindRubyFrames_total", "Frames of Ruby"),
+        (Self::RubyAttempts, "UnwindRubyAttempts_total", "Stacks in which frames of Ruby were found"),
     ];
 }
 
