@@ -2,6 +2,7 @@
 // Samples what runs on each CPU, with its stack, and tells user space of processes that come and go.
 #include "begin.h"
 #include "off_cpu.h"
+#include "perl.h"
 #include "probe.h"
 #include "python.h"
 #include "ruby.h"

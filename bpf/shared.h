@@ -105,7 +105,7 @@ struct sample {
 
 // Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory. From 16 on they are of
 // runtimes, and 16 + the number of a runtime's unwinder.
-enum { FRAME_NATIVE = 0, FRAME_ANONYMOUS = 1, FRAME_UNMAPPED = 2, FRAME_PYTHON = 17, FRAME_RUBY = 20 };
+enum { FRAME_NATIVE = 0, FRAME_ANONYMOUS = 1, FRAME_UNMAPPED = 2, FRAME_PYTHON = 17, FRAME_RUBY = 20, FRAME_PERL = 21 };
 // The address is where a call returns to, not where the processor was: the call is the instruction before it.
 #define FRAME_CALLER (1u << 8)
 // Found by frame pointers.

@@ -22,6 +22,8 @@ struct walk {
 	u8 inside;     // a runtime's frames are being walked, which belong to the machine code at `ip`
 	u8 runtimes;   // by unwinder, a bit each: its first frame was looked for
 	u64 runtime_frames[RUNTIMES]; // by unwinder: its next frame; 0: there are no more
+	u64 runtime_stacks[RUNTIMES]; // where a runtime has several: which one that frame is on
+	u64 runtime_places[RUNTIMES]; // where frames do not say it themselves: the place in that frame's function
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
 };

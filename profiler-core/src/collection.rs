@@ -126,7 +126,7 @@ impl<'n> ProfileBuilder<'n> {
             FrameKind::Native => Place::File(frame.file, address),
             FrameKind::Anonymous => Place::Memory(pid, address),
             FrameKind::Unmapped => Place::Unmapped(address),
-            FrameKind::Python | FrameKind::Ruby => Place::Runtime(pid, *frame),
+            FrameKind::Python | FrameKind::Ruby | FrameKind::Perl => Place::Runtime(pid, *frame),
         };
         self.locations.push(self.tables.location(&place, self.names));
     }

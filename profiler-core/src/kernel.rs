@@ -29,7 +29,7 @@ pub use probe::{Location, Place, Probe, ProbeSyntaxError};
 use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
-pub use runtimes::{EntryEnd, InFrame, PythonProcess, RubyProcess, RuntimeProcess, Runtimes, ThreadSlot};
+pub use runtimes::{EntryEnd, InFrame, PerlProcess, PythonProcess, RubyProcess, RuntimeProcess, Runtimes, ThreadSlot};
 use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};
 

@@ -20,6 +20,7 @@ pub(crate) use reader::{Reader, Target};
 mod eval_loop;
 mod exports;
 mod memory;
+mod perl;
 mod python;
 mod reader;
 mod ruby;
@@ -33,6 +34,7 @@ pub struct FileData(OfFile);
 enum OfFile {
     Python(python::FileData),
     Ruby(ruby::FileData),
+    Perl(perl::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -43,6 +45,7 @@ pub struct Instance(OfProcess);
 enum OfProcess {
     Python(python::Instance),
     Ruby(ruby::Instance),
+    Perl(perl::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -61,6 +64,7 @@ pub enum MadeCode {
 enum Read {
     Python(python::CodeObject),
     Ruby(ruby::RubyFunction),
+    Perl(perl::PerlFunction),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -95,6 +99,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Ruby(data)))));
         }
+        if wanted.perl
+            && let Some(data) = perl::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Perl(data)))));
+        }
         Ok(None)
     }
 
@@ -104,6 +113,7 @@ impl FileData {
         match &self.0 {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
+            OfFile::Perl(data) => (Unwinder::PERL, &data.loop_code),
         }
     }
 
@@ -112,6 +122,7 @@ impl FileData {
         match &self.0 {
             OfFile::Python(data) => data.name(),
             OfFile::Ruby(data) => data.name(),
+            OfFile::Perl(data) => data.name(),
         }
     }
 
@@ -134,6 +145,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Ruby(process), Instance(OfProcess::Ruby(instance))))
             }
+            OfFile::Perl(data) => {
+                let (process, instance) = data.attach(memory, pid, bias)?;
+                Ok((RuntimeProcess::Perl(process), Instance(OfProcess::Perl(instance))))
+            }
         }
     }
 }
@@ -143,7 +158,7 @@ impl Instance {
     #[must_use]
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
-            OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
             OfProcess::Ruby(_) => MadeCode::OfNoFile,
         }
     }
@@ -163,6 +178,9 @@ impl Instance {
             }
             (OfProcess::Ruby(instance), FrameKind::Ruby) => {
                 instance.function(memory, function.address, function.check).map(Read::Ruby)
+            }
+            (OfProcess::Perl(instance), FrameKind::Perl) => {
+                instance.function(memory, function.address, function.check as u16).map(Read::Perl)
             }
             _ => None,
         }
@@ -186,6 +204,13 @@ impl Read {
                 line: function.line(place),
                 start_line: function.first_line,
             }),
+            Self::Perl(sub) => each(Function {
+                name: &sub.name,
+                system_name: &sub.name,
+                file: &sub.file,
+                line: sub.line(place),
+                start_line: sub.first_line,
+            }),
         }
     }
 
@@ -194,6 +219,7 @@ impl Read {
         match self {
             Self::Python(code) => code.footprint(),
             Self::Ruby(function) => function.footprint(),
+            Self::Perl(sub) => sub.footprint(),
         }
     }
 }

@@ -24,6 +24,8 @@ mod stacks {
     pub(crate) mod program;
     // aarch64 tells of the thread pointer in another way.
     #[cfg(target_arch = "x86_64")]
+    mod perl;
+    #[cfg(target_arch = "x86_64")]
     mod python;
     pub(crate) mod replay;
     #[cfg(target_arch = "x86_64")]

@@ -5,6 +5,8 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[path = "ebpf/perl.rs"]
+mod perl;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/python.rs"]

@@ -52,6 +52,7 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("musl-gcc", "musl-tools"),
         ("python3", "python3"),
         ("ruby", "ruby"),
+        ("perl", "perl"),
     ])
 }
 

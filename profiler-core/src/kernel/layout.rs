@@ -48,6 +48,8 @@ impl Unwinder {
     pub const PYTHON: Self = Self(1);
     /// Ruby's interpreter, and machine code that it made.
     pub const RUBY: Self = Self(4);
+    /// Perl's loop.
+    pub const PERL: Self = Self(5);
 }
 
 /// What executable memory holds.
@@ -172,6 +174,8 @@ numbered! {
         Python = 17 "python",
         /// Those of code and method of Ruby, as one number.
         Ruby = 20 "ruby",
+        /// That of a subroutine of Perl, or of the place in the program itself.
+        Perl = 21 "perl",
     }
 }
 
@@ -179,7 +183,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python | Self::Ruby)
+        matches!(self, Self::Python | Self::Ruby | Self::Perl)
     }
 }
 

@@ -4,9 +4,11 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use perl::PerlProcess;
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use ruby::RubyProcess;
 
+mod perl;
 mod python;
 mod ruby;
 
@@ -17,13 +19,15 @@ pub struct Runtimes {
     pub python: bool,
     /// Ruby.
     pub ruby: bool,
+    /// Perl.
+    pub perl: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, ruby: true };
+    pub const ALL: Self = Self { python: true, ruby: true, perl: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, ruby: false };
+    pub const NONE: Self = Self { python: false, ruby: false, perl: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -33,6 +37,8 @@ pub enum RuntimeProcess {
     Python(PythonProcess),
     /// Ruby.
     Ruby(RubyProcess),
+    /// Perl.
+    Perl(PerlProcess),
 }
 
 impl RuntimeProcess {
@@ -42,6 +48,7 @@ impl RuntimeProcess {
         match self {
             Self::Python(process) => process.words().to_vec(),
             Self::Ruby(process) => process.words().to_vec(),
+            Self::Perl(process) => process.words().to_vec(),
         }
     }
 }
@@ -61,12 +68,15 @@ const PYTHON: Walker =
     Walker { unwinder: Unwinder::PYTHON, of_cpus: "python", off_cpu: "python_off_cpu", of_probes: "python_probe" };
 const RUBY: Walker =
     Walker { unwinder: Unwinder::RUBY, of_cpus: "ruby", off_cpu: "ruby_off_cpu", of_probes: "ruby_probe" };
+const PERL: Walker =
+    Walker { unwinder: Unwinder::PERL, of_cpus: "perl", off_cpu: "perl_off_cpu", of_probes: "perl_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     let mut walkers = vec![NATIVE];
     walkers.extend(runtimes.python.then_some(PYTHON));
     walkers.extend(runtimes.ruby.then_some(RUBY));
+    walkers.extend(runtimes.perl.then_some(PERL));
     walkers
 }
 
@@ -75,7 +85,8 @@ const MAX_PROCESSES: u32 = 4096;
 
 /// The maps of runtimes, and how many entries they have.
 pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u32)> {
-    let maps = [(runtimes.python, python::PROCESSES), (runtimes.ruby, ruby::PROCESSES)];
+    let maps =
+        [(runtimes.python, python::PROCESSES), (runtimes.ruby, ruby::PROCESSES), (runtimes.perl, perl::PROCESSES)];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
 
@@ -83,6 +94,7 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
 pub(super) struct RuntimeMaps {
     python: ProcessMap<{ python::WORDS }>,
     ruby: ProcessMap<{ ruby::WORDS }>,
+    perl: ProcessMap<{ perl::WORDS }>,
 }
 
 impl RuntimeMaps {
@@ -90,6 +102,7 @@ impl RuntimeMaps {
         Ok(Self {
             python: ProcessMap::take(ebpf, runtimes.python, python::PROCESSES)?,
             ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
+            perl: ProcessMap::take(ebpf, runtimes.perl, perl::PROCESSES)?,
         })
     }
 
@@ -97,12 +110,14 @@ impl RuntimeMaps {
         match process {
             RuntimeProcess::Python(process) => self.python.put(pid, process.words()),
             RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
+            RuntimeProcess::Perl(process) => self.perl.put(pid, process.words()),
         }
     }
 
     pub(super) fn remove(&mut self, pid: u32) {
         self.python.remove(pid);
         self.ruby.remove(pid);
+        self.perl.remove(pid);
     }
 }
 

@@ -90,17 +90,42 @@ fn beside(memory: &dyn ReadMemory, thread: &Thread) -> Vec<i32> {
 pub(super) fn self_offset(machine: Machine, pid: u32) -> Option<i32> {
     match machine {
         Machine::X86_64 => Some(0),
-        Machine::Aarch64 => subtracted(&code_of_pthread_self(pid)?),
+        Machine::Aarch64 => subtracted(&code_of(pid, "pthread_self")?),
     }
 }
 
-/// The first instructions of the function, in whatever file of the process has it.
-fn code_of_pthread_self(pid: u32) -> Option<Vec<u8>> {
+/// Where a thread has what it stores under a key, from the thread pointer. Known of glibc's first keys on x86_64, which lie
+/// in the thread's block, at a distance that its code has.
+pub(super) fn of_key(machine: Machine, pid: u32, key: u32) -> Option<i32> {
+    /// Each with a number that says whose key it was.
+    const KEY: i32 = 16;
+    const KEYS_IN_BLOCK: u32 = 32;
+    if machine != Machine::X86_64 || key >= KEYS_IN_BLOCK {
+        return None;
+    }
+    let first = keys_in_block(&code_of(pid, "pthread_getspecific")?)?;
+    Some(first + i32::try_from(key).ok()? * KEY + KEY / 2)
+}
+
+/// Keys are counted from the block's beginning, in sixteens: `add $constant, %rax` (`lea constant(%rdi), %eax` until 2.33)
+/// and `shl $4, %rax`.
+fn keys_in_block(code: &[u8]) -> Option<i32> {
+    let constant = code.windows(8).find_map(|bytes| match *bytes {
+        [0x48, 0x83, 0xc0, constant, 0x48, 0xc1, 0xe0, 4] | [_, 0x8d, 0x47, constant, 0x48, 0xc1, 0xe0, 4] => {
+            Some(constant)
+        }
+        _ => None,
+    })?;
+    (constant < 0x80).then(|| i32::from(constant) << 4)
+}
+
+/// The first instructions of a function of the C library, in whatever file of the process has it.
+fn code_of(pid: u32, function: &str) -> Option<Vec<u8>> {
     const LONGEST: u64 = 64;
     let memory = executable_memory(pid).ok()?;
     memory.iter().find_map(|memory| {
         let file = ElfFile::open(open_mapped(pid, memory).ok()?).ok()?;
-        let [function] = exports::find(&file, ["pthread_self"]);
+        let [function] = exports::find(&file, [function]);
         file.code(function?.address, LONGEST).ok()
     })
 }
@@ -191,5 +216,16 @@ mod tests {
         for (code, offset) in [(glibc, Some(-0x740)), (large, Some(-0x1000)), (other, None), (vec![1, 2], None)] {
             assert_eq!(subtracted(&code), offset);
         }
+    }
+
+    #[test]
+    fn the_first_keys_lie_where_the_library_looks_for_them() {
+        // glibc 2.36 and 2.31
+        let added = [0x83, 0xff, 0x1f, 0x77, 0x3b, 0x89, 0xf8, 0x48, 0x83, 0xc0, 0x31, 0x48, 0xc1, 0xe0, 4, 0x64];
+        let counted = [0x83, 0xff, 0x1f, 0x77, 0x3b, 0x8d, 0x47, 0x31, 0x48, 0xc1, 0xe0, 4, 0x64, 0x48];
+        assert_eq!(
+            [keys_in_block(&added), keys_in_block(&counted), keys_in_block(&added[8..])],
+            [Some(784), Some(784), None]
+        );
     }
 }

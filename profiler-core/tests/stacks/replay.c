@@ -72,6 +72,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return place == PID ? known_runtimes[UNWINDER_PYTHON] : NULL;
 	if (map == &ruby_processes)
 		return place == PID ? known_runtimes[UNWINDER_RUBY] : NULL;
+	if (map == &perl_processes)
+		return place == PID ? known_runtimes[UNWINDER_PERL] : NULL;
 	if (map == &mappings)
 		return place < mapping_count ? &known_mappings[place] : NULL;
 	if (map == &tables)
@@ -118,6 +120,7 @@ long bpf_tail_call(void *ctx, void *programs, u32 index)
 		[UNWINDER_NATIVE] = {(void *)native, (void *)native_off_cpu, (void *)native_probe},
 		[UNWINDER_PYTHON] = {(void *)python, (void *)python_off_cpu, (void *)python_probe},
 		[UNWINDER_RUBY] = {(void *)ruby, (void *)ruby_off_cpu, (void *)ruby_probe},
+		[UNWINDER_PERL] = {(void *)perl, (void *)perl_off_cpu, (void *)perl_probe},
 	};
 	// MAX_TAIL_CALL_CNT
 	if (index >= sizeof(known) / sizeof(*known) || !known[index][0] || ++tail_calls > 33)

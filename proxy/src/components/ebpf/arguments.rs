@@ -129,7 +129,6 @@ impl EbpfArguments {
     /// The runtimes that are asked for and not unwound yet, by the names of their switches.
     pub(super) fn missing_runtimes(&self) -> Vec<&'static str> {
         let switches = [
-            ("perl", self.perl_enabled),
             ("php", self.php_enabled),
             ("hotspot", self.hotspot_enabled),
             ("v8", self.v8_enabled),

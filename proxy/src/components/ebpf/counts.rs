@@ -19,6 +19,7 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
         (ProfilerCounter::NativeFrames, FrameKind::Native),
         (ProfilerCounter::PythonFrames, FrameKind::Python),
         (ProfilerCounter::RubyFrames, FrameKind::Ruby),
+        (ProfilerCounter::PerlFrames, FrameKind::Perl),
     ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
     }
@@ -55,13 +56,14 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
 }
 
 /// The reference's names for what became of looking for runtimes' frames.
-const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 6] = [
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 7] = [
     (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
     (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
     (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
     (Unwinder::PYTHON, RuntimeWalk::OtherThread, ProfilerCounter::PythonOtherThread),
     (Unwinder::PYTHON, RuntimeWalk::Unreadable, ProfilerCounter::PythonUnreadable),
     (Unwinder::RUBY, RuntimeWalk::Entered, ProfilerCounter::RubyAttempts),
+    (Unwinder::PERL, RuntimeWalk::Entered, ProfilerCounter::PerlAttempts),
 ];
 
 /// The reference's name for why a walk ended, where it has one.

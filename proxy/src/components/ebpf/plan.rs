@@ -73,7 +73,11 @@ impl Plan {
                 targets_only: arguments.targets_only,
                 off_cpu_threshold: arguments.off_cpu_threshold,
                 probes: probes(arguments)?,
-                runtimes: Runtimes { python: arguments.python_enabled, ruby: arguments.ruby_enabled },
+                runtimes: Runtimes {
+                    python: arguments.python_enabled,
+                    ruby: arguments.ruby_enabled,
+                    perl: arguments.perl_enabled,
+                },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
             selection: Arc::new(selection),

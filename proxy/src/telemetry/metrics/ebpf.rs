@@ -58,10 +58,14 @@ pub enum ProfilerCounter {
     RubyFrames,
     /// Stacks in which a thread's frames of Ruby were found.
     RubyAttempts,
+    /// Frames of Perl.
+    PerlFrames,
+    /// Stacks in which a thread's frames of Perl were found.
+    PerlAttempts,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 20] = [
+    const ALL: [(Self, &'static str, &'static str); 22] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -82,6 +86,8 @@ impl ProfilerCounter {
         (Self::PythonUnreadable, "UnwindPythonErrBadFrameCodeObjectAddr_total", "Stacks with unreadable frames"),
         (Self::RubyFrames, "UnwindRubyFrames_total", "Frames of Ruby"),
         (Self::RubyAttempts, "UnwindRubyAttempts_total", "Stacks in which frames of Ruby were found"),
+        (Self::PerlFrames, "UnwindPerlFrames_total", "Frames of Perl"),
+        (Self::PerlAttempts, "UnwindPerlAttempts_total", "Stacks in which frames of Perl were found"),
     ];
 }
 
