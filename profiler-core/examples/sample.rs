@@ -61,8 +61,9 @@ fn line(sampler: &Sampler, trace: &Trace) -> String {
 fn name(sampler: &Sampler, pid: u32, frame: &Frame) -> String {
     if frame.kind.is_of_runtime() {
         let mut name = format!("[{}]", frame.kind.text());
-        sampler
-            .function(pid, frame, |function| name = format!("{} {}:{}", function.name, function.file, function.line));
+        sampler.functions(pid, frame, &mut |function| {
+            name = format!("{} {}:{}", function.name, function.file, function.line)
+        });
         return name;
     }
     let by = if frame.by_pointer { "~" } else { "" };

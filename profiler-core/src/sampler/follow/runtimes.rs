@@ -29,10 +29,10 @@ impl FoundRuntimes {
     }
 
     /// The parts of a mapping, each with whoever walks up from it.
-    pub(super) fn divide(&self, mapping: Mapping) -> Vec<Mapping> {
+    pub(super) fn divide(&self, mapping: &Mapping) -> Vec<Mapping> {
         let mut code: Vec<(Range<u64>, Unwinder)> = Vec::new();
         for found in &self.0 {
-            code.extend(found.code_in(&mapping).into_iter().map(|code| (code, found.unwinder)));
+            found.add_code_in(mapping, &mut code);
         }
         code.sort_unstable_by_key(|(code, _)| code.start);
         let mut parts = Vec::new();
@@ -54,15 +54,20 @@ impl FoundRuntimes {
 }
 
 impl Found {
-    /// The runtime's code in a mapping, which may reach over its ends.
-    fn code_in(&self, mapping: &Mapping) -> Vec<Range<u64>> {
-        match (&mapping.content, &self.made_code) {
-            (Content::File { file, bias, .. }, _) if (self.file, self.bias) == (*file, *bias) => self.code.clone(),
-            (Content::Anonymous, MadeCode::OfNoFile) => vec![mapping.start..mapping.end],
-            (_, MadeCode::Within(ranges)) => {
-                ranges.iter().filter(|code| code.start < mapping.end && mapping.start < code.end).cloned().collect()
+    /// Adds the runtime's code in a mapping, which may reach over its ends.
+    fn add_code_in(&self, mapping: &Mapping, code: &mut Vec<(Range<u64>, Unwinder)>) {
+        let mut add = |range: Range<u64>| {
+            if range.start < mapping.end && mapping.start < range.end {
+                code.push((range, self.unwinder));
             }
-            _ => Vec::new(),
+        };
+        match (&mapping.content, &self.made_code) {
+            (Content::File { file, bias, .. }, _) if (self.file, self.bias) == (*file, *bias) => {
+                self.code.iter().cloned().for_each(add);
+            }
+            (Content::Anonymous, MadeCode::OfNoFile) => add(mapping.start..mapping.end),
+            (_, MadeCode::Within(ranges)) => ranges.iter().cloned().for_each(add),
+            _ => {}
         }
     }
 }
