@@ -31,15 +31,14 @@ pub(super) struct FileData {
     interpreter: u64,
     /// `PL_thr_key`
     key: u64,
-    /// What runs the operations that say a place in the source.
-    places: [u64; 2],
 }
 
 /// What is known of a process.
 #[derive(Debug)]
 pub(super) struct Instance {
     layout: Layout,
-    places: [u64; 2],
+    /// What runs operations that say a place in the source.
+    places: u64,
 }
 
 impl FileData {
@@ -56,9 +55,6 @@ impl FileData {
         let (Some(interpreter), Some(key)) = (interpreter, key) else {
             return Err(Unsupported(format!("{path}: Perl {version} without threads is not known")));
         };
-        let [Some(next), Some(debugged)] = exports::find(file, ["Perl_pp_nextstate", "Perl_pp_dbstate"]) else {
-            return Err(Unsupported(format!("{path}: Perl {version} without its symbols")));
-        };
         if function.size == 0 {
             return Err(Unsupported(format!("{path}: the loop of Perl {version} is not known")));
         }
@@ -69,7 +65,6 @@ impl FileData {
             loop_code: vec![function.address..function.address.saturating_add(function.size)],
             interpreter: interpreter.address,
             key: key.address,
-            places: [next.address, debugged.address],
         }))
     }
 
@@ -87,12 +82,14 @@ impl FileData {
         let layout = self.layout;
         let main = self.interpreter.wrapping_add(bias);
         let interpreter = memory.pointer(main).ok_or(AttachError::NotYet("it has no interpreter"))?;
-        let instance = Instance { layout, places: self.places.map(|place| place.wrapping_add(bias)) };
         let field = |offset: u16| memory.pointer(interpreter.wrapping_add(offset.into()));
         let stack = field(layout.contexts).and_then(|contexts| memory.pointer(contexts));
         if stack.is_none() || stack != field(layout.stack) {
             return Err(AttachError::NotYet("its interpreter has no contexts"));
         }
+        // While it compiles it is at no operation, but at a mark that nothing runs.
+        let places = field(layout.operation).and_then(|operation| functions::run_by(memory, operation));
+        let places = places.ok_or(AttachError::NotYet("its interpreter runs no operations"))?;
         let objects = Objects { memory, layout: &layout };
         let package = field(layout.main_package).and_then(|package| objects.package(package));
         if package.as_deref() != Some("main") {
@@ -103,7 +100,7 @@ impl FileData {
         let slot = key.and_then(|key| thread_slot::of_key(self.machine, pid, key));
         let process =
             PerlProcess { main, slot, operation: layout.operation, stack: layout.stack, contexts: layout.contexts };
-        Ok((process, instance))
+        Ok((process, Instance { layout, places }))
     }
 }
 

@@ -31,7 +31,7 @@ impl PerlFunction {
 }
 
 /// `OP`: `op_ppaddr`; `COP`: `cop_line` in the upper half, `cop_file`.
-const RUN_BY: u16 = 16;
+const RUN_BY: u64 = 16;
 const PLACE_LINE: u16 = 32;
 const PLACE_FILE: u16 = 48;
 /// `XPVCV`: `xcv_stash`, `xcv_start_u`, `xcv_gv_u`, `xcv_file`, `xcv_flags` in the upper half.
@@ -78,10 +78,14 @@ pub(super) fn read(instance: &Instance, memory: &dyn ReadMemory, address: u64, c
     (checked(objects.field(address, 0)?, start, again) == check).then_some(PerlFunction { name, file, first_line })
 }
 
+/// The function that runs an operation.
+pub(super) fn run_by(memory: &dyn ReadMemory, operation: u64) -> Option<u64> {
+    memory.pointer(operation.wrapping_add(RUN_BY))
+}
+
 /// The file and the line of an operation that says them.
 fn place(instance: &Instance, objects: Objects<'_>, operation: u64) -> Option<(String, u32)> {
-    let runs = objects.field(operation, RUN_BY)?;
-    if !instance.places.contains(&runs) {
+    if run_by(objects.memory, operation)? != instance.places {
         return None;
     }
     let file = objects.field(operation, PLACE_FILE)?;
