@@ -59,7 +59,14 @@ struct unwinders {
 struct unwinders unwinders SEC(".maps");
 struct unwinders unwinders_off_cpu SEC(".maps");
 struct unwinders unwinders_probe SEC(".maps");
-enum { UNWINDER_NATIVE = 0, UNWINDER_PYTHON = 1, UNWINDER_HOTSPOT = 2, UNWINDER_V8 = 3 };
+enum {
+	UNWINDER_NATIVE = 0,
+	UNWINDER_PYTHON = 1,
+	UNWINDER_HOTSPOT = 2,
+	UNWINDER_V8 = 3,
+	UNWINDER_RUBY = 4,
+	UNWINDER_PERL = 5,
+};
 
 // When a pid that is not in `processes` was last announced.
 struct {

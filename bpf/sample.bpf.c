@@ -3,8 +3,10 @@
 #include "begin.h"
 #include "hotspot.h"
 #include "off_cpu.h"
+#include "perl.h"
 #include "probe.h"
 #include "python.h"
+#include "ruby.h"
 #include "v8.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -112,6 +112,8 @@ enum {
 	FRAME_PYTHON = 17,
 	FRAME_HOTSPOT = 18,
 	FRAME_V8 = 19,
+	FRAME_RUBY = 20,
+	FRAME_PERL = 21,
 };
 // The address is where a call returns to, not where the processor was: the call is the instruction before it.
 #define FRAME_CALLER (1u << 8)

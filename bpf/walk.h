@@ -26,6 +26,8 @@ struct walk {
 	u32 file;
 	u64 bias;
 	u64 runtime_frames[RUNTIMES]; // by unwinder: its next frame; 0: there are no more
+	u64 runtime_stacks[RUNTIMES]; // where a runtime has several: which one that frame is on
+	u64 runtime_places[RUNTIMES]; // where frames do not say it themselves: the place in that frame's function
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
 };

@@ -126,7 +126,9 @@ impl<'n> ProfileBuilder<'n> {
             FrameKind::Native => Place::File(frame.file, address),
             FrameKind::Anonymous => Place::Memory(pid, address),
             FrameKind::Unmapped => Place::Unmapped(address),
-            FrameKind::Python | FrameKind::HotSpot | FrameKind::V8 => Place::Runtime(pid, *frame),
+            FrameKind::Python | FrameKind::HotSpot | FrameKind::V8 | FrameKind::Ruby | FrameKind::Perl => {
+                Place::Runtime(pid, *frame)
+            }
         };
         self.locations.push(self.tables.location(&place, self.names));
     }

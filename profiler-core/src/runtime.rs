@@ -17,11 +17,15 @@ use crate::symbolizer::Function;
 pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
+mod eval_loop;
 mod exports;
 mod hotspot;
 mod memory;
+mod perl;
 mod python;
 mod reader;
+mod ruby;
+mod thread_slot;
 mod v8;
 
 /// What is known of a runtime's file.
@@ -33,6 +37,8 @@ enum OfFile {
     Python(python::FileData),
     HotSpot(Box<hotspot::FileData>),
     V8(v8::FileData),
+    Ruby(ruby::FileData),
+    Perl(perl::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -44,6 +50,8 @@ enum OfProcess {
     Python(python::Instance),
     HotSpot(Box<hotspot::Instance>),
     V8(v8::Instance),
+    Ruby(ruby::Instance),
+    Perl(perl::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -63,6 +71,8 @@ enum Read {
     Python(python::CodeObject),
     HotSpot(hotspot::Code),
     V8(v8::Read),
+    Ruby(ruby::RubyFunction),
+    Perl(perl::PerlFunction),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -102,6 +112,16 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::V8(data)))));
         }
+        if wanted.ruby
+            && let Some(data) = ruby::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Ruby(data)))));
+        }
+        if wanted.perl
+            && let Some(data) = perl::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Perl(data)))));
+        }
         Ok(None)
     }
 
@@ -112,6 +132,8 @@ impl FileData {
             OfFile::Python(data) => (Unwinder::PYTHON, &data.loop_code),
             OfFile::HotSpot(_) => (Unwinder::HOTSPOT, &[]),
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
+            OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
+            OfFile::Perl(data) => (Unwinder::PERL, &data.loop_code),
         }
     }
 
@@ -121,6 +143,8 @@ impl FileData {
             OfFile::Python(data) => data.name(),
             OfFile::HotSpot(_) => "HotSpot".to_owned(),
             OfFile::V8(data) => data.name(),
+            OfFile::Ruby(data) => data.name(),
+            OfFile::Perl(data) => data.name(),
         }
     }
 
@@ -147,6 +171,14 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid)?;
                 Ok((RuntimeProcess::V8(process), Instance(OfProcess::V8(instance))))
             }
+            OfFile::Ruby(data) => {
+                let (process, instance) = data.attach(memory, pid, bias)?;
+                Ok((RuntimeProcess::Ruby(process), Instance(OfProcess::Ruby(instance))))
+            }
+            OfFile::Perl(data) => {
+                let (process, instance) = data.attach(memory, pid, bias)?;
+                Ok((RuntimeProcess::Perl(process), Instance(OfProcess::Perl(instance))))
+            }
         }
     }
 }
@@ -156,9 +188,9 @@ impl Instance {
     #[must_use]
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
-            OfProcess::Python(_) => MadeCode::Nowhere,
+            OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
-            OfProcess::V8(_) => MadeCode::OfNoFile,
+            OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
         }
     }
 
@@ -174,6 +206,13 @@ impl Instance {
         match (&self.0, function.kind) {
             (OfProcess::Python(instance), FrameKind::Python) => {
                 instance.function(memory, function.address, function.check).map(Read::Python)
+            }
+            (OfProcess::Ruby(instance), FrameKind::Ruby) => {
+                let check = u32::from(function.check) | function.place;
+                instance.function(memory, function.address, check).map(Read::Ruby)
+            }
+            (OfProcess::Perl(instance), FrameKind::Perl) => {
+                instance.function(memory, function.address, function.check).map(Read::Perl)
             }
             (OfProcess::HotSpot(instance), FrameKind::HotSpot) => {
                 instance.code_at(memory, function.address, function.check).map(Read::HotSpot)
@@ -198,6 +237,20 @@ impl Read {
             }),
             Self::HotSpot(code) => code.functions(place, each),
             Self::V8(read) => read.functions(place, each),
+            Self::Ruby(function) => each(Function {
+                name: &function.name,
+                system_name: &function.name,
+                file: &function.file,
+                line: function.line(place),
+                start_line: function.first_line,
+            }),
+            Self::Perl(sub) => each(Function {
+                name: &sub.name,
+                system_name: &sub.name,
+                file: &sub.file,
+                line: sub.line(place),
+                start_line: sub.first_line,
+            }),
         }
     }
 
@@ -207,6 +260,8 @@ impl Read {
             Self::Python(code) => code.footprint(),
             Self::HotSpot(code) => code.footprint(),
             Self::V8(read) => read.footprint(),
+            Self::Ruby(function) => function.footprint(),
+            Self::Perl(sub) => sub.footprint(),
         }
     }
 }
@@ -223,8 +278,11 @@ struct FunctionKey {
 
 impl FunctionKey {
     fn of(frame: &Frame) -> Self {
-        let is_part = frame.kind == FrameKind::V8 && v8::is_compiled(frame.address);
-        let place = if is_part { frame.place } else { 0 };
+        let place = match frame.kind {
+            FrameKind::V8 if v8::is_compiled(frame.address) => frame.place,
+            FrameKind::Ruby => ruby::check_in_place(frame.place),
+            _ => 0,
+        };
         Self { kind: frame.kind, address: frame.address, place, check: frame.check }
     }
 }

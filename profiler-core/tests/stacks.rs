@@ -31,8 +31,14 @@ mod stacks {
     pub(crate) mod program;
     // aarch64 tells of the thread pointer in another way.
     #[cfg(target_arch = "x86_64")]
+    mod perl;
+    #[cfg(target_arch = "x86_64")]
     mod python;
     pub(crate) mod replay;
+    #[cfg(target_arch = "x86_64")]
+    mod ruby;
+    #[cfg(target_arch = "x86_64")]
+    mod stopped;
 }
 
 /// At most as many instructions are followed of each program.

@@ -10,10 +10,14 @@ mod container;
 mod hotspot;
 #[path = "ebpf/node.rs"]
 mod node;
+#[path = "ebpf/perl.rs"]
+mod perl;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/python.rs"]
 mod python;
+#[path = "ebpf/ruby.rs"]
+mod ruby;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

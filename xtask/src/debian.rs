@@ -52,6 +52,8 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("musl-gcc", "musl-tools"),
         ("python3", "python3"),
         ("node", "nodejs"),
+        ("ruby", "ruby"),
+        ("perl", "perl"),
     ])
 }
 

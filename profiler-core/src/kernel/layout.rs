@@ -50,6 +50,10 @@ impl Unwinder {
     pub const HOTSPOT: Self = Self(2);
     /// V8: code that it made, and its builtins.
     pub const V8: Self = Self(3);
+    /// Ruby's interpreter, and machine code that it made.
+    pub const RUBY: Self = Self(4);
+    /// Perl's loop.
+    pub const PERL: Self = Self(5);
 }
 
 /// What executable memory holds.
@@ -176,6 +180,10 @@ numbered! {
         HotSpot = 18 "hotspot",
         /// A function of V8 that is interpreted, or an address in code that it made.
         V8 = 19 "v8",
+        /// Those of code and method of Ruby, as one number.
+        Ruby = 20 "ruby",
+        /// That of a subroutine of Perl, or of the place in the program itself.
+        Perl = 21 "perl",
     }
 }
 
@@ -183,7 +191,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python | Self::HotSpot | Self::V8)
+        matches!(self, Self::Python | Self::HotSpot | Self::V8 | Self::Ruby | Self::Perl)
     }
 }
 

@@ -5,11 +5,15 @@ use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
 pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
+pub use perl::PerlProcess;
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
+pub use ruby::RubyProcess;
 pub use v8::V8Process;
 
 mod hotspot;
+mod perl;
 mod python;
+mod ruby;
 mod v8;
 
 /// Runtimes, by whether their frames are walked. Of one that is not, no program is loaded, and its maps are empty.
@@ -21,13 +25,17 @@ pub struct Runtimes {
     pub hotspot: bool,
     /// V8, as in Node.js.
     pub v8: bool,
+    /// Ruby.
+    pub ruby: bool,
+    /// Perl.
+    pub perl: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, hotspot: true, v8: true };
+    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, hotspot: false, v8: false };
+    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -39,6 +47,10 @@ pub enum RuntimeProcess {
     HotSpot(HotSpotProcess),
     /// V8.
     V8(V8Process),
+    /// Ruby.
+    Ruby(RubyProcess),
+    /// Perl.
+    Perl(PerlProcess),
 }
 
 impl RuntimeProcess {
@@ -49,6 +61,8 @@ impl RuntimeProcess {
             Self::Python(process) => process.words().to_vec(),
             Self::HotSpot(process) => process.words().to_vec(),
             Self::V8(process) => process.words().to_vec(),
+            Self::Ruby(process) => process.words().to_vec(),
+            Self::Perl(process) => process.words().to_vec(),
         }
     }
 }
@@ -69,6 +83,10 @@ const PYTHON: Walker =
 const HOTSPOT: Walker =
     Walker { unwinder: Unwinder::HOTSPOT, of_cpus: "hotspot", off_cpu: "hotspot_off_cpu", of_probes: "hotspot_probe" };
 const V8: Walker = Walker { unwinder: Unwinder::V8, of_cpus: "v8", off_cpu: "v8_off_cpu", of_probes: "v8_probe" };
+const RUBY: Walker =
+    Walker { unwinder: Unwinder::RUBY, of_cpus: "ruby", off_cpu: "ruby_off_cpu", of_probes: "ruby_probe" };
+const PERL: Walker =
+    Walker { unwinder: Unwinder::PERL, of_cpus: "perl", off_cpu: "perl_off_cpu", of_probes: "perl_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
@@ -76,6 +94,8 @@ pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     walkers.extend(runtimes.python.then_some(PYTHON));
     walkers.extend(runtimes.hotspot.then_some(HOTSPOT));
     walkers.extend(runtimes.v8.then_some(V8));
+    walkers.extend(runtimes.ruby.then_some(RUBY));
+    walkers.extend(runtimes.perl.then_some(PERL));
     walkers
 }
 
@@ -88,6 +108,8 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
         (runtimes.python, python::PROCESSES),
         (runtimes.hotspot, hotspot::PROCESSES),
         (runtimes.v8, v8::PROCESSES),
+        (runtimes.ruby, ruby::PROCESSES),
+        (runtimes.perl, perl::PROCESSES),
     ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
@@ -97,6 +119,8 @@ pub(super) struct RuntimeMaps {
     python: ProcessMap<{ python::WORDS }>,
     hotspot: ProcessMap<{ hotspot::WORDS }>,
     v8: ProcessMap<{ v8::WORDS }>,
+    ruby: ProcessMap<{ ruby::WORDS }>,
+    perl: ProcessMap<{ perl::WORDS }>,
 }
 
 impl RuntimeMaps {
@@ -105,6 +129,8 @@ impl RuntimeMaps {
             python: ProcessMap::take(ebpf, runtimes.python, python::PROCESSES)?,
             hotspot: ProcessMap::take(ebpf, runtimes.hotspot, hotspot::PROCESSES)?,
             v8: ProcessMap::take(ebpf, runtimes.v8, v8::PROCESSES)?,
+            ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
+            perl: ProcessMap::take(ebpf, runtimes.perl, perl::PROCESSES)?,
         })
     }
 
@@ -113,6 +139,8 @@ impl RuntimeMaps {
             RuntimeProcess::Python(process) => self.python.put(pid, process.words()),
             RuntimeProcess::HotSpot(process) => self.hotspot.put(pid, process.words()),
             RuntimeProcess::V8(process) => self.v8.put(pid, process.words()),
+            RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
+            RuntimeProcess::Perl(process) => self.perl.put(pid, process.words()),
         }
     }
 
@@ -120,6 +148,8 @@ impl RuntimeMaps {
         self.python.remove(pid);
         self.hotspot.remove(pid);
         self.v8.remove(pid);
+        self.ruby.remove(pid);
+        self.perl.remove(pid);
     }
 }
 

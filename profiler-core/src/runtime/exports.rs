@@ -100,3 +100,16 @@ fn each(file: &ElfFile, table: &Section, found: &mut dyn FnMut(&[u8], Export)) {
         found(text, Export { address: words as u64, size: (words >> 64) as u64 });
     }
 }
+
+/// Largest section of constants that is read, in bytes.
+const MAX_CONSTANTS: u64 = 64 << 20;
+
+/// So many bytes of what a symbol names, where the file has them.
+pub(super) fn bytes(file: &ElfFile, symbol: Export, count: usize) -> Option<Vec<u8>> {
+    let section = file.sections().map(|(_, section)| section).find(|section| {
+        section.address != 0 && symbol.address >= section.address && symbol.address - section.address < section.size
+    })?;
+    let within = usize::try_from(symbol.address - section.address).ok()?;
+    let bytes = file.section_bytes(section, MAX_CONSTANTS).ok()?;
+    bytes.get(within..within.checked_add(count)?).map(<[u8]>::to_vec)
+}

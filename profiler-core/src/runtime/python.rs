@@ -8,18 +8,16 @@ use std::ops::Range;
 
 use crate::kernel::PythonProcess;
 use crate::native::elf::{ElfFile, Machine};
-use crate::process::{executable_memory, open_mapped};
 
 use super::exports::{self, Export};
 use super::memory::ReadMemory;
-use super::{AttachError, Unsupported};
+use super::thread_slot::{self, Thread};
+use super::{AttachError, Unsupported, eval_loop};
 use layout::{KNOWN, Layout, LayoutError, Version};
-use threads::Thread;
 
 pub(super) use code::CodeObject;
 
 mod code;
-mod eval_loop;
 mod layout;
 mod lines;
 mod module;
@@ -88,7 +86,7 @@ impl FileData {
         pid: u32,
         bias: u64,
     ) -> Result<(PythonProcess, Instance), AttachError> {
-        let self_offset = threads::self_offset(self.machine, || code_of_pthread_self(pid));
+        let self_offset = thread_slot::self_offset(self.machine, pid);
         let self_offset = self_offset.ok_or(AttachError::NotYet("the C library has no pthread_self"))?;
         let start = match self.start {
             Start::Runtime(address) | Start::Current(address) => address.wrapping_add(bias),
@@ -114,7 +112,7 @@ impl FileData {
         if threads.is_empty() {
             return Err(AttachError::NotYet("it has no threads"));
         }
-        let slot = threads::slot(memory, &threads).ok_or(AttachError::NotYet("its threads' states are nowhere"))?;
+        let slot = thread_slot::slot(memory, &threads).ok_or(AttachError::NotYet("its threads' states are nowhere"))?;
         let types = threads.iter().find_map(|thread| types_of_a_frame(memory, &layout, thread));
         let (code_type, text_type) = types.ok_or(AttachError::NotYet("no thread has a frame that can be read"))?;
         let process = PythonProcess {
@@ -146,18 +144,11 @@ impl Instance {
 
 /// `Py_Version`, from 3.11 on: 3.11.2 is 0x030b02f0.
 fn said_version(file: &ElfFile, symbol: Export) -> Option<Version> {
-    let section = file.sections().map(|(_, section)| section).find(|section| {
-        section.address != 0 && symbol.address >= section.address && symbol.address - section.address < section.size
-    })?;
-    let within = symbol.address - section.address;
-    let bytes = file.section_bytes(section, MAX_CONSTANTS).ok()?;
-    let number = bytes.get(usize::try_from(within).ok()?..)?.first_chunk()?;
+    let bytes = exports::bytes(file, symbol, 4)?;
+    let number = bytes.first_chunk()?;
     let number = u32::from_le_bytes(*number);
     (number >> 24 == 3).then_some(Version((number >> 16) as u8))
 }
-
-/// Largest section of constants that is read, in bytes.
-const MAX_CONSTANTS: u64 = 64 << 20;
 
 /// `python3.9`, `libpython3.8m.so.1.0`.
 fn named_version(path: &str) -> Option<Version> {
@@ -198,15 +189,4 @@ fn types_of_code(memory: &dyn ReadMemory, layout: &Layout, code: u64) -> Option<
     let table = memory.pointer(code.wrapping_add(layout.code.lines.into()))?;
     text::type_called(memory, layout, table, "bytes")?;
     Some((code_type, text_type?))
-}
-
-/// The first instructions of the function, in whatever file of the process has it.
-fn code_of_pthread_self(pid: u32) -> Option<Vec<u8>> {
-    const LONGEST: u64 = 64;
-    let memory = executable_memory(pid).ok()?;
-    memory.iter().find_map(|memory| {
-        let file = ElfFile::open(open_mapped(pid, memory).ok()?).ok()?;
-        let [function] = exports::find(&file, ["pthread_self"]);
-        file.code(function?.address, LONGEST).ok()
-    })
 }

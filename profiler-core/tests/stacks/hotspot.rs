@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
-use profiler_core::kernel::{FileRef, Frame, FrameKind, Runtimes};
+use profiler_core::kernel::{FileRef, Frame, FrameKind, Runtimes, Unwinder};
 use profiler_core::native::elf::Machine;
 use profiler_core::native::unwind::{Stats, UnwindTable};
 use profiler_core::runtime::{FileData, Instance, MadeCode, ProcessMemory, ReadMemory};
@@ -220,7 +220,7 @@ impl Stopped {
             of_runtime: vec![(code, unwinder.0.into())],
         }));
         let replay = Replay::new(&mapped);
-        replay.tell_hotspot(&process.words());
+        replay.tell_runtime(Unwinder::HOTSPOT.0.into(), &process.words());
         (replay, instance)
     }
 }

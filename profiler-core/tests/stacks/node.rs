@@ -1,8 +1,7 @@
 //! Node.js, stopped where its stack is known: the kernel's code finds the functions that are on it, and whatever their
 //! memory becomes, it ends, and so does who reads their names.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,9 +12,9 @@ use profiler_core::process::{Source, executable_memory};
 use profiler_core::runtime::{FileData, Instance, ProcessMemory, ReadMemory};
 
 use super::hostile::Chance;
+use super::image::Image;
 use super::memory::Memory;
 use super::program::Program;
-use super::python::Image;
 use super::replay::{ORIGINS, Replay};
 
 /// Changes of a word, each with a walk and all names.
@@ -69,7 +68,7 @@ fn no_memory_of_v8_breaks_who_reads_it() {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let mut stops = BTreeSet::new();
     let mut walked_frames = BTreeSet::new();
-    let image = Image { live: stopped.live(), changes: RefCell::default(), read: RefCell::default() };
+    let image = Image::new(stopped.live());
     let walk = |image: &Image| {
         let walked = replay.walk_asking(0, stopped.program.registers(), |address| image.word(address));
         assert!(walked.frames.len() + walked.of_runtimes.len() <= 512, "{walked:x?}");
@@ -78,14 +77,14 @@ fn no_memory_of_v8_breaks_who_reads_it() {
     };
     walk(&image);
     // Words that are looked at, and values that lead from one to another.
-    let read: Vec<u64> = image.read.take().into_iter().collect();
+    let read = image.take_read();
     let mut pick = |from: &[u64]| from[usize::try_from(chance.below(from.len() as u64)).expect("few")];
     for change in 0..CHANGES {
         let address = pick(&read);
         let before = image.word(address).unwrap_or(0);
         let values =
             [0, 1, u64::MAX, before ^ 1, before.wrapping_add(8), pick(&read), image.word(pick(&read)).unwrap_or(0)];
-        image.changes.borrow_mut().insert(address, values[change % values.len()]);
+        image.change(address, values[change % values.len()]);
         let walked = walk(&image);
         if change % 16 == 0 {
             let _ = stopped.data.attach(&image, stopped.pid(), 0);
@@ -94,7 +93,7 @@ fn no_memory_of_v8_breaks_who_reads_it() {
         walked_frames.insert(walked.of_runtimes.len());
         // Some changes come together.
         if change % 3 == 2 {
-            image.changes.borrow_mut().clear();
+            image.undo();
         }
     }
     assert!(
@@ -108,14 +107,15 @@ fn no_memory_of_v8_breaks_who_reads_it() {
 fn frames_of_v8_in_a_circle_end_a_walk() {
     let stopped = Stopped::in_node(Path::new("/usr/bin/node"), &[]);
     let (replay, _) = stopped.replay();
-    let image = Image { live: stopped.live(), changes: RefCell::default(), read: RefCell::default() };
+    let image = Image::new(stopped.live());
     let walk = || replay.walk_asking(0, stopped.program.registers(), |address| image.word(address));
     walk();
     let stack = stopped.program.registers().sp;
-    let frames: Vec<u64> = image.read.take().into_iter().filter(|at| (stack..stack + (1 << 20)).contains(at)).collect();
+    let frames: Vec<u64> = image.take_read().into_iter().filter(|at| (stack..stack + (1 << 20)).contains(at)).collect();
     for address in &frames {
         for target in frames.iter().filter(|target| *target < address).step_by(97) {
-            image.changes.replace(BTreeMap::from([(*address, *target)]));
+            image.undo();
+            image.change(*address, *target);
             let walked = walk();
             assert!(walked.frames.len() + walked.of_runtimes.len() <= 512, "{walked:x?}");
         }
@@ -201,7 +201,7 @@ impl Stopped {
         let made = made.into_iter().filter(|memory| memory.source == Source::Anonymous);
         let made: Vec<Range<u64>> = made.map(|memory| memory.start..memory.end).collect();
         let replay = Replay::with_made_code(&mapped, &made, number);
-        replay.tell_v8(&process.words());
+        replay.tell_runtime(Unwinder::V8.0.into(), &process.words());
         (replay, instance)
     }
 }

@@ -2,9 +2,7 @@
 // standard input, and says on standard output what the programs hand over. Everything is in words of 64 bits:
 //   TABLE slot rows row...                  MAPPINGS count (6 words each)...
 //   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
-//   PYTHON (6 words)                        THREAD (thread pointer)
-//   HOTSPOT (18 words)
-//   V8 (2 words)
+//   RUNTIME unwinder words word...          THREAD (thread pointer)
 // A walk is answered by: stop frames (2 words each)... Where its number of words is ASK it has none, and before the answer
 // each word that is read is asked for (ASK address), which is answered by: whether it is there, and the word.
 #include "sample.bpf.c"
@@ -14,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, PYTHON = 5, THREAD = 6, HOTSPOT = 7, V8 = 8 };
+enum { TABLE = 1, RULES = 2, MAPPINGS = 3, WALK = 4, RUNTIME = 5, THREAD = 6 };
 #define ASK (~0ull)
 #define PID 42
 #define MAX_TABLES 64
@@ -31,10 +29,7 @@ static struct unwind_rule *known_rules;
 static u64 mapping_count, rule_count, word_count;
 static struct known_word *known_words;
 static struct process known_process;
-static struct python_process known_python;
-static struct hotspot_process known_hotspot;
-static struct v8_process known_v8;
-static int has_python, has_hotspot, has_v8;
+static u64 *known_runtimes[RUNTIMES];
 static struct walk *known_walks[ORIGINS];
 static u64 known_counters[COUNTERS];
 static struct task_struct task, next_task;
@@ -74,11 +69,15 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 	if (map == &processes)
 		return place == PID ? &known_process : NULL;
 	if (map == &python_processes)
-		return place == PID && has_python ? &known_python : NULL;
+		return place == PID ? known_runtimes[UNWINDER_PYTHON] : NULL;
 	if (map == &hotspot_processes)
-		return place == PID && has_hotspot ? &known_hotspot : NULL;
+		return place == PID ? known_runtimes[UNWINDER_HOTSPOT] : NULL;
 	if (map == &v8_processes)
-		return place == PID && has_v8 ? &known_v8 : NULL;
+		return place == PID ? known_runtimes[UNWINDER_V8] : NULL;
+	if (map == &ruby_processes)
+		return place == PID ? known_runtimes[UNWINDER_RUBY] : NULL;
+	if (map == &perl_processes)
+		return place == PID ? known_runtimes[UNWINDER_PERL] : NULL;
 	if (map == &mappings)
 		return place < mapping_count ? &known_mappings[place] : NULL;
 	if (map == &tables)
@@ -126,6 +125,8 @@ long bpf_tail_call(void *ctx, void *programs, u32 index)
 		[UNWINDER_PYTHON] = {(void *)python, (void *)python_off_cpu, (void *)python_probe},
 		[UNWINDER_HOTSPOT] = {(void *)hotspot, (void *)hotspot_off_cpu, (void *)hotspot_probe},
 		[UNWINDER_V8] = {(void *)v8, (void *)v8_off_cpu, (void *)v8_probe},
+		[UNWINDER_RUBY] = {(void *)ruby, (void *)ruby_off_cpu, (void *)ruby_probe},
+		[UNWINDER_PERL] = {(void *)perl, (void *)perl_off_cpu, (void *)perl_probe},
 	};
 	// MAX_TAIL_CALL_CNT
 	if (index >= sizeof(known) / sizeof(*known) || !known[index][0] || ++tail_calls > 33)
@@ -295,21 +296,11 @@ int main(void)
 		} else if (what == MAPPINGS) {
 			mapping_count = read_word();
 			known_mappings = read_words(known_mappings, mapping_count * 6);
-		} else if (what == PYTHON) {
-			u64 *words = read_words(NULL, sizeof(known_python) / sizeof(*words));
-			memcpy(&known_python, words, sizeof(known_python));
-			free(words);
-			has_python = 1;
-		} else if (what == HOTSPOT) {
-			u64 *words = read_words(NULL, sizeof(known_hotspot) / sizeof(*words));
-			memcpy(&known_hotspot, words, sizeof(known_hotspot));
-			free(words);
-			has_hotspot = 1;
-		} else if (what == V8) {
-			u64 *words = read_words(NULL, sizeof(known_v8) / sizeof(*words));
-			memcpy(&known_v8, words, sizeof(known_v8));
-			free(words);
-			has_v8 = 1;
+		} else if (what == RUNTIME) {
+			u64 unwinder = read_word(), words = read_word();
+			if (unwinder >= RUNTIMES)
+				bad("no such runtime");
+			known_runtimes[unwinder] = read_words(known_runtimes[unwinder], words);
 		} else if (what == THREAD) {
 #if defined(__TARGET_ARCH_x86)
 			task.thread.fsbase = read_word();

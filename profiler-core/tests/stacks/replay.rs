@@ -47,10 +47,8 @@ const TABLE: u64 = 1;
 const RULES: u64 = 2;
 const MAPPINGS: u64 = 3;
 const WALK: u64 = 4;
-const PYTHON: u64 = 5;
+const RUNTIME: u64 = 5;
 const THREAD: u64 = 6;
-const HOTSPOT: u64 = 7;
-const V8: u64 = 8;
 /// `MAPPING_ANONYMOUS`, in the place of flags.
 const ANONYMOUS: u64 = 1 << 48;
 const ASK: u64 = u64::MAX;
@@ -129,19 +127,9 @@ impl Replay {
         self.send([TABLE, slot, rows.len() as u64].iter().chain(rows).copied());
     }
 
-    /// `struct python_process`.
-    pub(crate) fn tell_python(&self, process: &[u64]) {
-        self.send([PYTHON].iter().chain(process).copied());
-    }
-
-    /// `struct hotspot_process`.
-    pub(crate) fn tell_hotspot(&self, process: &[u64]) {
-        self.send([HOTSPOT].iter().chain(process).copied());
-    }
-
-    /// `struct v8_process`.
-    pub(crate) fn tell_v8(&self, process: &[u64]) {
-        self.send([V8].iter().chain(process).copied());
+    /// By its unwinder's number, what the kernel is told of a runtime in a process.
+    pub(crate) fn tell_runtime(&self, unwinder: u64, process: &[u64]) {
+        self.send([RUNTIME, unwinder, process.len() as u64].iter().chain(process).copied());
     }
 
     pub(crate) fn tell_thread_pointer(&self, address: u64) {

@@ -20,6 +20,8 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
         (ProfilerCounter::PythonFrames, FrameKind::Python),
         (ProfilerCounter::HotspotFrames, FrameKind::HotSpot),
         (ProfilerCounter::V8Frames, FrameKind::V8),
+        (ProfilerCounter::RubyFrames, FrameKind::Ruby),
+        (ProfilerCounter::PerlFrames, FrameKind::Perl),
     ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
     }
@@ -56,7 +58,7 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
 }
 
 /// The reference's names for what became of looking for runtimes' frames.
-const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 12] = [
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 14] = [
     (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
     (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
     (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
@@ -69,6 +71,8 @@ const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 12] = [
     (Unwinder::V8, RuntimeWalk::Entered, ProfilerCounter::V8Attempts),
     (Unwinder::V8, RuntimeWalk::NoProcess, ProfilerCounter::V8NoProcess),
     (Unwinder::V8, RuntimeWalk::Unreadable, ProfilerCounter::V8Unreadable),
+    (Unwinder::RUBY, RuntimeWalk::Entered, ProfilerCounter::RubyAttempts),
+    (Unwinder::PERL, RuntimeWalk::Entered, ProfilerCounter::PerlAttempts),
 ];
 
 /// The reference's name for why a walk ended, where it has one.

@@ -77,6 +77,8 @@ impl Plan {
                     python: arguments.python_enabled,
                     hotspot: arguments.hotspot_enabled,
                     v8: arguments.v8_enabled,
+                    ruby: arguments.ruby_enabled,
+                    perl: arguments.perl_enabled,
                 },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },

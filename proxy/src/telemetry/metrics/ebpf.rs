@@ -72,10 +72,18 @@ pub enum ProfilerCounter {
     V8NoProcess,
     /// Stacks in which a frame of V8 could not be read.
     V8Unreadable,
+    /// Frames of Ruby.
+    RubyFrames,
+    /// Stacks in which a thread's frames of Ruby were found.
+    RubyAttempts,
+    /// Frames of Perl.
+    PerlFrames,
+    /// Stacks in which a thread's frames of Perl were found.
+    PerlAttempts,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 27] = [
+    const ALL: [(Self, &'static str, &'static str); 31] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -103,6 +111,10 @@ impl ProfilerCounter {
         (Self::V8Attempts, "UnwindV8Attempts_total", "Stacks with code of V8"),
         (Self::V8NoProcess, "UnwindV8ErrNoProcInfo_total", "Stacks with V8 of processes not known"),
         (Self::V8Unreadable, "UnwindV8ErrBadFP_total", "Stacks with unreadable frames of V8"),
+        (Self::RubyFrames, "UnwindRubyFrames_total", "Frames of Ruby"),
+        (Self::RubyAttempts, "UnwindRubyAttempts_total", "Stacks in which frames of Ruby were found"),
+        (Self::PerlFrames, "UnwindPerlFrames_total", "Frames of Perl"),
+        (Self::PerlAttempts, "UnwindPerlAttempts_total", "Stacks in which frames of Perl were found"),
     ];
 }
 

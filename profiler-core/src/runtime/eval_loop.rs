@@ -1,12 +1,12 @@
-//! The machine code of the evaluation loop. Compilers move its unlikely parts away, and no name is left of where to: they
+//! The machine code of an interpreter's loop. Compilers move its unlikely parts away, and no name is left of where to: they
 //! are found by the jumps that lead there and back.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::exports::Export;
 use crate::native::elf::{ElfFile, Machine};
 use crate::native::unwind::described_code;
-use crate::runtime::exports::Export;
 
 /// Largest function that is read, in bytes. The loop has 30 to 130 KiB, and more where it is not optimised.
 const MAX_CODE: u64 = 4 << 20;
