@@ -319,12 +319,13 @@ impl<'r> Reader<'r> {
 /// The number at the beginning, and how many bytes it takes.
 #[inline(always)]
 fn varint(bytes: &[u8; MOST_VARINT]) -> (u64, usize) {
-    let [first, b, c, d, e, f, g, h, last] = *bytes;
+    let [first, .., last] = *bytes;
     // Most are states, lines, types: one byte.
     if first < 0x80 {
         return (u64::from(first), 1);
     }
-    let word = u64::from_le_bytes([first, b, c, d, e, f, g, h]);
+    // As one array it is loaded at once; byte by byte it is not.
+    let word = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     // The highest bit of each byte that is the last one of a number.
     let ends = !word & 0x8080_8080_8080_8080;
     if ends == 0 {
