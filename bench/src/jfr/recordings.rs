@@ -11,9 +11,9 @@ use super::output;
 /// Recordings by name: what async-profiler records, or the JDK itself, and what the program is to do.
 const RECORDINGS: [(&str, Recorder, [&str; 3]); 4] = [
     // Each event has a stack of its own, of 90 frames on average: 100 MB of stacks.
-    ("stacks", Recorder::AsyncProfiler("event=Stacks.leaf"), ["190000", "60", "4"]),
+    ("stacks", Recorder::AsyncProfiler("event=Stacks.leaf"), ["260000", "60", "4"]),
     // Few stacks, and 50 MB of events.
-    ("events", Recorder::AsyncProfiler("event=Stacks.leaf"), ["2500000", "8", "1"]),
+    ("events", Recorder::AsyncProfiler("event=Stacks.leaf"), ["3500000", "8", "1"]),
     // What a program looks like in half a minute.
     ("usual", Recorder::AsyncProfiler("event=itimer,interval=1ms,alloc=10k,wall=10ms"), ["3000000", "40", "2"]),
     ("jdk", Recorder::Jdk, ["3000000", "40", "2"]),
