@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use profiler_core::jfr::{Contexts, Options, convert};
-use profiler_core::pprof::{PprofError, Profile};
+use profiler_core::pprof::{Packing, PprofError, Profile};
 
 /// Bytes of what is kept of a recording.
 const MEMORY: u64 = 1 << 20;
@@ -44,14 +44,14 @@ pub enum Broken {
 pub fn check(input: &[u8]) -> Result<(), Broken> {
     let options = Options { threads: true, contexts: Some(Contexts::default()), dotted_names: true, memory: MEMORY };
     let Ok(converted) = convert(&input, &options) else { return Ok(()) };
-    for profile in converted.profiles() {
+    for profile in converted.profiles(Packing::Plain) {
         check_profile(profile?.pprof)?;
     }
-    check_profile(converted.pprof(&converted.kinds())?)
+    check_profile(converted.pprof(&converted.kinds(), Packing::Gzip)?)
 }
 
-fn check_profile(gzipped: Vec<u8>) -> Result<(), Broken> {
-    let profile = Profile::from_bytes(&gzipped.into(), LIMIT)?;
+fn check_profile(message: Vec<u8>) -> Result<(), Broken> {
+    let profile = Profile::from_bytes(&message.into(), LIMIT)?;
     let functions: BTreeSet<u64> = profile.function.iter().map(|function| function.id).collect();
     let locations: BTreeSet<u64> = profile.location.iter().map(|location| location.id).collect();
     for sample in &profile.sample {

@@ -13,6 +13,7 @@ mod kind;
 mod layout;
 mod metadata;
 mod names;
+mod places;
 mod pools;
 mod profile;
 mod reader;
@@ -39,6 +40,8 @@ use reader::Reader;
 pub use recording::Recording;
 use samples::{Chunk, Samples};
 pub use settings::Settings;
+
+use crate::pprof::Packing;
 
 type Hasher = rapidhash::fast::RandomState;
 type IdMap<V> = HashMap<u64, V, Hasher>;
@@ -83,7 +86,7 @@ pub struct Converted {
 pub struct JfrProfile {
     /// What it counts.
     pub kind: Kind,
-    /// The gzipped message.
+    /// The message, as it was to be packed.
     pub pprof: Vec<u8>,
 }
 
@@ -141,22 +144,27 @@ pub fn convert(recording: &dyn Recording, options: &Options) -> std::result::Res
 impl Converted {
     /// The kinds of its profiles.
     pub fn kinds(&self) -> Vec<Kind> {
-        let has = |kind: &Kind| self.samples.sums.iter().any(|(place, _)| place.kind == *kind);
-        Kind::ALL.into_iter().filter(has).collect()
+        let mut seen = [false; Kind::ALL.len()];
+        for (place, _) in &self.samples.sums {
+            if let Some(seen) = seen.get_mut(place.kind as usize) {
+                *seen = true;
+            }
+        }
+        Kind::ALL.into_iter().zip(seen).filter_map(|(kind, seen)| seen.then_some(kind)).collect()
     }
 
     /// A profile for each kind, made one after the other.
-    pub fn profiles(&self) -> impl Iterator<Item = io::Result<JfrProfile>> {
-        self.kinds().into_iter().map(|kind| Ok(JfrProfile { kind, pprof: self.pprof(&[kind])? }))
+    pub fn profiles(&self, packing: Packing) -> impl Iterator<Item = io::Result<JfrProfile>> {
+        self.kinds().into_iter().map(move |kind| Ok(JfrProfile { kind, pprof: self.pprof(&[kind], packing)? }))
     }
 
-    /// One gzipped profile of several kinds, with the sample types of all of them: a sample has zeros where there is
-    /// nothing of a kind. Where two kinds have sample types of one name, the kinds' names are put before them.
+    /// One profile of several kinds, with the sample types of all of them: a sample has zeros where there is nothing of a
+    /// kind. Where two kinds have sample types of one name, the kinds' names are put before them.
     ///
     /// # Errors
     /// None that is known: writing to memory does not fail.
-    pub fn pprof(&self, kinds: &[Kind]) -> io::Result<Vec<u8>> {
-        profile::write(self, kinds)
+    pub fn pprof(&self, kinds: &[Kind], packing: Packing) -> io::Result<Vec<u8>> {
+        profile::write(self, kinds, packing)
     }
 }
 
@@ -214,6 +222,7 @@ impl Conversion<'_> {
             Some(error) if converted.samples.sums.is_empty() => return Err(error),
             broken => converted.broken = broken,
         }
+        converted.samples.finish();
         converted.duration_nanos = self.end_nanos.saturating_sub(converted.start_nanos);
         Ok(converted)
     }

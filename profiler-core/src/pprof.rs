@@ -21,6 +21,7 @@ pub(crate) mod writer;
 pub use footprint::decoded_len;
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 pub use outline::Outline;
+pub use writer::Packing;
 
 /// Why bytes are no pprof.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ mod local_file;
 mod otelcol;
 mod own_profile;
 mod receive_http;
+mod recording;
 mod relabel;
 mod remote_http;
 mod rule;

@@ -75,6 +75,15 @@ pub struct IngestBody {
 }
 
 impl Body {
+    /// Whether it is the same body in memory.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pprof(one), Self::Pprof(other)) => Arc::ptr_eq(one, other),
+            (Self::Ingest(one), Self::Ingest(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Bytes of the profiles in it, as received.
     pub fn byte_len(&self) -> usize {
         match self {

@@ -20,7 +20,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     if args.first().is_some_and(|benchmark| ["neighbours", "ebpf", "java", "scrape"].contains(&benchmark.as_str())) {
         build_flamegate(root)?;
     }
-    if args.first().is_some_and(|benchmark| benchmark == "java") {
+    if args.first().is_some_and(|benchmark| ["java", "jfr"].contains(&benchmark.as_str())) {
         debian::provide_java()?;
         java::fetch_profiler(&java::profiler_folder(root))?;
     }

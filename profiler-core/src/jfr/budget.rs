@@ -25,6 +25,10 @@ impl Budget {
         }
     }
 
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Why no more is read.
     pub(super) fn exceeded(&self, offset: u64) -> JfrError {
         JfrError::TooMuch { offset, what: "bytes of names, stacks and samples", limit: self.limit }

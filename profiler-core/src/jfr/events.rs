@@ -1,12 +1,13 @@
 //! The events of a chunk, added up by the ids of what they refer to: only then is anything known of those.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 
 use super::budget::Budget;
 use super::error::{JfrError, Result};
 use super::header::{HEADER, Header};
 use super::layout::{Classes, Plan, Record, Wanted};
-use super::pools::{CONSTANTS, Needed};
+use super::places::{NOWHERE, Places};
+use super::pools::CONSTANTS;
 use super::reader::{Reader, Text};
 use super::{Counts, Hasher};
 
@@ -14,8 +15,13 @@ use super::{Counts, Hasher};
 const METADATA: u64 = 0;
 /// Of each class that is known there is one; a dozen are known.
 const MOST_READINGS: usize = 32;
-/// What an entry of the table takes.
+/// What an entry of a table takes.
 const ENTRY: usize = 64;
+/// Of the samples of a stack so many are looked at for one that says the same. Those beyond are counted again, and added up
+/// with the others at last.
+const MOST_STEPS: usize = 32;
+/// The JDK knows some 20 states of threads. All further ones are one that has no name.
+const MOST_STATES: usize = 255;
 /// async-profiler writes some 40 of them, the JDK some 500.
 const MOST_SETTINGS: usize = 1 << 14;
 
@@ -76,15 +82,25 @@ impl Event {
     }
 }
 
-/// What is told apart among samples of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What is told apart among samples of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Its place in `Needed::stacks`.
-    pub(super) stack: u32,
     /// Its place in `Tally::contexts`.
     pub(super) context: u32,
-    pub(super) state: u32,
+    /// Its place in `Tally::states`.
+    pub(super) state: u8,
     pub(super) event: Event,
+}
+
+/// Samples of a stack that say the same. There may be as many as events: it takes 32 bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    /// The place of the first samples of the stack, which stands for the stack.
+    pub(super) stack: u32,
+    /// The place of others of the same stack.
+    next: u32,
+    pub(super) key: Key,
+    pub(super) sum: Sum,
 }
 
 /// What becomes labels.
@@ -103,6 +119,13 @@ pub(super) struct Sum {
     pub(super) amount: u64,
 }
 
+impl Sum {
+    pub(super) fn add(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.amount = self.amount.saturating_add(more.amount);
+    }
+}
+
 /// A setting, as it is written.
 pub(super) struct WrittenSetting {
     /// The class of the events that it is for.
@@ -116,8 +139,18 @@ pub(super) struct WrittenSetting {
 pub(super) struct Tally {
     pub(super) needed: Needed,
     pub(super) contexts: IndexSet<Context, Hasher>,
-    pub(super) sums: IndexMap<Key, Sum, Hasher>,
+    /// Ids of states.
+    pub(super) states: Vec<u64>,
+    pub(super) counted: Vec<Counted>,
     pub(super) settings: Vec<WrittenSetting>,
+}
+
+/// What the events of a chunk refer to.
+#[derive(Default)]
+pub(super) struct Needed {
+    /// The places of the first samples of each stack.
+    pub(super) stacks: Places,
+    pub(super) threads: IndexSet<u64, Hasher>,
 }
 
 /// Which labels samples have.
@@ -170,21 +203,28 @@ impl Tally {
         told: Told,
         (counts, budget): (&mut Counts, &mut Budget),
     ) -> Result<()> {
+        // They are a dozen: no table finds one faster.
+        let classes: Vec<u64> = readings.iter().map(|(class, _)| *class).collect();
         let mut position = header.start + HEADER;
+        reader.bound(header.end);
         while position < header.end {
             let (class, end) = next(reader, header, position)?;
-            // They are a dozen: no table finds one faster.
-            match readings.iter_mut().find(|(known, _)| *known == class) {
+            let known = classes.iter().position(|known| *known == class);
+            match known.and_then(|place| readings.get_mut(place)) {
                 Some((_, Reading::Sample(sample))) => {
-                    reader.bound(end);
                     if sample.event != Event::Free {
-                        self.add(reader, sample, told, budget)?;
+                        sample.plan.read(reader, &mut sample.record)?;
+                        if reader.position() > end {
+                            return Err(JfrError::CutShort(end));
+                        }
+                        self.add(sample, told, budget, end)?;
                     }
                     sample.count += 1;
                 }
                 Some((_, Reading::Setting(plan))) if self.settings.len() < MOST_SETTINGS => {
                     reader.bound(end);
                     self.add_setting(reader, plan, budget)?;
+                    reader.bound(header.end);
                 }
                 _ if class > CONSTANTS => counts.skipped += 1,
                 _ => {}
@@ -197,12 +237,11 @@ impl Tally {
     #[inline]
     fn add(
         &mut self,
-        reader: &mut Reader<'_>,
-        SampleReading { event, plan, record, .. }: &mut SampleReading,
+        SampleReading { event, record, .. }: &SampleReading,
         told: Told,
         budget: &mut Budget,
+        offset: u64,
     ) -> Result<()> {
-        plan.read(reader, record)?;
         let [stack, state, amount, thread, context, span, span_name] = record.numbers;
         let mut labels = Context::default();
         if told.threads {
@@ -212,24 +251,43 @@ impl Tally {
         if told.contexts {
             labels = Context { context, span, span_name, ..labels };
         }
-        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let is_told = told.threads || told.contexts || self.contexts.is_empty();
-        let (context, is_new_context) = if is_told { self.contexts.insert_full(labels) } else { (0, false) };
-        let (stack, is_new_stack) = self.needed.stacks.insert_full(stack);
-        let key = Key {
-            stack: place(stack),
-            context: place(context),
-            state: u32::try_from(state).unwrap_or(u32::MAX),
-            event: *event,
-        };
-        let before = self.sums.len();
-        let sum = self.sums.entry(key).or_default();
-        sum.count = sum.count.saturating_add(1);
-        sum.amount = sum.amount.saturating_add(amount);
-        if is_new_context || is_new_stack || self.sums.len() > before {
-            budget.take(ENTRY, reader.position())?;
+        let (context, is_new) = if is_told { self.contexts.insert_full(labels) } else { (0, false) };
+        if is_new {
+            budget.take(ENTRY, offset)?;
         }
-        Ok(())
+        let key = Key { context: context as u32, state: self.state(state), event: *event };
+        let sum = Sum { count: 1, amount };
+        let new = self.counted.len() as u32;
+        let Some(first) = self.needed.stacks.at(stack) else {
+            let bytes = self.needed.stacks.insert(stack, new);
+            self.counted.push(Counted { stack: new, next: NOWHERE, key, sum });
+            return budget.take(size_of::<Counted>() + bytes, offset);
+        };
+        let mut place = first;
+        for _ in 0..MOST_STEPS {
+            let Some(counted) = self.counted.get_mut(place as usize) else { break };
+            if counted.key == key {
+                counted.sum.add(sum);
+                return Ok(());
+            }
+            place = counted.next;
+        }
+        let Some(head) = self.counted.get_mut(first as usize) else { return Ok(()) };
+        let next = std::mem::replace(&mut head.next, new);
+        self.counted.push(Counted { stack: first, next, key, sum });
+        budget.take(size_of::<Counted>(), offset)
+    }
+
+    /// The place of a state.
+    #[inline]
+    fn state(&mut self, id: u64) -> u8 {
+        let known = self.states.iter().position(|known| *known == id);
+        let place = known.unwrap_or(self.states.len());
+        if known.is_none() && place < MOST_STATES {
+            self.states.push(id);
+        }
+        place as u8
     }
 
     fn add_setting(&mut self, reader: &mut Reader<'_>, plan: &Plan, budget: &mut Budget) -> Result<()> {
@@ -247,6 +305,7 @@ impl Tally {
 pub(super) fn search(reader: &mut Reader<'_>, header: &Header) -> (Option<u64>, Option<u64>) {
     let (mut metadata, mut constants) = (None, None);
     let mut position = header.start + HEADER;
+    reader.bound(header.end);
     // What is cut ends in the middle of an event.
     while let Ok((class, end)) = next(reader, header, position) {
         match class {
@@ -259,10 +318,9 @@ pub(super) fn search(reader: &mut Reader<'_>, header: &Header) -> (Option<u64>, 
     (metadata, constants)
 }
 
-/// The class of the event at a position, and where it ends; the reader stands behind the class.
+/// The class of the event at a position, and where it ends; the reader stands behind the class, and is bound to the chunk.
 #[inline]
 fn next(reader: &mut Reader<'_>, header: &Header, position: u64) -> Result<(u64, u64)> {
-    reader.bound(header.end);
     reader.seek(position);
     let size = reader.int()?;
     let end = position.saturating_add(size);

@@ -57,8 +57,13 @@ enum Action {
     /// Keep it at a place of the record.
     Number(usize, Number),
     Text(usize),
+    /// Numbers that take as many bytes as they need, each with its place in the record.
+    Varints(Vec<u8>),
     Skip(Step),
 }
+
+/// The place of numbers that are passed over: the record has none there.
+const PASSED: u8 = MOST_NUMBERS as u8;
 
 /// What is passed over. Each takes a byte at least, so that no more of them are taken than a recording has bytes.
 #[derive(Debug)]
@@ -103,7 +108,7 @@ impl Classes {
             _ => planner.steps(Some(class), DEEPEST, &mut |step| actions.push(Action::Skip(step)))?,
         }
         self.actions_left = planner.left;
-        Ok(Plan(actions))
+        Ok(Plan::new(actions, reader))
     }
 
     /// How to read some fields of a class: those before the array of that name, an element of it, those behind it.
@@ -131,11 +136,31 @@ impl Classes {
             return Err(missing());
         }
         self.actions_left = planner.left;
-        Ok(plans.map(Plan))
+        Ok(plans.map(|actions| Plan::new(actions, reader)))
     }
 }
 
 impl Plan {
+    /// Numbers that follow each other are read at once.
+    fn new(actions: Vec<Action>, reader: &Reader<'_>) -> Self {
+        let mut joined: Vec<Action> = Vec::new();
+        for action in actions {
+            let place = match action {
+                Action::Number(place, number) if reader.is_varint(number) => u8::try_from(place).unwrap_or(PASSED),
+                Action::Skip(Step::Number(number)) if reader.is_varint(number) => PASSED,
+                other => {
+                    joined.push(other);
+                    continue;
+                }
+            };
+            match joined.last_mut() {
+                Some(Action::Varints(places)) => places.push(place),
+                _ => joined.push(Action::Varints(vec![place])),
+            }
+        }
+        Self(joined)
+    }
+
     /// Reads what is wanted.
     #[inline]
     pub(super) fn read(&self, reader: &mut Reader<'_>, record: &mut Record) -> Result<()> {
@@ -153,6 +178,7 @@ impl Plan {
                         *slot = text;
                     }
                 }
+                Action::Varints(places) => reader.varints(places, &mut record.numbers)?,
                 Action::Skip(step) => step.skip(reader)?,
             }
         }
@@ -161,8 +187,18 @@ impl Plan {
 
     /// Leaves out what is passed over at the end, for values that say where they end.
     pub(super) fn without_rest(mut self) -> Self {
-        let kept = self.0.iter().rposition(|action| !matches!(action, Action::Skip(_)));
-        self.0.truncate(kept.map_or(0, |last| last + 1));
+        while let Some(last) = self.0.last_mut() {
+            if let Action::Varints(places) = last {
+                let kept = places.iter().rposition(|place| *place != PASSED);
+                places.truncate(kept.map_or(0, |last| last + 1));
+            }
+            match last {
+                Action::Varints(places) if places.is_empty() => {}
+                Action::Skip(_) => {}
+                _ => break,
+            }
+            self.0.pop();
+        }
         self
     }
 }

@@ -3,7 +3,7 @@
 use super::IdMap;
 use super::error::{JfrError, Result};
 use super::layout::{Class, Classes, Field};
-use super::reader::{Reader, Text};
+use super::reader::{Reader, Standing};
 
 /// That of JDK 25 has some 200,000.
 const MOST_BYTES: u64 = 8 << 20;
@@ -25,31 +25,46 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Classes> {
         return Err(JfrError::Damaged { offset: start, what: "the chunk's metadata is not where its header says" });
     }
     let (_start_time, _duration, _id) = (reader.long()?, reader.long()?, reader.long()?);
-    let texts = texts(reader)?;
+    let texts = Texts::read(reader)?;
     let mut tree = Tree { texts, classes: IdMap::default(), fields: 0 };
     tree.element(reader, &mut Parent::None, DEEPEST)?;
     Ok(Classes::new(tree.classes))
 }
 
-fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>> {
-    let count = reader.int()?;
-    if count > MOST_TEXTS {
-        let offset = reader.position();
-        return Err(JfrError::TooMuch { offset, what: "texts in a chunk's metadata", limit: MOST_TEXTS });
+/// All texts of the metadata, one after the other.
+#[derive(Default)]
+struct Texts {
+    all: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let count = reader.int()?;
+        if count > MOST_TEXTS {
+            let offset = reader.position();
+            return Err(JfrError::TooMuch { offset, what: "texts in a chunk's metadata", limit: MOST_TEXTS });
+        }
+        let mut texts = Self::default();
+        for _ in 0..count {
+            if let Standing::Pooled(_) = reader.append_text(&mut texts.all)? {
+                return Err(reader.damaged("a text of the metadata is in a pool"));
+            }
+            texts.ends.push(texts.all.len());
+        }
+        Ok(texts)
     }
-    let mut texts = Vec::new();
-    for _ in 0..count {
-        texts.push(match reader.text()? {
-            Some(Text::Here(text)) => text,
-            Some(Text::Pooled(_)) => return Err(reader.damaged("a text of the metadata is in a pool")),
-            None => String::new(),
-        });
+
+    fn at(&self, place: u64) -> Option<&str> {
+        let place = usize::try_from(place).ok()?;
+        let start = place.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.all.get(start..*self.ends.get(place)?)
     }
-    Ok(texts)
 }
 
 struct Tree {
-    texts: Vec<String>,
+    texts: Texts,
     classes: IdMap<Class>,
     fields: usize,
 }
@@ -100,7 +115,6 @@ impl Tree {
 
     fn text(&self, reader: &mut Reader<'_>) -> Result<&str> {
         let place = reader.int()?;
-        let text = usize::try_from(place).ok().and_then(|place| self.texts.get(place));
-        text.map(String::as_str).ok_or_else(|| reader.damaged("the metadata names a text that it does not have"))
+        self.texts.at(place).ok_or_else(|| reader.damaged("the metadata names a text that it does not have"))
     }
 }

@@ -6,6 +6,7 @@ use indexmap::IndexSet;
 
 use super::budget::Budget;
 use super::error::{JfrError, Result};
+use super::events::Needed;
 use super::header::{HEADER, Header};
 use super::layout::{Classes, Plan, Record, Wanted};
 use super::reader::{Reader, Text};
@@ -16,21 +17,22 @@ use crate::pprof::packed;
 pub(super) const CONSTANTS: u64 = 1;
 /// What an entry of a table takes besides what it points to.
 const ENTRY: usize = 48;
+/// Bytes that a frame takes in a recording, for each that it takes here.
+const LEAST_FRAME: u64 = 2;
+/// A power of two; it takes 96 KiB.
+const RECENT: usize = 4096;
 /// Marks a stack whose outermost frames were not recorded.
 const TRUNCATED: u64 = 1;
 
-/// What the events of a chunk refer to.
-#[derive(Default)]
-pub(super) struct Needed {
-    pub(super) stacks: IndexSet<u64, Hasher>,
-    pub(super) threads: IndexSet<u64, Hasher>,
-}
-
-/// A line of a method.
+/// What a stack consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Frame {
-    pub(super) method: u64,
-    pub(super) line: u32,
+pub(super) enum Frame {
+    /// A line of a method.
+    Of { method: u64, line: u32 },
+    /// In the place of the outermost frames that were not recorded.
+    Truncated,
+    /// The one frame of a stack that has none.
+    Unknown,
 }
 
 /// What is kept of the constants.
@@ -38,9 +40,8 @@ pub(super) struct Frame {
 pub(super) struct Pools {
     /// Each frame of the stacks that are needed, once.
     pub(super) frames: IndexSet<Frame, Hasher>,
-    pub(super) stacks: Vec<Stack>,
-    /// The places of the stacks' frames, the innermost first: most take one or two bytes.
-    pub(super) packed: Vec<u8>,
+    recent: RecentFrames,
+    stacks: Frames,
     /// The ids of a class and of a symbol.
     pub(super) methods: IdMap<(u64, u64)>,
     /// The id of a symbol.
@@ -52,14 +53,30 @@ pub(super) struct Pools {
     pub(super) texts: IdMap<Text>,
 }
 
+/// The stacks of a chunk, one after the other.
+#[derive(Default)]
+pub(super) struct Frames {
+    /// The places of their frames, the innermost first: most take one or two bytes.
+    pub(super) packed: Vec<u8>,
+    pub(super) stacks: Vec<Stack>,
+}
+
 /// One stack of a chunk.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Stack {
     /// That of its id in `Needed::stacks`.
     pub(super) place: u32,
-    /// Where its frames end in `Pools::packed`; they begin where those of the stack before it end.
+    /// Where its frames end; they begin where those of the stack before it end.
     pub(super) end: u32,
-    /// The outermost frames are missing.
-    pub(super) is_truncated: bool,
+}
+
+/// The places of frames that were seen of late, by their hash: stacks share most of their frames with those before.
+struct RecentFrames(Box<[(Frame, u32); RECENT]>);
+
+impl Default for RecentFrames {
+    fn default() -> Self {
+        Self(Box::new([(Frame::Unknown, 0); RECENT]))
+    }
 }
 
 /// How to read the entries of one pool.
@@ -91,6 +108,9 @@ impl Pools {
         budget: &mut Budget,
     ) -> Result<()> {
         let mut entries: IdMap<Entries> = IdMap::default();
+        // Of a frame's bytes most become one or two. What is not used of it is never touched.
+        let room = header.end.saturating_sub(last).min(budget.left()) / LEAST_FRAME;
+        self.stacks.packed.reserve(usize::try_from(room).unwrap_or_default());
         // Each frame has the same fields: one record serves all.
         let mut record = Record::default();
         let (mut position, mut end) = (last, header.end);
@@ -116,7 +136,7 @@ impl Pools {
                     let id = reader.long()?;
                     match entries {
                         Entries::Stacks(plans) => {
-                            let place = needed.stacks.get_index_of(&id);
+                            let place = needed.stacks.at(id);
                             self.read_stack(reader, plans, (place, &mut record), budget)?;
                         }
                         Entries::Values(pool, plan) => {
@@ -183,32 +203,62 @@ impl Pools {
         &mut self,
         reader: &mut Reader<'_>,
         [before, frame, after]: &[Plan; 3],
-        (place, record): (Option<usize>, &mut Record),
+        (place, record): (Option<u32>, &mut Record),
         budget: &mut Budget,
     ) -> Result<()> {
         let offset = reader.position();
         let mut stack = Record::default();
         before.read(reader, &mut stack)?;
-        for _ in 0..reader.int()? {
+        let (start, count) = (self.stacks.packed.len(), reader.int()?);
+        for _ in 0..count {
             frame.read(reader, record)?;
             if place.is_some() {
                 let [method, line, ..] = record.numbers;
-                let (frame, is_new) = self.frames.insert_full(Frame { method, line: line_number(line) });
-                if is_new {
-                    budget.take(ENTRY, offset)?;
-                }
-                let before = self.packed.len();
-                packed::push(&mut self.packed, frame as u64);
-                budget.take(self.packed.len() - before, offset)?;
+                self.push(Frame::Of { method, line: line_number(line) }, budget, offset)?;
             }
         }
         after.read(reader, &mut stack)?;
-        if let Some(place) = place.and_then(|place| u32::try_from(place).ok()) {
-            budget.take(ENTRY, offset)?;
-            let is_truncated = stack.numbers[0] == TRUNCATED;
-            self.stacks.push(Stack { place, end: self.packed.len() as u32, is_truncated });
+        let Some(place) = place else { return Ok(()) };
+        match stack.numbers[0] {
+            TRUNCATED => self.push(Frame::Truncated, budget, offset)?,
+            _ if count == 0 => self.push(Frame::Unknown, budget, offset)?,
+            _ => {}
         }
+        budget.take(size_of::<Stack>() + self.stacks.packed.len() - start, offset)?;
+        let end = self.stacks.packed.len() as u32;
+        self.stacks.stacks.push(Stack { place, end });
         Ok(())
+    }
+
+    /// Adds a frame to the stack that is read. What its place takes is paid for with the stack: a recording has more bytes
+    /// for it.
+    #[inline]
+    fn push(&mut self, frame: Frame, budget: &mut Budget, offset: u64) -> Result<()> {
+        let place = match self.recent.slot(frame) {
+            Some((recent, place)) if *recent == frame => *place,
+            slot => {
+                let (place, is_new) = self.frames.insert_full(frame);
+                if let Some(slot) = slot {
+                    *slot = (frame, place as u32);
+                }
+                if is_new {
+                    budget.take(ENTRY, offset)?;
+                }
+                place as u32
+            }
+        };
+        packed::push(&mut self.stacks.packed, u64::from(place));
+        Ok(())
+    }
+}
+
+impl RecentFrames {
+    #[inline]
+    fn slot(&mut self, frame: Frame) -> Option<&mut (Frame, u32)> {
+        let Frame::Of { method, line } = frame else { return None };
+        // Of a product the upper bits depend on all bits of both.
+        let product = (method ^ u64::from(line).rotate_right(24)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0.get_mut((product >> (u64::BITS - RECENT.trailing_zeros())) as usize)
     }
 }
 
@@ -244,6 +294,11 @@ fn line_number(line: u64) -> u32 {
 }
 
 impl Pools {
+    /// The stacks, which are no more here.
+    pub(super) fn take_frames(&mut self) -> Frames {
+        std::mem::take(&mut self.stacks)
+    }
+
     /// What a text says, wherever it is.
     pub(super) fn text<'t>(&'t self, text: &'t Text) -> Option<&'t str> {
         match text {

@@ -7,30 +7,30 @@ use super::kind::Kind;
 use super::samples::{Place, Samples};
 use crate::pprof::packed;
 use crate::pprof::writer::ProfileWriter;
-use crate::pprof::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
+use crate::pprof::{Function, Label, Line, Location, Mapping, Packing, Profile, ValueType};
 
 /// The mapping of all frames: JFR knows of none.
 const MAPPING: u64 = 1;
 
-/// Writes the samples of some kinds as one gzipped profile; all sample types of the first kind come first, and so on.
-pub(super) fn write(converted: &Converted, kinds: &[Kind]) -> io::Result<Vec<u8>> {
+/// Writes the samples of some kinds as one profile; all sample types of the first kind come first, and so on.
+pub(super) fn write(converted: &Converted, kinds: &[Kind], packing: Packing) -> io::Result<Vec<u8>> {
     let samples = &converted.samples;
     let mut tables = Tables::new(samples);
-    let mut writer = ProfileWriter::new();
+    let mut writer = ProfileWriter::new(packing);
     let mut sample = Sample::default();
     for same in samples.sums.chunk_by(|(one, _), (other, _)| (one.stack, one.labels) == (other.stack, other.labels)) {
         if !same.iter().any(|(place, _)| kinds.contains(&place.kind)) {
             continue;
         }
-        sample.value.clear();
+        sample.values.clear();
         for kind in kinds {
             let sum = same.iter().find(|(place, _)| place.kind == *kind).map(|(_, sum)| *sum).unwrap_or_default();
-            let values = [sum.count, sum.amount].map(|value| i64::try_from(value).unwrap_or(i64::MAX));
-            sample.value.extend(values.iter().take(kind.sample_types().len()));
+            let values = [sum.count, sum.amount].map(|value| value.min(i64::MAX as u64));
+            sample.values.extend(values.iter().take(kind.sample_types().len()));
         }
         if let Some((place, _)) = same.first() {
             tables.refer(place, &mut sample);
-            writer.sample(&sample)?;
+            writer.sample(&sample.locations, &sample.values, &sample.labels)?;
         }
     }
     tables.write(&mut writer)?;
@@ -63,11 +63,20 @@ pub(super) fn write(converted: &Converted, kinds: &[Kind]) -> io::Result<Vec<u8>
     })
 }
 
+/// A sample that is written; its memory serves the next one, too.
+#[derive(Default)]
+struct Sample {
+    /// Ids, packed.
+    locations: Vec<u8>,
+    values: Vec<u64>,
+    labels: Vec<Label>,
+}
+
 /// What the samples of one profile refer to: ids are places, counted from 1.
 struct Tables<'s> {
     samples: &'s Samples,
     /// For each location of the recording its id in the profile, 0 while it has none.
-    location_ids: Vec<u64>,
+    location_ids: Vec<u32>,
     locations: Vec<(u32, u32)>,
     text_places: Vec<i64>,
     texts: Vec<String>,
@@ -86,21 +95,21 @@ impl<'s> Tables<'s> {
 
     /// Fills in stack and labels.
     fn refer(&mut self, place: &Place, sample: &mut Sample) {
-        sample.location_id.clear();
+        sample.locations.clear();
         for location in packed::numbers(self.samples.stacks.at(place.stack)) {
             let place = usize::try_from(location).unwrap_or(usize::MAX);
             let Some(id) = self.location_ids.get_mut(place) else { continue };
             if let (0, Some(location)) = (*id, self.samples.locations.get_index(place)) {
                 self.locations.push(*location);
-                *id = self.locations.len() as u64;
+                *id = self.locations.len() as u32;
             }
-            sample.location_id.push(*id);
+            packed::push(&mut sample.locations, u64::from(*id));
         }
-        sample.label.clear();
+        sample.labels.clear();
         let labels = self.samples.labels.get_index(place.labels as usize);
         for (key, value) in labels.iter().flat_map(|labels| labels.iter()) {
             let (key, str) = (self.known_text(*key), self.known_text(*value));
-            sample.label.push(Label { key, str, num: 0, num_unit: 0 });
+            sample.labels.push(Label { key, str, num: 0, num_unit: 0 });
         }
     }
 

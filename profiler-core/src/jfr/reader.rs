@@ -37,6 +37,16 @@ impl Text {
     }
 }
 
+/// Where a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// There is none.
+    Nowhere,
+    Here,
+    /// In the pool of `java.lang.String`.
+    Pooled(u64),
+}
+
 pub(super) struct Reader<'r> {
     recording: &'r dyn Recording,
     size: u64,
@@ -84,18 +94,19 @@ impl<'r> Reader<'r> {
     }
 
     /// Nothing from `end` on is read.
+    #[inline]
     pub(super) fn bound(&mut self, end: u64) {
         self.bound = end.min(self.size);
         let within = self.bound.saturating_sub(self.base);
-        self.stop = usize::try_from(within).unwrap_or(usize::MAX).min(self.filled).max(self.at);
+        self.stop = usize::try_from(within).unwrap_or(usize::MAX).min(self.filled);
     }
 
+    #[inline]
     pub(super) fn seek(&mut self, to: u64) {
         match to.checked_sub(self.base).and_then(|within| usize::try_from(within).ok()) {
             Some(within) if within <= self.filled => self.at = within,
-            _ => (self.base, self.at, self.filled) = (to, 0, 0),
+            _ => (self.base, self.at, self.filled, self.stop) = (to, 0, 0, 0),
         }
-        self.bound(self.bound);
     }
 
     pub(super) fn damaged(&self, what: &'static str) -> JfrError {
@@ -123,6 +134,11 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// Whether such numbers take as many bytes as they need.
+    pub(super) fn is_varint(&self, number: Number) -> bool {
+        self.compressed && number != Number::Byte
+    }
+
     #[inline]
     pub(super) fn int(&mut self) -> Result<u64> {
         self.number(Number::Int)
@@ -146,13 +162,29 @@ impl<'r> Reader<'r> {
 
     /// A text, or its beginning where it is very long; `None` where there is none.
     pub(super) fn text(&mut self) -> Result<Option<Text>> {
+        let mut text = String::new();
+        Ok(match self.append_text(&mut text)? {
+            Standing::Nowhere => None,
+            Standing::Here => Some(Text::Here(text)),
+            Standing::Pooled(id) => Some(Text::Pooled(id)),
+        })
+    }
+
+    /// Adds a text that stands here to another one.
+    pub(super) fn append_text(&mut self, to: &mut String) -> Result<Standing> {
         match self.byte()? {
-            0 => Ok(None),
-            1 => Ok(Some(Text::Here(String::new()))),
-            2 => self.long().map(|id| Some(Text::Pooled(id))),
+            0 => return Ok(Standing::Nowhere),
+            1 => {}
+            2 => return self.long().map(Standing::Pooled),
             3 => {
-                let bytes = self.bytes()?;
-                Ok(Some(Text::Here(String::from_utf8_lossy(&bytes).into_owned())))
+                let length = self.int()?;
+                match self.utf8(length) {
+                    Some(text) => {
+                        to.push_str(text);
+                        self.at += length as usize;
+                    }
+                    None => to.push_str(&String::from_utf8_lossy(&self.bytes(length)?)),
+                }
             }
             4 => {
                 let length = self.int()?;
@@ -163,12 +195,16 @@ impl<'r> Reader<'r> {
                         chars.push(char as u16);
                     }
                 }
-                Ok(Some(Text::Here(String::from_utf16_lossy(&chars))))
+                to.push_str(&String::from_utf16_lossy(&chars));
             }
             // Latin 1 is the beginning of Unicode.
-            5 => Ok(Some(Text::Here(self.bytes()?.into_iter().map(char::from).collect()))),
-            _ => Err(self.damaged("a text is written in no known way")),
+            5 => {
+                let length = self.int()?;
+                to.extend(self.bytes(length)?.into_iter().map(char::from));
+            }
+            _ => return Err(self.damaged("a text is written in no known way")),
         }
+        Ok(Standing::Here)
     }
 
     pub(super) fn skip_text(&mut self) -> Result<()> {
@@ -189,24 +225,42 @@ impl<'r> Reader<'r> {
 
     #[inline(always)]
     fn varint(&mut self) -> Result<u64> {
-        let Some(bytes) = self.window.get(self.at..self.stop).and_then(|rest| rest.first_chunk::<MOST_VARINT>()) else {
+        let Some(bytes) = self.window.get(self.at..self.stop).and_then(|rest| rest.first_chunk()) else {
             return self.varint_at_the_edge();
         };
-        // Most are states, lines, types: one byte.
-        if bytes[0] < 0x80 {
-            self.at += 1;
-            return Ok(u64::from(bytes[0]));
-        }
-        let mut number = 0;
-        for (place, byte) in bytes.iter().enumerate().take(MOST_VARINT - 1) {
-            number |= u64::from(byte & 0x7f) << (7 * place);
-            if byte & 0x80 == 0 {
-                self.at += place + 1;
-                return Ok(number);
+        let (number, length) = varint(bytes);
+        self.at += length;
+        Ok(number)
+    }
+
+    /// Reads one number after the other, each to its place in `numbers`; one that has no place there is passed over.
+    #[inline]
+    pub(super) fn varints(&mut self, places: &[u8], numbers: &mut [u64]) -> Result<()> {
+        let mut rest = self.window.get(self.at..self.stop).unwrap_or_default();
+        for (read, place) in places.iter().enumerate() {
+            let Some(bytes) = rest.first_chunk() else {
+                self.at = self.stop.max(self.at) - rest.len();
+                return self.varints_at_the_edge(places.get(read..).unwrap_or_default(), numbers);
+            };
+            let (number, length) = varint(bytes);
+            rest = rest.get(length..).unwrap_or_default();
+            if let Some(slot) = numbers.get_mut(usize::from(*place)) {
+                *slot = number;
             }
         }
-        self.at += MOST_VARINT;
-        Ok(number | u64::from(bytes[MOST_VARINT - 1]) << 56)
+        self.at = self.stop.max(self.at) - rest.len();
+        Ok(())
+    }
+
+    #[cold]
+    fn varints_at_the_edge(&mut self, places: &[u8], numbers: &mut [u64]) -> Result<()> {
+        for place in places {
+            let number = self.varint()?;
+            if let Some(slot) = numbers.get_mut(usize::from(*place)) {
+                *slot = number;
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -222,9 +276,14 @@ impl<'r> Reader<'r> {
         Ok(number | u64::from(self.byte()?) << 56)
     }
 
-    /// The length, then as many bytes; of very many only the first ones.
-    fn bytes(&mut self) -> Result<Vec<u8>> {
-        let length = self.int()?;
+    /// The next bytes, where all of them are in the window and text.
+    fn utf8(&self, length: u64) -> Option<&str> {
+        let length = usize::try_from(length).ok().filter(|_| length <= MOST_TEXT)?;
+        str::from_utf8(self.window.get(self.at..self.stop)?.get(..length)?).ok()
+    }
+
+    /// So many bytes; of very many only the first ones.
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
         let mut left = length.min(MOST_TEXT) as usize;
         let mut bytes = Vec::new();
         while left > 0 {
@@ -254,5 +313,57 @@ impl<'r> Reader<'r> {
         self.bound(self.bound);
         // The file has become shorter while it is read.
         if self.stop == 0 { Err(JfrError::CutShort(offset)) } else { Ok(()) }
+    }
+}
+
+/// The number at the beginning, and how many bytes it takes.
+#[inline(always)]
+fn varint(bytes: &[u8; MOST_VARINT]) -> (u64, usize) {
+    let [first, .., last] = *bytes;
+    // Most are states, lines, types: one byte.
+    if first < 0x80 {
+        return (u64::from(first), 1);
+    }
+    // As one array it is loaded at once; byte by byte it is not.
+    let word = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    // The highest bit of each byte that is the last one of a number.
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends == 0 {
+        return (sevens(word) | u64::from(last) << 56, MOST_VARINT);
+    }
+    let bits = ends.trailing_zeros() + 1;
+    (sevens(word & (u64::MAX >> (u64::BITS - bits))), bits as usize / 8)
+}
+
+/// The seven lower bits of each byte, side by side.
+#[inline(always)]
+fn sevens(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_all_lengths_are_read() {
+        for bits in 0..64 {
+            for number in [1 << bits, (1 << bits) - 1, u64::MAX >> bits, 0x1234_5678_9abc_def0 >> bits] {
+                let mut bytes = Vec::new();
+                let mut rest = number;
+                while bytes.len() < MOST_VARINT - 1 && rest >= 0x80 {
+                    bytes.push(rest as u8 | 0x80);
+                    rest >>= 7;
+                }
+                bytes.push(rest as u8);
+                let length = bytes.len();
+                let behind = [bytes, vec![0xff; MOST_VARINT]].concat();
+                assert_eq!(varint(behind.first_chunk().unwrap()), (number, length));
+                let recording = &behind[..length];
+                assert_eq!(Reader::new(&recording).unwrap().long().unwrap(), number, "at the end of a file");
+            }
+        }
     }
 }

@@ -5,20 +5,30 @@ use indexmap::IndexSet;
 use super::Hasher;
 use super::budget::Budget;
 use super::error::Result;
-use super::events::{Context, Event, Key, Sum, Tally};
+use super::events::{Context, Counted, Event, Sum, Tally};
 use super::header::Header;
 use super::kind::Kind;
-use super::pools::{Frame, Pools};
+use super::places::NOWHERE;
+use super::pools::{Frame, Frames, Pools, Stack};
 use super::settings::Settings;
 use super::stacks::Stacks;
 use super::{IdMap, Options, names};
 use crate::collection::UNKNOWN;
-use crate::pprof::packed;
 
 /// The outermost frame of stacks that are longer than what was recorded of them.
 const TRUNCATED: &str = "[truncated]";
 /// What an entry of a table takes besides what it points to.
 const ENTRY: usize = 48;
+
+/// What threads did when they were seen, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Runnable,
+    Sleeping,
+    /// Where the state is not asked for.
+    Default,
+    Other,
+}
 
 /// Tables that samples point into by places.
 #[derive(Default)]
@@ -56,48 +66,63 @@ pub(super) struct Chunk<'c> {
 impl Samples {
     /// Adds what a chunk counts, and says how many of its samples have a stack that is not there: they are left out.
     pub(super) fn add(&mut self, tally: Tally, mut chunk: Chunk<'_>) -> Result<u64> {
+        let is_first = self.locations.is_empty();
         let locations = self.locations(&mut chunk)?;
-        let mut stacks = vec![None; tally.needed.stacks.len()];
-        let labels: Vec<u32> = tally.contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
+        let Tally { needed, contexts, counted, states, .. } = tally;
+        let labels: Vec<u32> = contexts.iter().map(|context| self.labels(*context, &chunk)).collect();
         // What is done with is gone before more is kept.
-        drop(tally.needed);
-        let (mut start, mut packed) = (0, Vec::new());
-        for stack in &chunk.pools.stacks {
-            let frames = chunk.pools.packed.get(start..stack.end as usize).unwrap_or_default();
-            start = stack.end as usize;
-            packed.clear();
-            for frame in packed::numbers(frames) {
-                let location = locations.get(frame as usize).copied().unwrap_or_default();
-                packed::push(&mut packed, u64::from(location));
+        drop(needed);
+        let mut stacks = vec![NOWHERE; counted.len()];
+        // Constants are read from the last to the first: a later one with the same id holds.
+        let placed = |stack: Stack, place| {
+            if let Some(known) = stacks.get_mut(stack.place as usize)
+                && *known == NOWHERE
+            {
+                *known = place;
             }
-            let place = self.stack(&mut packed, stack.is_truncated);
-            // Constants are read from the last to the first: a later one with the same id holds.
-            if let Some(known @ None) = stacks.get_mut(stack.place as usize) {
-                *known = Some(place);
-            }
+        };
+        let Frames { packed, stacks: of_chunk } = chunk.pools.take_frames();
+        if is_first {
+            self.stacks.adopt(packed, of_chunk, &locations, placed);
+        } else {
+            self.stacks.add(&packed, of_chunk, &locations, placed);
         }
-        (chunk.pools.stacks, chunk.pools.packed) = (Vec::new(), Vec::new());
-        let mut missing = 0;
-        for (key, sum) in tally.sums {
-            let Some(stack) = stacks.get(key.stack as usize).copied().flatten() else {
+        let states: Vec<State> = states.iter().map(|id| chunk.state(*id)).collect();
+        let (mut missing, mut more) = (0, Vec::new());
+        let sums = counted.into_iter().filter_map(|Counted { stack, key, sum, .. }| {
+            let stack = stacks.get(stack as usize).copied().filter(|stack| *stack != NOWHERE);
+            let Some(stack) = stack else {
                 missing += sum.count;
-                continue;
+                return None;
             };
             let labels = labels.get(key.context as usize).copied().unwrap_or_default();
-            for (kind, sum) in chunk.kinds(key, sum).into_iter().flatten() {
-                self.sums.push((Place { stack, labels, kind }, sum));
-            }
+            let state = states.get(usize::from(key.state)).copied().unwrap_or(State::Other);
+            let [first, second] = chunk.kinds(key.event, state, sum);
+            let placed = |(kind, sum)| (Place { stack, labels, kind }, sum);
+            more.extend(second.map(placed));
+            first.map(placed)
+        });
+        if self.sums.is_empty() {
+            // In the same memory: an entry takes as much as before.
+            self.sums = sums.collect();
+        } else {
+            self.sums.extend(sums);
         }
+        self.sums.append(&mut more);
         self.sums.sort_unstable_by_key(|(place, _)| *place);
         self.sums.dedup_by(|(later, more), (place, sum)| {
             let is_same = later == place;
             if is_same {
-                sum.count = sum.count.saturating_add(more.count);
-                sum.amount = sum.amount.saturating_add(more.amount);
+                sum.add(*more);
             }
             is_same
         });
         Ok(missing)
+    }
+
+    /// After the last chunk.
+    pub(super) fn finish(&mut self) {
+        self.stacks.finish();
     }
 
     /// What is kept, in bytes, roughly.
@@ -110,31 +135,24 @@ impl Samples {
     fn locations(&mut self, chunk: &mut Chunk<'_>) -> Result<Vec<u32>> {
         let mut functions = IdMap::default();
         let mut locations = Vec::with_capacity(chunk.pools.frames.len());
-        for Frame { method, line } in &chunk.pools.frames {
-            let function = match functions.get(method) {
-                Some(function) => *function,
-                None => {
-                    let name = chunk.function(*method).unwrap_or_else(|| UNKNOWN.to_owned());
-                    chunk.budget.take(name.len(), chunk.header.end)?;
-                    let function = self.text(&name);
-                    functions.insert(*method, function);
-                    function
-                }
+        for frame in &chunk.pools.frames {
+            let location = match frame {
+                Frame::Truncated => (self.text(TRUNCATED), 0),
+                Frame::Unknown => (self.text(UNKNOWN), 0),
+                Frame::Of { method, line } => match functions.get(method) {
+                    Some(function) => (*function, *line),
+                    None => {
+                        let name = chunk.function(*method).unwrap_or_else(|| UNKNOWN.to_owned());
+                        chunk.budget.take(name.len(), chunk.header.end)?;
+                        let function = self.text(&name);
+                        functions.insert(*method, function);
+                        (function, *line)
+                    }
+                },
             };
-            locations.push(self.location(function, *line));
+            locations.push(index(self.locations.insert_full(location).0));
         }
         Ok(locations)
-    }
-
-    /// The place of a stack, which is marked where nothing, or not all, is known of it.
-    fn stack(&mut self, packed: &mut Vec<u8>, is_truncated: bool) -> u32 {
-        let marked = if is_truncated { Some(TRUNCATED) } else { packed.is_empty().then_some(UNKNOWN) };
-        if let Some(name) = marked {
-            let name = self.text(name);
-            let location = self.location(name, 0);
-            packed::push(packed, u64::from(location));
-        }
-        self.stacks.insert(packed)
     }
 
     fn labels(&mut self, context: Context, chunk: &Chunk<'_>) -> u32 {
@@ -160,10 +178,6 @@ impl Samples {
         index(self.labels.insert_full(labels.into()).0)
     }
 
-    fn location(&mut self, function: u32, line: u32) -> u32 {
-        index(self.locations.insert_full((function, line)).0)
-    }
-
     fn text(&mut self, text: &str) -> u32 {
         if let Some(place) = self.texts.get_index_of(text) {
             return index(place);
@@ -183,9 +197,17 @@ impl Chunk<'_> {
         Some(names::function(class, name, self.options.dotted_names))
     }
 
+    fn state(&self, id: u64) -> State {
+        match self.pools.states.get(&id).and_then(|state| self.pools.text(state)) {
+            Some("STATE_RUNNABLE") => State::Runnable,
+            Some("STATE_SLEEPING") => State::Sleeping,
+            Some("STATE_DEFAULT") => State::Default,
+            _ => State::Other,
+        }
+    }
+
     /// What samples of one kind count for.
-    fn kinds(&self, key: Key, sum: Sum) -> [Option<(Kind, Sum)>; 2] {
-        let state = self.pools.states.get(&u64::from(key.state)).and_then(|state| self.pools.text(state));
+    fn kinds(&self, event: Event, state: State, sum: Sum) -> [Option<(Kind, Sum)>; 2] {
         let is_wall = self.settings.is_wall();
         let cpu = |count| (Kind::Cpu, periods(count, self.settings.cpu_period()));
         let wall = |count| (Kind::Wall, periods(count, self.settings.wall_period()));
@@ -199,14 +221,14 @@ impl Chunk<'_> {
             let amount = u64::try_from(self.header.nanos(sum.amount)).unwrap_or_default();
             [Some((kind, Sum { amount, ..sum })), None]
         };
-        match key.event {
-            Event::Execution if is_wall => wall_and(sum.count, state != Some("STATE_SLEEPING")),
+        match event {
+            Event::Execution if is_wall => wall_and(sum.count, state != State::Sleeping),
             // Recorded beside another event, the states of wall-clock samples are known, and those of others are not.
-            Event::Execution if self.settings.wall.is_some() && state != Some("STATE_DEFAULT") => {
+            Event::Execution if self.settings.wall.is_some() && state != State::Default => {
                 [Some(wall(sum.count)), None]
             }
-            Event::Execution => [(state != Some("STATE_SLEEPING")).then(|| cpu(sum.count)), None],
-            Event::Wall => wall_and(sum.amount, is_wall && state == Some("STATE_RUNNABLE")),
+            Event::Execution => [(state != State::Sleeping).then(|| cpu(sum.count)), None],
+            Event::Wall => wall_and(sum.amount, is_wall && state == State::Runnable),
             Event::AllocInNewTlab => one(Kind::AllocInNewTlab),
             Event::AllocOutsideTlab => one(Kind::AllocOutsideTlab),
             Event::AllocSample => one(Kind::AllocSample),

@@ -45,7 +45,7 @@ fn decode(gzipped: Vec<u8>) -> Profile {
 
 /// The samples of one kind as text: the stack, the innermost frame first, then labels.
 fn samples(converted: &Converted, kinds: &[Kind]) -> BTreeMap<String, Vec<i64>> {
-    let profile = decode(converted.pprof(kinds).unwrap());
+    let profile = decode(converted.pprof(kinds, Packing::Gzip).unwrap());
     let at = |id: u64| usize::try_from(id - 1).unwrap();
     let text = |sample: &crate::pprof::Sample| {
         let frames = sample.location_id.iter().map(|id| {
@@ -104,7 +104,7 @@ fn a_profile_says_when_and_of_what_it_is() {
     recording.extend(chunk(false).finish());
     let converted = read(&recording, &Options::default());
     assert_eq!(converted.counts.chunks, 2);
-    let profile = decode(converted.pprof(&converted.kinds()).unwrap());
+    let profile = decode(converted.pprof(&converted.kinds(), Packing::Plain).unwrap());
     let types = profile.sample_type.iter().map(|kind| (profile.string(kind.kind), profile.string(kind.unit)));
     assert_eq!(types.collect::<Vec<_>>(), [("cpu", "nanoseconds"), ("contentions", "count"), ("delay", "nanoseconds")]);
     let period = profile.period_type.unwrap();
@@ -143,6 +143,19 @@ fn threads_contexts_and_spans_are_labels_where_they_are_asked_for() {
     assert_eq!(samples(&told, &[Kind::Cpu]), labels.into());
 
     expect(&read(&recording, &Options::default()), &[Kind::Cpu], &[(stack, &[3 * period])]);
+}
+
+/// Tests of other packages read it.
+#[test]
+fn a_recording_with_contexts_is_kept_as_it_is_written_here() {
+    let mut writer = Writer::new(true);
+    writer.setting(0, Text::Utf8("event"), Text::Utf8("itimer"));
+    writer.execution(1, 1, 1, [5, 0, 0]);
+    writer.execution(2, 2, 1, [6, 0xabc, 3]);
+    writer.execution(3, 2, 1, [0; 3]);
+    writer.monitor(2_000, 2);
+    writer.usual_constants(NAMES);
+    assert_eq!(writer.finish(), include_bytes!("../../tests/recordings/contexts.jfr"));
 }
 
 #[test]

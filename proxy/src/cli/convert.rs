@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use profiler_core::jfr::{self, Converted, Kind, Options};
-use profiler_core::pprof::is_gzip;
+use profiler_core::pprof::{Packing, is_gzip};
 
 use super::fail;
 use super::output::{complain, create, write};
@@ -67,7 +67,7 @@ fn convert(flags: &ConvertFlags) -> Result<(), String> {
         return Err("it holds no samples of any kind that could be shown".to_owned());
     }
     let unwritten = |error| format!("no profile of it can be written: {error}");
-    let profile = converted.pprof(&kinds).map_err(unwritten)?;
+    let profile = converted.pprof(&kinds, Packing::Gzip).map_err(unwritten)?;
     if to_stdout {
         std::io::stdout().write_all(&profile).map_err(unwritten)?;
     } else {

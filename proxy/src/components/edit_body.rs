@@ -19,13 +19,10 @@ pub(super) trait BodyEditor: Sync {
     /// Why it cannot.
     type Error: From<PushError> + Send;
 
-    /// Whether a JFR is more to it than a format that it cannot open.
-    const LOOKS_AT_JFR_LABELS: bool = false;
-
     /// What becomes of a profile, gzipped or not.
     fn pprof(&self, pprof: &Bytes) -> impl Future<Output = Result<Edited, Self::Error>> + Send;
 
-    /// What becomes of the labels that come beside a JFR: only of [`LOOKS_AT_JFR_LABELS`](Self::LOOKS_AT_JFR_LABELS).
+    /// What becomes of the labels that come beside a JFR. The recording itself is opened by `recording` alone.
     fn jfr_labels(&self, _labels: &Bytes) -> impl Future<Output = Result<Edited, Self::Error>> + Send {
         ready(Ok(Edited::Unchanged))
     }
@@ -61,9 +58,6 @@ pub(super) async fn edit_body<E: BodyEditor>(body: &Body, memory: &Share, editor
             let content_type = body.content_types.first().map_or(&b""[..], |value| value.as_bytes());
             let edited = match Samples::of(&body.query, content_type) {
                 Samples::Pprof => editor.pprof(&body.bytes).await?,
-                Samples::Jfr | Samples::JfrForm if !E::LOOKS_AT_JFR_LABELS => {
-                    unopened(editor, Unopened::Format, &"it is a JFR recording")?
-                }
                 // It has no labels of its own.
                 Samples::Jfr => Edited::Unchanged,
                 samples @ (Samples::PprofForm | Samples::JfrForm) => {

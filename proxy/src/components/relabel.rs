@@ -38,8 +38,9 @@ pub struct RelabelArguments {
     rules: Vec<RuleArguments>,
     /// Rules for the labels inside profiles, applied in order to the text labels of each sample; numbers stay. A sample
     /// whose labels are dropped goes, a profile without samples too, and samples that become equal are merged. Of
-    /// several labels of one name the rules see the first, and the others stay only if it stays as it is. Read are pprof
-    /// and the labels beside a JFR, of which no context can be dropped; other formats go on as they are, counted.
+    /// several labels of one name the rules see the first, and the others stay only if it stays as it is. Read are pprof,
+    /// and JFR with the labels beside it: one of which samples are dropped, or get labels that had none, goes on as pprof.
+    /// Other formats go on as they are, counted.
     #[alloy(block, optional, name = "sample_rule")]
     sample_rules: Vec<RuleArguments>,
 }

@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, ProfileOutcome, PushError};
+use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, PushError};
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 
@@ -11,6 +11,8 @@ use crate::telemetry::traces::{Span, SpanKind, Trace};
 pub(super) enum Fate {
     /// It goes on, as it is or as it was changed.
     Passed,
+    /// These go on in its place; what becomes of them becomes of it.
+    Became(Vec<Profile>),
     /// It ends here, and that is well.
     Dropped,
     /// It ends here with an error.
@@ -36,25 +38,21 @@ pub(super) trait Judge: Sync {
 pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout, metrics: &FanoutMetrics) -> Outcome {
     let mut outcome = Outcome::accepted(batch.profiles.len());
     let mut sent = Batch::default();
-    // For each profile that is sent on, what will be known of it.
-    let mut slots: Vec<&mut ProfileOutcome> = Vec::with_capacity(batch.profiles.len());
+    // For each profile that is sent on, the place of that which it came from.
+    let mut places: Vec<usize> = Vec::with_capacity(batch.profiles.len());
     let mut span = span(&batch, J::NAME);
     let (mut dropped, mut failed) = (0_usize, 0_usize);
-    for (mut profile, slot) in batch.profiles.into_iter().zip(&mut outcome.profiles) {
+    for (place, (mut profile, known)) in batch.profiles.into_iter().zip(&mut outcome.profiles).enumerate() {
         match judge.fate(&mut profile).await {
-            Fate::Passed => {}
-            Fate::Dropped => {
-                dropped += 1;
-                continue;
-            }
+            Fate::Passed => sent.profiles.push(profile),
+            Fate::Became(profiles) => sent.profiles.extend(profiles),
+            Fate::Dropped => dropped += 1,
             Fate::Failed(error) => {
                 failed += 1;
-                slot.error = Some(error);
-                continue;
+                known.error = Some(error);
             }
         }
-        sent.profiles.push(profile);
-        slots.push(slot);
+        places.resize(sent.profiles.len(), place);
     }
     span.record(|span| {
         span.set("flamegate.component_id", judge.component().to_string().as_str());
@@ -74,11 +72,13 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
     let began = Instant::now();
     let answered = forward_to.push(sent).await;
     metrics.latency.observe(began.elapsed().as_secs_f64());
-    for ((slot, result), samples) in slots.into_iter().zip(answered.profiles).zip(samples) {
+    for ((place, result), samples) in places.into_iter().zip(answered.profiles).zip(samples) {
         if result.error.is_none() {
             metrics.entries.add(samples);
         }
-        *slot = result;
+        if let Some(known) = outcome.profiles.get_mut(place) {
+            known.join(result);
+        }
     }
     outcome
 }

@@ -44,7 +44,9 @@ pub struct WasmFilterArguments {
     /// What becomes of a profile when the filter gives no verdict.
     #[alloy(attr, default = OnError::Fail)]
     on_error: OnError,
-    /// What becomes of a profile that a filter of profiles cannot look into: one that is no pprof, or damaged.
+    /// What becomes of a profile that a filter of profiles cannot look into: one that is neither pprof nor JFR, or damaged.
+    /// Of a JFR the filter sees what a server would make of it, each kind of profile on its own; where it changes any of
+    /// them, they go on as pprof.
     #[alloy(attr, default = OnUnsupported::Pass)]
     on_unsupported: OnUnsupported,
     /// The longest that a call may take.
@@ -130,6 +132,7 @@ impl Component for WasmFilter {
         };
         let stage = FilterStage {
             filter,
+            host: services.filters.clone(),
             on_error: arguments.on_error,
             on_unsupported: arguments.on_unsupported,
             forward_to: Fanout::new(arguments.forward_to.clone()),

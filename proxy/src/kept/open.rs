@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use profiler_core::flame::{SampleType, Side, TreeBuilder};
 use profiler_core::jfr;
-use profiler_core::pprof::{Profile, decompress};
+use profiler_core::pprof::{Packing, Profile, decompress};
 
 use crate::pipeline::Body;
 use crate::wire::ingest::{Samples, format};
@@ -93,7 +93,7 @@ impl Opened {
         };
         match jfr::convert(&recording, &jfr::Options { memory: MAX_BYTES as u64, ..jfr::Options::default() }) {
             Ok(converted) => {
-                converted.profiles().for_each(|profile| match profile {
+                converted.profiles(Packing::Plain).for_each(|profile| match profile {
                     Ok(profile) => self.add_pprof(&profile.pprof.into()),
                     Err(error) => self.damaged(&error),
                 });

@@ -50,12 +50,19 @@ impl Outcome {
     /// Joins what two receivers did with the same batch.
     pub(super) fn join(&mut self, other: Self) {
         for (mine, theirs) in self.profiles.iter_mut().zip(other.profiles) {
-            mine.taken.extend(theirs.taken);
-            mine.error = match (mine.error.take(), theirs.error) {
-                (Some(a), Some(b)) => PushError::worst([&a, &b]).cloned(),
-                (a, b) => a.or(b),
-            };
+            mine.join(theirs);
         }
+    }
+}
+
+impl ProfileOutcome {
+    /// Joins what became of it with what became of it elsewhere, or of another part of it.
+    pub fn join(&mut self, other: Self) {
+        self.taken.extend(other.taken);
+        self.error = match (self.error.take(), other.error) {
+            (Some(a), Some(b)) => PushError::worst([&a, &b]).cloned(),
+            (a, b) => a.or(b),
+        };
     }
 }
 

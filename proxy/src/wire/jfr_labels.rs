@@ -4,7 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use profiler_core::jfr::Contexts;
 use prost::{DecodeError, Message};
+
+/// Bytes that an entry takes once it is decoded, for each of its own: the shortest text of four bytes becomes 48.
+pub const DECODED: usize = 16;
 
 /// All contexts of a recording, and the texts that they refer to.
 #[derive(Clone, PartialEq, Message)]
@@ -42,6 +46,13 @@ impl LabelsSnapshot {
             let labels = context.labels.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
             (*id, labels.collect())
         })
+    }
+
+    /// As the reader of recordings knows them.
+    pub fn into_contexts(self) -> Contexts {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let labels = self.contexts().map(|(id, labels)| (id, labels.into_iter().map(owned).collect())).collect();
+        Contexts { labels, texts: self.strings }
     }
 
     /// Changes contexts. Texts that only they referred to go.

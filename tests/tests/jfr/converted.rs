@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use profiler_core::jfr::{Options, convert};
-use profiler_core::pprof::Profile;
+use profiler_core::pprof::{Packing, Profile};
 
 use super::Profiles;
 use super::jvm::Recording;
@@ -17,7 +17,7 @@ pub(crate) fn read(recording: &Recording) -> (Profiles, u64) {
     let file = File::open(recording.path()).unwrap();
     let converted = convert(&file, &Options::default()).unwrap();
     assert!(converted.broken.is_none(), "{:?}", converted.broken);
-    let profiles = converted.profiles().map(|profile| {
+    let profiles = converted.profiles(Packing::Plain).map(|profile| {
         let profile = profile.unwrap();
         let stacks = stacks(&Profile::from_bytes(&profile.pprof.into(), LIMIT).unwrap());
         (profile.kind.name().to_owned(), stacks)

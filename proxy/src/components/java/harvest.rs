@@ -6,6 +6,7 @@ use bytes::Bytes;
 use profiler_core::java::{End, Recording};
 use profiler_core::jfr::{Converted, JfrProfile, Options, convert};
 use profiler_core::labels::Labels;
+use profiler_core::pprof::Packing;
 
 use super::failure::Failure;
 use super::plan::Order;
@@ -46,7 +47,7 @@ impl Harvest {
         let mut failures: Vec<Failure> = converted.broken.take().into_iter().map(is_damaged).collect();
         let event = converted.settings.event.as_deref().unwrap_or_default();
         let mut profiles = Vec::new();
-        for profile in converted.profiles() {
+        for profile in converted.profiles(Packing::Gzip) {
             match profile.map_err(Failure::File).and_then(|profile| Built::of(profile, event, &order.series, budget)) {
                 Ok(profile) => profiles.push(profile),
                 Err(failure) => failures.push(failure),

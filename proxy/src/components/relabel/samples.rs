@@ -1,7 +1,8 @@
 //! `sample_rule`: the same rules, on the labels of samples.
 //!
 //! A profile is opened, each different set of text labels in it is judged once, and the profile is written again only
-//! where something changed. What cannot be opened goes on as it is, and is counted.
+//! where something changed. What cannot be opened goes on as it is, and is counted. Of a JFR it is mostly the labels
+//! beside it that change; where samples go, or some get labels that had none, it becomes the profiles of which it is made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
 use crate::components::edit_body::{BodyEditor, EditedBody, Unopened, edit_body, no_memory};
+use crate::components::recording::{self, Left};
+use crate::components::sift::Fate;
 use crate::filters::{Filter, FilterHost, Verdict};
 use crate::pipeline::{Profile, PushError, Share};
 use crate::telemetry::LogLimit;
@@ -47,6 +50,8 @@ pub(super) struct SampleRules {
 pub(super) struct Ruling<'a> {
     pub rules: &'a SampleRules,
     pub memory: &'a Share,
+    /// Whether samples are to be dropped that only a context beside a JFR was seen of.
+    pub drops_contexts: AtomicBool,
 }
 
 /// What the rules make of a label set.
@@ -59,14 +64,14 @@ enum SampleVerdict {
 impl BodyEditor for Ruling<'_> {
     type Error = PushError;
 
-    const LOOKS_AT_JFR_LABELS: bool = true;
-
     async fn pprof(&self, pprof: &Bytes) -> Result<Edited, PushError> {
         self.rules.edit(pprof, self.memory).await
     }
 
     async fn jfr_labels(&self, labels: &Bytes) -> Result<Edited, PushError> {
-        self.rules.edit_jfr_labels(labels, self.memory).await
+        let (edited, drops_contexts) = self.rules.edit_jfr_labels(labels, self.memory).await?;
+        self.drops_contexts.store(drops_contexts, Ordering::Relaxed);
+        Ok(edited)
     }
 
     fn unopened(&self, why: Unopened, detail: &dyn fmt::Display) -> Result<(), PushError> {
@@ -80,13 +85,50 @@ impl BodyEditor for Ruling<'_> {
 }
 
 impl SampleRules {
-    /// What becomes of a profile's body.
-    ///
-    /// # Errors
-    /// The filter failed, or memory ran out; what cannot be opened is no error.
-    pub(super) async fn apply(&self, profile: &Profile) -> Result<EditedBody, PushError> {
+    /// What becomes of a profile. It fails where the filter does or memory runs out; what cannot be opened is no failure.
+    pub(super) async fn apply(&self, profile: &mut Profile) -> Fate {
+        match self.fate(profile).await {
+            Ok(fate) => fate,
+            Err(error) => Fate::Failed(error),
+        }
+    }
+
+    async fn fate(&self, profile: &mut Profile) -> Result<Fate, PushError> {
+        let (edited, drops_contexts) = self.edit_whole(profile).await?;
+        if recording::is_one(&profile.body) && (drops_contexts || self.changes_unlabelled().await?) {
+            match recording::open(profile, &self.host).await {
+                Ok(series) => return self.apply_to_each(series).await,
+                Err(recording::Unopened::Busy(error)) => return Err(error),
+                Err(unreadable) => self.count_skipped(SkippedKind::Context, &unreadable),
+            }
+        }
+        Ok(fate_of(edited, profile))
+    }
+
+    /// As they are with samples of a recording, of which the labels alone were seen: the others have none.
+    async fn changes_unlabelled(&self) -> Result<bool, PushError> {
+        let Ok(unlabelled) = first_of_each(Vec::new()) else { return Ok(false) };
+        let verdicts = self.judge(&[unlabelled]).await?;
+        Ok(verdicts.iter().any(|verdict| !matches!(verdict, SampleVerdict::Unchanged)))
+    }
+
+    async fn apply_to_each(&self, series: Vec<Profile>) -> Result<Fate, PushError> {
+        let mut left = Left::default();
+        for before in series {
+            let mut after = before.clone();
+            let (edited, _) = self.edit_whole(&after).await?;
+            let fate = fate_of(edited, &mut after);
+            left.add(&before, after, fate)?;
+        }
+        Ok(left.fate())
+    }
+
+    /// What becomes of a profile's body, and whether contexts are to be dropped that cannot be dropped there.
+    async fn edit_whole(&self, profile: &Profile) -> Result<(EditedBody, bool), PushError> {
         let memory = &profile.origin.memory;
-        edit_body(&profile.body, memory, &Ruling { rules: self, memory }).await
+        let ruling = Ruling { rules: self, memory, drops_contexts: AtomicBool::new(false) };
+        let edited = edit_body(&profile.body, memory, &ruling).await?;
+        Ok((edited, ruling.drops_contexts.into_inner()))
     }
 
     /// One verdict for each label set.
@@ -138,6 +180,15 @@ impl SampleRules {
             .await
             .ok_or_else(|| PushError::busy("too many large profiles wait for their turn; send again later"))
     }
+}
+
+fn fate_of(edited: EditedBody, profile: &mut Profile) -> Fate {
+    match edited {
+        EditedBody::Unchanged => {}
+        EditedBody::Changed(body) => profile.body = body,
+        EditedBody::Empty => return Fate::Dropped,
+    }
+    Fate::Passed
 }
 
 /// The text labels of a sample as the rules have them: of several of one name the first.

@@ -7,7 +7,6 @@ use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 
 use super::samples::SampleRules;
-use crate::components::edit_body::EditedBody;
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
 use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Stage};
@@ -62,15 +61,13 @@ impl Judge for RelabelStage {
             }
         }
         if let Some(samples) = &self.samples {
-            match samples.apply(profile).await {
-                Ok(EditedBody::Unchanged) => {}
-                Ok(EditedBody::Changed(body)) => profile.body = body,
-                Ok(EditedBody::Empty) => {
-                    self.metrics.dropped.inc();
-                    return Fate::Dropped;
-                }
-                Err(error) => return Fate::Failed(error),
+            let fate = samples.apply(profile).await;
+            match fate {
+                Fate::Passed | Fate::Became(_) => self.metrics.written.inc(),
+                Fate::Dropped => self.metrics.dropped.inc(),
+                Fate::Failed(_) => {}
             }
+            return fate;
         }
         self.metrics.written.inc();
         Fate::Passed

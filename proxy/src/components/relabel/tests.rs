@@ -13,6 +13,7 @@ use crate::filters::FilterHost;
 use crate::pipeline::{Batch, Body, Origin, Profile, Share, Stage};
 use crate::telemetry::traces::Trace;
 
+mod recordings;
 mod samples;
 
 /// Compiled once for all tests.

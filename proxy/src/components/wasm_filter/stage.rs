@@ -11,8 +11,9 @@ use profiler_core::pprof::edit::Edited;
 
 use super::arguments::{OnError, OnUnsupported};
 use crate::components::edit_body::{BodyEditor, EditedBody, NO_SAMPLES, Unopened, edit_body};
+use crate::components::recording::{self, Left};
 use crate::components::sift::{Fate, Judge, sift};
-use crate::filters::{AnswerError, Filter, FilterError, JudgedProfile, UNSUPPORTED, Verdict};
+use crate::filters::{AnswerError, Filter, FilterError, FilterHost, JudgedProfile, UNSUPPORTED, Verdict};
 use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Share, Stage};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
@@ -22,6 +23,7 @@ static FILTER_ERROR: LazyLock<Arc<str>> = LazyLock::new(|| "filter_error".into()
 
 pub(super) struct FilterStage {
     pub filter: Arc<Filter>,
+    pub host: FilterHost,
     pub on_error: OnError,
     pub on_unsupported: OnUnsupported,
     pub forward_to: Fanout,
@@ -52,6 +54,9 @@ impl Judge for FilterStage {
     async fn fate(&self, profile: &mut Profile) -> Fate {
         match self.filter.judge(&profile.labels).await {
             Ok(judged) => self.decided(judged.verdict, profile),
+            Err(FilterError::NeedsProfile) if recording::is_one(&profile.body) => {
+                self.look_into_recording(profile).await
+            }
             Err(FilterError::NeedsProfile) => self.look_into(profile).await,
             Err(error) => self.without_verdict(&profile.labels, &error),
         }
@@ -59,6 +64,28 @@ impl Judge for FilterStage {
 }
 
 impl FilterStage {
+    /// The filter is asked of each series of it.
+    async fn look_into_recording(&self, profile: &Profile) -> Fate {
+        let series = match recording::open(profile, &self.host).await {
+            Ok(series) => series,
+            Err(recording::Unopened::Busy(error)) => return Fate::Failed(error),
+            Err(unreadable) => {
+                self.filter.metrics().error(UNSUPPORTED);
+                let passed = self.unsupported(&profile.labels, &unreadable);
+                return passed.map_or_else(Fate::Failed, |()| Fate::Passed);
+            }
+        };
+        let mut left = Left::default();
+        for before in series {
+            let mut after = before.clone();
+            let fate = self.look_into(&mut after).await;
+            if let Err(error) = left.add(&before, after, fate) {
+                return Fate::Failed(error);
+            }
+        }
+        left.fate()
+    }
+
     async fn look_into(&self, profile: &mut Profile) -> Fate {
         let memory = &profile.origin.memory;
         let looking = Looking { stage: self, labels: &profile.labels, memory, seen: Mutex::default() };

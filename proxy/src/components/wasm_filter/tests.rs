@@ -21,6 +21,7 @@ const BUILD: &str = "build-aaaaaaaaaaaa";
 const OTHER_BUILD: &str = "build-bbbbbbbbbbbb";
 
 mod profiles;
+mod recordings;
 
 /// Compiled once for all tests.
 static HOST: LazyLock<FilterHost> = LazyLock::new(FilterHost::default);

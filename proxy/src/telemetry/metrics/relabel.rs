@@ -28,7 +28,7 @@ pub enum SkippedKind {
     Damaged,
     /// A profile that is too large.
     TooLarge,
-    /// A context of a JFR that the rules would drop.
+    /// A JFR of which the rules would change single samples, and that cannot be read.
     Context,
 }
 

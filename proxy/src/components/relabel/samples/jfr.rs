@@ -12,37 +12,42 @@ use profiler_core::pprof::is_gzip;
 use super::{SampleRules, SampleVerdict, first_of_each, stays, take, written};
 use crate::pipeline::{PushError, Share};
 use crate::telemetry::metrics::SkippedKind;
-use crate::wire::jfr_labels::{LabelsSnapshot, NewLabels};
+use crate::wire::jfr_labels::{DECODED, LabelsSnapshot, NewLabels};
 
-/// Bytes that an entry takes once it is decoded, for each of its own: the shortest text of four bytes becomes 48.
-const DECODED: usize = 16;
+/// They are as before, and no context is to be dropped.
+const KEPT: (Edited, bool) = (Edited::Unchanged, false);
 
 impl SampleRules {
-    /// Events of the JFR refer to contexts, so that none can be dropped: it keeps its labels then.
-    pub(super) async fn edit_jfr_labels(&self, bytes: &Bytes, memory: &Share) -> Result<Edited, PushError> {
+    /// Says as well whether a context is to be dropped. Events of the JFR refer to contexts: here such a one keeps its labels.
+    pub(super) async fn edit_jfr_labels(&self, bytes: &Bytes, memory: &Share) -> Result<(Edited, bool), PushError> {
         let mut held = memory.another();
-        let Some(message) = self.decompressed(bytes, &mut held).await? else { return Ok(Edited::Unchanged) };
+        let Some(message) = self.decompressed(bytes, &mut held).await? else { return Ok(KEPT) };
         take(&mut held, message.len().saturating_mul(DECODED))?;
         let length = message.len();
         let read = self.work(length, move || LabelsSnapshot::read(&message)).await?;
         let mut snapshot = match read {
             Ok(snapshot) => snapshot,
-            Err(error) => return Ok(self.damaged(&error)),
+            Err(error) => {
+                self.count_damaged(&error);
+                return Ok(KEPT);
+            }
         };
         let sets = snapshot.contexts().map(|(_, labels)| first_of_each(labels));
         let sets: Vec<Labels> = match sets.collect::<Result<_, LabelError>>() {
             Ok(sets) => sets,
-            Err(error) => return Ok(self.damaged(&error)),
+            Err(error) => {
+                self.count_damaged(&error);
+                return Ok(KEPT);
+            }
         };
         let verdicts = self.judge(&sets).await?;
 
         let mut changes = NewLabels::new();
+        let mut drops = false;
         for ((context, labels), (verdict, before)) in snapshot.contexts().zip(verdicts.iter().zip(&sets)) {
             match verdict {
                 SampleVerdict::Unchanged => {}
-                SampleVerdict::Drop => {
-                    self.count_skipped(SkippedKind::Context, &"a context of a JFR cannot be dropped");
-                }
+                SampleVerdict::Drop => drops = true,
                 SampleVerdict::Replace(after) => {
                     let kept = labels.into_iter().filter(|(name, _)| stays(name, before, after));
                     let labels = kept.chain(written(before, after));
@@ -51,7 +56,7 @@ impl SampleRules {
             }
         }
         if changes.is_empty() {
-            return Ok(Edited::Unchanged);
+            return Ok((Edited::Unchanged, drops));
         }
         let gzipped = is_gzip(bytes);
         let written = self.work(length, move || {
@@ -60,12 +65,11 @@ impl SampleRules {
             if gzipped { gzip(&message) } else { Ok(message) }
         });
         let written = written.await?.map_err(|error| PushError::internal(format!("labels beside a JFR: {error}")))?;
-        Ok(Edited::Changed(written.into()))
+        Ok((Edited::Changed(written.into()), drops))
     }
 
-    fn damaged(&self, error: &dyn std::fmt::Display) -> Edited {
+    fn count_damaged(&self, error: &dyn std::fmt::Display) {
         self.count_skipped(SkippedKind::Damaged, &format!("labels beside a JFR: {error}"));
-        Edited::Unchanged
     }
 }
 

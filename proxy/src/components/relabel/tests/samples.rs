@@ -170,11 +170,11 @@ fn a_bad_sample_rule_is_refused_at_its_place() {
     assert!(refused.to_string().contains("4:"), "{refused}");
 }
 
-fn drop_users() -> Json {
+pub(super) fn drop_users() -> Json {
     serde_json::json!([{ "regex": "user", "action": "labeldrop" }])
 }
 
-fn with_sample_rules(rules: &Json) -> String {
+pub(super) fn with_sample_rules(rules: &Json) -> String {
     format!("relabel \"x\" {{\n\tforward_to = [sink]\n{}}}\n", blocks("sample_rule", rules))
 }
 
@@ -182,7 +182,11 @@ fn pushed(profiles: &[&Bytes]) -> Body {
     Body::Pprof(profiles.iter().map(|profile| RawSample { id: Bytes::new(), profile: (*profile).clone() }).collect())
 }
 
-async fn push_bodies(relabel: &Relabel, body: Body, memory: Share) -> Result<(), crate::pipeline::PushError> {
+pub(super) async fn push_bodies(
+    relabel: &Relabel,
+    body: Body,
+    memory: Share,
+) -> Result<(), crate::pipeline::PushError> {
     let labels = Labels::from_pairs([("service_name", "shop")]).unwrap();
     let outcome = relabel.stage.push(Batch { profiles: vec![profile(labels, body, memory)] }).await;
     outcome.worst().cloned().map_or(Ok(()), Err)
@@ -233,7 +237,7 @@ fn encoded(lines: &[String]) -> Bytes {
 }
 
 /// The lines of a pprof, in order.
-fn shown(bytes: &Bytes) -> Vec<String> {
+pub(super) fn shown(bytes: &Bytes) -> Vec<String> {
     let profile = proto::Profile::from_bytes(bytes, 64 << 20).unwrap();
     let line = |sample: &Sample| {
         let name = |id: &u64| {

@@ -13,7 +13,7 @@ const PROBE: &[u8] = include_bytes!("../../../../../guest-examples/probe.wasm");
 const SERIES: &[(&str, &str)] = &[("service_name", "shop")];
 
 /// A filter with these orders.
-fn start(bench: &Bench, orders: &[&str], rest: &str) -> WasmFilter {
+pub(super) fn start(bench: &Bench, orders: &[&str], rest: &str) -> WasmFilter {
     bench.replace_module(PROBE);
     let config = orders.join("\\n");
     bench.start(&format!("config = \"{config}\"\ncapabilities = [\"clock\"]\ntimeout = \"1s\"\n{rest}"), None)
@@ -44,12 +44,12 @@ fn pushed(profiles: &[Bytes]) -> Body {
     Body::Pprof(profiles.iter().map(sample).collect())
 }
 
-fn ingested(query: &str, content_type: &'static str, bytes: impl Into<Bytes>) -> Body {
+pub(super) fn ingested(query: &str, content_type: &'static str, bytes: impl Into<Bytes>) -> Body {
     let content_types = vec![HeaderValue::from_static(content_type)];
     Body::Ingest(Arc::new(IngestBody { query: query.to_owned(), content_types, bytes: bytes.into() }))
 }
 
-fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let part = |(name, bytes): &(&str, &[u8])| {
         let head = format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n");
         [head.as_bytes(), bytes, b"\r\n"].concat()
@@ -58,7 +58,7 @@ fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// The functions of each profile that went on, wherever it stood.
-fn functions(profile: &Profile) -> Vec<Vec<String>> {
+pub(super) fn functions(profile: &Profile) -> Vec<Vec<String>> {
     let names = |bytes: &Bytes| {
         let profile = Pprof::from_bytes(bytes, 1 << 20).unwrap();
         profile.function_names().map(str::to_owned).collect::<Vec<_>>()
