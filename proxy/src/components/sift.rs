@@ -1,9 +1,12 @@
 //! What every component does that judges profiles: each of a batch goes on, goes on changed, or ends here; what goes on
 //! is sent at once.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, ProfileOutcome, PushError};
+use crate::tap::Position;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 
@@ -11,8 +14,8 @@ use crate::telemetry::traces::{Span, SpanKind, Trace};
 pub(super) enum Fate {
     /// It goes on, as it is or as it was changed.
     Passed,
-    /// It ends here, and that is well.
-    Dropped,
+    /// It ends here, and that is well; holds the reason.
+    Dropped(Arc<str>),
     /// It ends here with an error.
     Failed(PushError),
 }
@@ -32,19 +35,23 @@ pub(super) trait Judge: Sync {
     fn fate(&self, profile: &mut Profile) -> impl Future<Output = Fate> + Send;
 }
 
-/// Judges each profile, and sends on what is left.
+/// Judges each profile, and sends on what is left. Who looks at the component is told when all is done.
 pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout, metrics: &FanoutMetrics) -> Outcome {
+    let mut watch = forward_to.point().watch(&batch, Position::Between);
     let mut outcome = Outcome::accepted(batch.profiles.len());
     let mut sent = Batch::default();
     // For each profile that is sent on, what will be known of it.
     let mut slots: Vec<&mut ProfileOutcome> = Vec::with_capacity(batch.profiles.len());
     let mut span = span(&batch, J::NAME);
     let (mut dropped, mut failed) = (0_usize, 0_usize);
-    for (mut profile, slot) in batch.profiles.into_iter().zip(&mut outcome.profiles) {
+    for (place, (mut profile, slot)) in batch.profiles.into_iter().zip(&mut outcome.profiles).enumerate() {
         match judge.fate(&mut profile).await {
             Fate::Passed => {}
-            Fate::Dropped => {
+            Fate::Dropped(reason) => {
                 dropped += 1;
+                if let Some(watch) = &mut watch {
+                    watch.dropped(place, reason);
+                }
                 continue;
             }
             Fate::Failed(error) => {
@@ -52,6 +59,9 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
                 slot.error = Some(error);
                 continue;
             }
+        }
+        if let Some(watch) = &mut watch {
+            watch.goes_on(place, &profile.labels);
         }
         sent.profiles.push(profile);
         slots.push(slot);
@@ -66,10 +76,17 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
         }
     });
     drop(span);
-    if sent.profiles.is_empty() {
-        return outcome;
+    if !sent.profiles.is_empty() {
+        send(sent, slots, forward_to, metrics).await;
     }
+    if let Some(watch) = watch {
+        watch.end(&outcome);
+    }
+    outcome
+}
 
+/// Sends profiles on, and notes what came of each.
+async fn send(sent: Batch, slots: Vec<&mut ProfileOutcome>, forward_to: &Fanout, metrics: &FanoutMetrics) {
     let samples: Vec<u64> = sent.profiles.iter().map(|profile| samples(&profile.body)).collect();
     let began = Instant::now();
     let answered = forward_to.push(sent).await;
@@ -80,7 +97,6 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
         }
         *slot = result;
     }
-    outcome
 }
 
 /// Of judging the series, not of sending them on. All profiles of a batch have one origin.

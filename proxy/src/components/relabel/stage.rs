@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use profiler_core::labels::Labels;
 
 use super::samples::SampleRules;
-use crate::components::edit_body::EditedBody;
+use crate::components::edit_body::{EditedBody, NO_SAMPLES};
 use crate::components::sift::{Fate, Judge, sift};
 use crate::filters::{Filter, FilterError, Verdict};
 use crate::pipeline::{Batch, DebugInfo, Fanout, Outcome, Profile, PushError, Stage};
@@ -50,7 +50,7 @@ impl Judge for RelabelStage {
             Ok(Verdict::Drop(reason)) => {
                 self.metrics.dropped.inc();
                 self.filter.metrics().dropped(&reason);
-                return Fate::Dropped;
+                return Fate::Dropped(reason);
             }
             Ok(Verdict::Unchanged) => {}
             Ok(Verdict::Replace(labels)) => profile.labels = labels,
@@ -67,7 +67,7 @@ impl Judge for RelabelStage {
                 Ok(EditedBody::Changed(body)) => profile.body = body,
                 Ok(EditedBody::Empty) => {
                     self.metrics.dropped.inc();
-                    return Fate::Dropped;
+                    return Fate::Dropped(NO_SAMPLES.clone());
                 }
                 Err(error) => return Fate::Failed(error),
             }
