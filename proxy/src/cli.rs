@@ -14,6 +14,8 @@ mod output;
 mod profile;
 mod queue;
 mod run;
+mod server;
+mod tap;
 mod validate;
 
 pub use components::ComponentsFlags;
@@ -23,6 +25,7 @@ pub use fmt::FmtFlags;
 pub use profile::ProfileFlags;
 pub use queue::QueueCommand;
 pub use run::RunFlags;
+pub use tap::TapFlags;
 pub use validate::ValidateFlags;
 
 /// Edge proxy for continuous profiles.
@@ -56,6 +59,8 @@ enum Command {
     /// What waits on disk for backends, and what they refused
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Prints the profiles that pass a component of a running process: labels before and after, and what became of them
+    Tap(TapFlags),
     /// Compiles a filter, from standard input or built in, to standard output; `run` calls it
     #[command(name = COMPILE_COMMAND, hide = true)]
     CompileFilter {
@@ -76,6 +81,7 @@ impl Cli {
             Command::Convert(flags) => convert::run(&flags),
             Command::Filter(command) => filter::run(&command),
             Command::Queue(command) => queue::run(&command),
+            Command::Tap(flags) => tap::run(&flags),
             Command::CompileFilter { builtin } => match compile_to_stdout(builtin.as_deref()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(message) => fail(&format!("{message}\n")),

@@ -19,6 +19,7 @@ use crate::filters::FilterHost;
 use crate::ingest::LocalAddress;
 use crate::kept::Store;
 use crate::pipeline::{Flow, Receiver};
+use crate::tap::{Point, Taps};
 use crate::telemetry::logs::Logs;
 use crate::telemetry::metrics::{ComponentLabels, Metrics};
 use crate::telemetry::traces::Tracer;
@@ -135,6 +136,11 @@ impl Context<'_> {
         self.services.changes.of(&self.component)
     }
 
+    /// Where its profiles are looked at.
+    pub fn point(&self) -> Point {
+        self.services.taps.point(&self.component)
+    }
+
     /// The folder in which the component may keep files; nothing else does. It need not exist yet.
     pub fn folder(&self) -> PathBuf {
         let inside = self.component.component_path.trim_matches('/');
@@ -159,6 +165,8 @@ pub struct Services {
     pub changes: Arc<Changes>,
     /// Whether what passes may be looked at.
     pub live_debugging: Arc<LiveDebugging>,
+    /// Who looks at what passes.
+    pub taps: Arc<Taps>,
     /// Where traces of what is done begin.
     pub tracer: Arc<Tracer>,
     /// What belongs to this process and what to others.
@@ -180,6 +188,7 @@ impl Services {
             storage_path,
             changes: Arc::default(),
             live_debugging: Arc::default(),
+            taps: Arc::default(),
             tracer: Arc::default(),
             cluster: Arc::default(),
             admin: Arc::default(),

@@ -19,6 +19,7 @@ pub mod pipeline;
 mod polled_url;
 mod quoted;
 pub mod recent;
+pub mod tap;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

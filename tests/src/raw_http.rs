@@ -85,6 +85,29 @@ impl RawConnection {
         Ok(())
     }
 
+    /// The next line that begins so, without its end; others are passed over.
+    ///
+    /// # Errors
+    /// When none comes in time, or the connection ends before.
+    pub async fn wait_for_line(&mut self, begin: &str) -> io::Result<String> {
+        let mut searched = 0;
+        loop {
+            let end = self.unread.iter().skip(searched).position(|byte| *byte == b'\n');
+            let Some(end) = end.map(|end| searched + end) else {
+                searched = self.unread.len();
+                if self.read_more().await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                continue;
+            };
+            let line: Vec<u8> = self.unread.drain(..=end).collect();
+            searched = 0;
+            if line.starts_with(begin.as_bytes()) {
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+        }
+    }
+
     /// Whether anything came that was not asked for by [`reply`](Self::reply); does not wait.
     ///
     /// # Errors

@@ -206,6 +206,10 @@ async fn pages_of_others_read_and_change_nothing() {
         ("/", "evil.example", 421),
         ("/profiles", "evil.example", 421),
         ("/live/overview", "evil.example", 421),
+        ("/graph", "evil.example", 421),
+        ("/tap", "evil.example", 421),
+        ("/live/tap", "evil.example", 421),
+        ("/api/v0/web/tap", "evil.example", 421),
         ("/api/v0/web/components", "evil.example", 421),
         ("/-/support", "evil.example", 421),
         // Probes and scrapers come under any name.
@@ -242,7 +246,8 @@ async fn ask_from_elsewhere(host: &Host) {
     let page = running.get("/").await;
     assert_eq!(page.status, 200);
     assert!(!page.text().contains("shop") && section(&page, "busiest").contains("auth"), "{}", page.text());
-    for path in ["/profiles", "/profiles/graph", "/profiles/pprof", "/profiles/svg"] {
+    let taps = ["/tap", "/live/tap", "/api/v0/web/tap"];
+    for path in ["/profiles", "/profiles/graph", "/profiles/pprof", "/profiles/svg"].into_iter().chain(taps) {
         let reply = running.get(path).await;
         assert_eq!(reply.status, 403, "{path}");
         assert!(!reply.text().contains("shop") && !reply.text().contains("burn"), "{path}");
@@ -292,4 +297,58 @@ async fn a_component_tells_all_of_itself() {
     assert!(running.get("/").await.text().contains("href=\"/components/pyroscope.write.default\""));
     assert_eq!(running.get("/components/pyroscope%2Ewrite%2Edefault").await.status, 200);
     assert_eq!(running.get("/components/pyroscope.write.other").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_pipeline_is_drawn_level_by_level() {
+    let module = "declare \"marked\" {\n  argument \"to\" { }\n  pyroscope.relabel \"inner\" {\n    \
+                  forward_to = argument.to.value\n  }\n  \
+                  export \"receiver\" { value = pyroscope.relabel.inner.receiver }\n}\n\
+                  marked \"a\" { to = [profiles.view.default.receiver] }\n\
+                  foreach \"each\" {\n  collection = [1, 2]\n  var = \"item\"\n  template {\n    \
+                  profiles.view \"v\" { }\n  }\n}\n";
+    let running = Running::start(&pipeline(module, "marked.a.receiver, "), &[]).await;
+    let page = running.get("/graph").await;
+    assert_eq!(page.status, 200);
+    let drawn = section(&page, "pipeline");
+    for part in ["pyroscope.receive_http", "profiles.view", "markeda", "eachhealthy · 2 inside", "…"] {
+        assert!(drawn.contains(part), "{part} is missing in {drawn}");
+    }
+    for link in ["/components/pyroscope.receive_http.default", "/graph?in=marked.a", "/graph?in=foreach.each"] {
+        assert!(page.text().contains(&format!("<a href=\"{link}\" class=\"node good\"")), "{link}: {}", page.text());
+    }
+    // Two figures make a rate.
+    running.push(&shop("a"), burning("burn", 1)).await;
+    let flows = eventually("the rates are there", async || {
+        let list = section(&running.get("/graph").await, "components");
+        list.contains("marked.a 0.").then_some(list)
+    });
+    assert!(flows.await.unwrap().contains("/s · "));
+
+    let inside = running.get("/graph?in=marked.a").await;
+    let drawn = section(&inside, "pipeline");
+    assert!(drawn.contains("pyroscope.relabel") && drawn.contains("inner"), "{drawn}");
+    assert!(inside.text().contains("class=\"node good outside\""), "{}", inside.text());
+    assert!(section(&inside, "components").contains("profiles.view.default outside"));
+    let items = running.get("/graph?in=foreach.each").await;
+    assert_eq!(items.text().matches("<a href=\"/graph?in=foreach.each%2F").count(), 6, "{}", items.text());
+    assert_eq!(running.get("/graph?in=marked.b").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_component_that_fails_is_seen_in_the_graph() {
+    let write = blocks::write("default", &["http://127.0.0.1:1".to_owned()], "max_backoff_retries = 1");
+    let running = Running::start(&pipeline(&write, "pyroscope.write.default.receiver, "), &[]).await;
+    running.push(&shop("a"), burning("burn", 7)).await;
+    running.get("/graph").await;
+    let shown = eventually("the loss is told", async || {
+        let page = running.get("/graph").await;
+        section(&page, "pipeline").contains("dropped").then_some(page)
+    });
+    let page = shown.await.unwrap();
+    assert!(page.text().contains("class=\"node poor\"") && section(&page, "pipeline").contains("failing"));
+    let admin = running.flamegate.admin();
+    let mut connection = RawConnection::open(admin).await.unwrap();
+    connection.send(format!("GET /live/graph HTTP/1.1\r\nHost: {admin}\r\n\r\n")).await.unwrap();
+    connection.wait_for("pyroscope.write").await.unwrap();
 }

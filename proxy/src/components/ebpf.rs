@@ -45,7 +45,8 @@ impl Component for Ebpf {
             None => Session::new(component, metrics.ebpf(component), metrics.fanout(component)),
         };
         let before = previous.map(|previous| &previous.plan.forward_to);
-        let plan = Arc::new(Plan::new(arguments, session.next_plan(), before)?);
+        let plan = Plan::new(arguments, session.next_plan(), before)?;
+        let plan = Arc::new(Plan { forward_to: plan.forward_to.seen_at(context.point()), ..plan });
         Ok(Self { plan, session, component: component.clone(), metrics })
     }
 

@@ -107,7 +107,8 @@ impl Component for Enrich {
             forward_to: Fanout::following(
                 previous.map(|previous| &previous.stage.forward_to),
                 arguments.forward_to.clone(),
-            ),
+            )
+            .seen_at(context.point()),
             component: component.clone(),
             fanout: services.metrics.fanout(component),
             counts: previous.map(|previous| previous.stage.counts.clone()).unwrap_or_default(),

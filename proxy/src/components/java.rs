@@ -46,7 +46,8 @@ impl Component for Java {
     fn build(arguments: &JavaArguments, context: &Context<'_>, previous: Option<&Self>) -> Result<Self, Invalid> {
         let Context { component, services } = context;
         let metrics = services.metrics.clone();
-        let plan = Arc::new(Plan::new(arguments, previous.map(|previous| &*previous.plan))?);
+        let plan = Plan::new(arguments, previous.map(|previous| &*previous.plan))?;
+        let plan = Arc::new(Plan { forward_to: plan.forward_to.seen_at(context.point()), ..plan });
         let session = match previous {
             Some(previous) => previous.session.clone(),
             None => Session::new(component, metrics.java(component), metrics.fanout(component)),

@@ -8,6 +8,7 @@ use profiler_core::labels::Labels;
 use tokio::time::Instant;
 
 use crate::pipeline::{Batch, Body, Fanout, Origin, Profile, PushError, RawSample, Share};
+use crate::tap::Position;
 use crate::telemetry::metrics::FanoutMetrics;
 use crate::telemetry::traces::Trace;
 
@@ -33,8 +34,13 @@ impl OwnProfile {
         let sample = RawSample { id: Bytes::new(), profile: self.pprof };
         let profile = Profile::new(self.labels, Body::Pprof([sample].into()), origin);
         let began = Instant::now();
-        let outcome = forward_to.push(Batch { profiles: vec![profile] }).await;
+        let batch = Batch { profiles: vec![profile] };
+        let watch = forward_to.point().watch(&batch, Position::Source);
+        let outcome = forward_to.push(batch).await;
         metrics.latency.observe(began.elapsed().as_secs_f64());
+        if let Some(watch) = watch {
+            watch.end(&outcome);
+        }
         match outcome.worst() {
             Some(error) => Err(error.clone()),
             None => {

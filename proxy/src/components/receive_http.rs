@@ -198,7 +198,7 @@ impl Component for ReceiveHttp {
             connections: http.connections()?,
         };
         let metrics = services.metrics.clone();
-        let forward_to = Fanout::new(arguments.forward_to.clone());
+        let forward_to = Fanout::new(arguments.forward_to.clone()).seen_at(context.point());
         let tracer = services.tracer.clone();
         let name: Arc<str> = component.to_string().into();
         let rate_limit = match (&arguments.rate_limit, previous.and_then(|previous| previous.rate_limit.clone())) {

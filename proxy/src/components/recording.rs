@@ -8,7 +8,7 @@ use profiler_core::jfr::{self, Converted, Options};
 use profiler_core::labels::{LabelError, Labels, LabelsBuilder, NAME, SERVICE_NAME};
 use profiler_core::pprof::{Packing, is_gzip};
 
-use super::edit_body::no_memory;
+use super::edit_body::{NO_SAMPLES, no_memory};
 use super::sift::Fate;
 use crate::filters::FilterHost;
 use crate::ingest::{DecompressError, gunzip};
@@ -97,6 +97,8 @@ pub(super) async fn open(profile: &Profile, host: &FilterHost) -> Result<Vec<Pro
 pub(super) struct Left {
     kept: Vec<Profile>,
     is_changed: bool,
+    /// Why the last one that is gone was dropped.
+    dropped: Option<Arc<str>>,
 }
 
 impl Left {
@@ -114,7 +116,10 @@ impl Left {
                 self.is_changed = true;
                 self.kept.extend(series);
             }
-            Fate::Dropped => self.is_changed = true,
+            Fate::Dropped(reason) => {
+                self.is_changed = true;
+                self.dropped = Some(reason);
+            }
             Fate::Failed(error) => return Err(error),
         }
         Ok(())
@@ -124,7 +129,7 @@ impl Left {
     pub(super) fn fate(self) -> Fate {
         match (self.is_changed, self.kept.is_empty()) {
             (false, _) => Fate::Passed,
-            (true, true) => Fate::Dropped,
+            (true, true) => Fate::Dropped(self.dropped.unwrap_or_else(|| NO_SAMPLES.clone())),
             (true, false) => Fate::Became(self.kept),
         }
     }

@@ -92,7 +92,7 @@ impl Component for Relabel {
         let stage = RelabelStage {
             filter,
             samples,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::new(arguments.forward_to.clone()).seen_at(context.point()),
             component: component.clone(),
             metrics: services.metrics.relabel(component),
             fanout: services.metrics.fanout(component),

@@ -79,7 +79,8 @@ impl Component for Scrape {
             forward_to: Fanout::following(
                 previous.map(|previous| &previous.plan.forward_to),
                 arguments.forward_to.clone(),
-            ),
+            )
+            .seen_at(context.point()),
             pushes: TaskTracker::new(),
         };
         let session = match previous {

@@ -1,9 +1,12 @@
 //! What every component does that judges profiles: each of a batch goes on, goes on changed, or ends here; what goes on
 //! is sent at once.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, PushError};
+use crate::tap::Position;
 use crate::telemetry::metrics::{ComponentLabels, FanoutMetrics};
 use crate::telemetry::traces::{Span, SpanKind, Trace};
 
@@ -13,8 +16,8 @@ pub(super) enum Fate {
     Passed,
     /// These go on in its place; what becomes of them becomes of it.
     Became(Vec<Profile>),
-    /// It ends here, and that is well.
-    Dropped,
+    /// It ends here, and that is well; holds the reason.
+    Dropped(Arc<str>),
     /// It ends here with an error.
     Failed(PushError),
 }
@@ -34,8 +37,9 @@ pub(super) trait Judge: Sync {
     fn fate(&self, profile: &mut Profile) -> impl Future<Output = Fate> + Send;
 }
 
-/// Judges each profile, and sends on what is left.
+/// Judges each profile, and sends on what is left. Who looks at the component is told when all is done.
 pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout, metrics: &FanoutMetrics) -> Outcome {
+    let mut watch = forward_to.point().watch(&batch, Position::Between);
     let mut outcome = Outcome::accepted(batch.profiles.len());
     let mut sent = Batch::default();
     // For each profile that is sent on, the place of that which it came from.
@@ -43,16 +47,26 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
     let mut span = span(&batch, J::NAME);
     let (mut dropped, mut failed) = (0_usize, 0_usize);
     for (place, (mut profile, known)) in batch.profiles.into_iter().zip(&mut outcome.profiles).enumerate() {
+        let before = sent.profiles.len();
         match judge.fate(&mut profile).await {
             Fate::Passed => sent.profiles.push(profile),
             Fate::Became(profiles) => sent.profiles.extend(profiles),
-            Fate::Dropped => dropped += 1,
+            Fate::Dropped(reason) => {
+                dropped += 1;
+                if let Some(watch) = &mut watch {
+                    watch.dropped(place, reason);
+                }
+            }
             Fate::Failed(error) => {
                 failed += 1;
                 known.error = Some(error);
             }
         }
         places.resize(sent.profiles.len(), place);
+        // Those that one becomes differ in few labels: the first stands for all.
+        if let (Some(watch), Some(goes_on)) = (&mut watch, sent.profiles.get(before)) {
+            watch.goes_on(place, &goes_on.labels);
+        }
     }
     span.record(|span| {
         span.set("flamegate.component_id", judge.component().to_string().as_str());
@@ -64,23 +78,29 @@ pub(super) async fn sift<J: Judge>(batch: Batch, judge: &J, forward_to: &Fanout,
         }
     });
     drop(span);
-    if sent.profiles.is_empty() {
-        return outcome;
+    if !sent.profiles.is_empty() {
+        send(sent, &places, &mut outcome, forward_to, metrics).await;
     }
+    if let Some(watch) = watch {
+        watch.end(&outcome);
+    }
+    outcome
+}
 
+/// Sends profiles on, and notes what came of each at the place of that which it came from.
+async fn send(sent: Batch, places: &[usize], outcome: &mut Outcome, forward_to: &Fanout, metrics: &FanoutMetrics) {
     let samples: Vec<u64> = sent.profiles.iter().map(|profile| samples(&profile.body)).collect();
     let began = Instant::now();
     let answered = forward_to.push(sent).await;
     metrics.latency.observe(began.elapsed().as_secs_f64());
-    for ((place, result), samples) in places.into_iter().zip(answered.profiles).zip(samples) {
+    for ((place, result), samples) in places.iter().zip(answered.profiles).zip(samples) {
         if result.error.is_none() {
             metrics.entries.add(samples);
         }
-        if let Some(known) = outcome.profiles.get_mut(place) {
+        if let Some(known) = outcome.profiles.get_mut(*place) {
             known.join(result);
         }
     }
-    outcome
 }
 
 /// Of judging the series, not of sending them on. All profiles of a batch have one origin.

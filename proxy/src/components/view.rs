@@ -12,6 +12,7 @@ use super::size::Size;
 use crate::component::{Component, Context, RECEIVER_EXPORT};
 use crate::kept::{Limits, Store};
 use crate::pipeline::{Batch, Outcome, Profile, ProfileOutcome, Receiver, Stage, Taken};
+use crate::tap::{Point, Position};
 use crate::telemetry::metrics::ComponentLabels;
 
 /// What may stand in the block.
@@ -46,6 +47,7 @@ struct ViewStage {
     store: Arc<Store>,
     /// The component's path, by which profiles that come again are told.
     name: Arc<str>,
+    point: Point,
 }
 
 impl Component for View {
@@ -59,7 +61,8 @@ impl Component for View {
         let stage = match previous {
             Some(previous) => previous.stage.clone(),
             None => {
-                Arc::new(ViewStage { store: Arc::new(Store::new(limits)), name: context.component.to_string().into() })
+                let name = context.component.to_string().into();
+                Arc::new(ViewStage { store: Arc::new(Store::new(limits)), name, point: context.point() })
             }
         };
         Ok(Self { stage, limits, component: context.component.clone() })
@@ -97,8 +100,12 @@ impl Component for View {
 impl Stage for ViewStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         let now = SystemTime::now();
-        let profiles = batch.profiles.iter().map(|profile| self.keep(profile, now)).collect();
-        ready(Outcome { profiles }).boxed()
+        let watch = self.point.watch(&batch, Position::Sink);
+        let outcome = Outcome { profiles: batch.profiles.iter().map(|profile| self.keep(profile, now)).collect() };
+        if let Some(watch) = watch {
+            watch.end(&outcome);
+        }
+        ready(outcome).boxed()
     }
 }
 

@@ -135,7 +135,7 @@ impl Component for WasmFilter {
             host: services.filters.clone(),
             on_error: arguments.on_error,
             on_unsupported: arguments.on_unsupported,
-            forward_to: Fanout::new(arguments.forward_to.clone()),
+            forward_to: Fanout::new(arguments.forward_to.clone()).seen_at(context.point()),
             component: component.clone(),
             fanout: services.metrics.fanout(component),
             failures: LogLimit::default(),

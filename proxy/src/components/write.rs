@@ -120,6 +120,7 @@ impl Component for Write {
         }
         let stage = WriteStage {
             component: component.to_string().into(),
+            point: context.point(),
             sent: SentLabels::new(arguments.external_labels.clone()),
             targets,
             queued,

@@ -30,10 +30,10 @@ impl Component for LiveDebuggingBlock {
     }
 
     fn activate(&self) {
-        self.live_debugging.enable(self.enabled);
+        self.live_debugging.set(Some(self.enabled));
     }
 
     fn withdraw(&self) {
-        self.live_debugging.enable(false);
+        self.live_debugging.set(None);
     }
 }

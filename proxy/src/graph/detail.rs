@@ -119,6 +119,12 @@ impl Graph {
         self.components().into_iter().filter_map(kept).collect()
     }
 
+    /// The paths of the components that profiles begin at, pass through or end at.
+    pub fn on_the_way(&self) -> Vec<String> {
+        let details = self.all_details().into_iter();
+        details.filter(Detail::is_on_the_way).map(|detail| detail.path()).collect()
+    }
+
     /// The graph of a module: `a.b/c.d`, and for an item of a `foreach` its id behind that.
     fn module(&self, path: &str) -> Option<&Self> {
         let mut graph = self;
@@ -227,6 +233,12 @@ impl Detail {
     /// The modules that it stands in and its id, as one path.
     pub fn path(&self) -> String {
         self.node.labels.to_string()
+    }
+
+    /// Whether profiles begin there, pass through it or end there.
+    pub fn is_on_the_way(&self) -> bool {
+        let exports = || self.node.exports.fields().unwrap_or_default().values().any(is_receiver);
+        self.node.running().is_some() && (self.flow().is_some() || exports())
     }
 
     /// Whether it tells what it sends on.

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 
 use super::{Batch, DebugInfo, Outcome, PushError, Stage};
+use crate::tap::Point;
 
 /// What a component exports as `receiver`: the stage behind it, and the path of the component whose it is.
 #[derive(Clone)]
@@ -51,7 +52,15 @@ impl fmt::Debug for Receiver {
 #[derive(Debug, Clone, Default)]
 pub struct Fanout {
     receivers: Vec<Receiver>,
-    profiles: Arc<AtomicU64>,
+    sent: Arc<Sent>,
+    point: Point,
+}
+
+/// What has gone one way.
+#[derive(Debug, Default)]
+struct Sent {
+    profiles: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// What goes from one component to others.
@@ -61,23 +70,38 @@ pub struct Flow {
     pub to: Vec<Arc<str>>,
     /// Profiles sent so far.
     pub profiles: u64,
+    /// Bytes of them.
+    pub bytes: u64,
 }
 
 impl Fanout {
     /// In the order of `forward_to`. None at all is allowed: what is sent is then discarded.
     pub fn new(receivers: Vec<Receiver>) -> Self {
-        Self { receivers, profiles: Arc::default() }
+        Self { receivers, sent: Arc::default(), point: Point::default() }
     }
 
     /// The same, and counts on where the one of before has ended.
     pub fn following(before: Option<&Self>, receivers: Vec<Receiver>) -> Self {
-        Self { receivers, profiles: before.map(|before| before.profiles.clone()).unwrap_or_default() }
+        let sent = before.map(|before| before.sent.clone()).unwrap_or_default();
+        Self { receivers, sent, point: Point::default() }
+    }
+
+    /// The same, of the component with this point.
+    #[must_use]
+    pub fn seen_at(self, point: Point) -> Self {
+        Self { point, ..self }
+    }
+
+    /// Where the profiles of its component are looked at: in what they are on their way to, or come from.
+    pub fn point(&self) -> &Point {
+        &self.point
     }
 
     /// What has gone this way by now.
     pub fn flow(&self) -> Flow {
         let to = self.receivers.iter().map(|receiver| receiver.component.clone()).collect();
-        Flow { to, profiles: self.profiles.load(Ordering::Relaxed) }
+        let (profiles, bytes) = (self.sent.profiles.load(Ordering::Relaxed), self.sent.bytes.load(Ordering::Relaxed));
+        Flow { to, profiles, bytes }
     }
 
     /// The first endpoint that is reached this way, which debug information goes to.
@@ -86,7 +110,9 @@ impl Fanout {
     }
 
     fn count(&self, batch: &Batch) {
-        self.profiles.fetch_add(batch.profiles.len() as u64, Ordering::Relaxed);
+        let bytes: usize = batch.profiles.iter().map(|profile| profile.body.byte_len()).sum();
+        self.sent.profiles.fetch_add(batch.profiles.len() as u64, Ordering::Relaxed);
+        self.sent.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Sends the batch to every receiver and joins what they answer.

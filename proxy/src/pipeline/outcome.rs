@@ -48,7 +48,7 @@ impl Outcome {
     }
 
     /// Joins what two receivers did with the same batch.
-    pub(super) fn join(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         for (mine, theirs) in self.profiles.iter_mut().zip(other.profiles) {
             mine.join(theirs);
         }

@@ -12,6 +12,7 @@ use axum::routing::get;
 use self::flame_page::Trees;
 use self::live::Clients;
 use self::pulse::Pulse;
+use self::tap_page::Snapshots;
 use super::settings::CurrentSettings;
 use crate::graph::Controller;
 
@@ -19,12 +20,14 @@ mod assets;
 mod component_page;
 mod flame_page;
 mod format;
+mod graph_page;
 mod link;
 mod live;
 mod overview;
 mod page;
 mod plot;
 mod pulse;
+mod tap_page;
 
 /// What the pages are made of. Clones share it.
 #[derive(Clone)]
@@ -34,12 +37,13 @@ pub(super) struct Ui {
     pulse: Arc<Pulse>,
     trees: Arc<Trees>,
     clients: Arc<Clients>,
+    snapshots: Arc<Snapshots>,
 }
 
 impl Ui {
     pub(super) fn new(controller: Arc<Controller>, settings: Arc<CurrentSettings>) -> Self {
         let pulse = Pulse::new(controller.clone());
-        Self { controller, settings, pulse, trees: Arc::default(), clients: Arc::default() }
+        Self { controller, settings, pulse, trees: Arc::default(), clients: Arc::default(), snapshots: Arc::default() }
     }
 
     pub(super) fn router(self) -> Router {
@@ -48,6 +52,11 @@ impl Ui {
             .route("/live/overview", get(overview::follow))
             .route("/components/{*path}", get(component_page::page))
             .route("/live/components/{*path}", get(component_page::follow))
+            .route("/graph", get(graph_page::page))
+            .route("/live/graph", get(graph_page::follow))
+            .route("/tap", get(tap_page::page))
+            .route("/live/tap", get(tap_page::follow))
+            .route("/api/v0/web/tap", get(tap_page::lines))
             .route("/profiles", get(flame_page::page))
             .route("/profiles/graph", get(flame_page::graph))
             .route("/profiles/pprof", get(flame_page::pprof))

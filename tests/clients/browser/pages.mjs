@@ -49,6 +49,9 @@ for (const width of [1280, 400]) {
     for (const [name, path] of [
       ["overview", "/"],
       ["component", "/components/pyroscope.receive_http.default"],
+      ["graph", "/graph"],
+      ["graph-inside", "/graph?in=marked.a"],
+      ["tap", "/tap"],
       ["flame-graph", shop],
       ["search", `${shop}&find=burn`],
       ["comparison", `${shop}&compare=with&with=${encodeURIComponent('pod="b"')}`],
@@ -71,6 +74,60 @@ for (const width of [1280, 400]) {
   await page.locator("#live").click();
   await page.getByRole("button", { name: "Paused" }).waitFor();
   await page.context().close();
+}
+
+// A box leads to its component, by keyboard too.
+{
+  const page = await open("/graph");
+  const box = page.locator(".wide a", { hasText: "receive_http" });
+  await box.focus();
+  await page.keyboard.press("Enter");
+  await page.locator("h1", { hasText: "pyroscope.receive_http.default" }).waitFor();
+  await page.getByRole("link", { name: "See the profiles that pass" }).click();
+  await page.locator("select[name=component] option:checked", { hasText: "pyroscope.receive_http.default" }).waitFor({ state: "attached" });
+  await page.context().close();
+}
+
+// What passes is seen as it does, filtered, not while it is paused, and never more than can be read.
+{
+  const page = await open(`/tap?component=profiles.view.default&labels=${encodeURIComponent('{service_name!="other"}')}`);
+  await page.getByRole("button", { name: "Live" }).waitFor();
+  await send("other", "main;work 1\n");
+  await send("tapped", "main;work 1\n");
+  const row = page.locator("#rows li").first();
+  await row.filter({ hasText: "service_name=tapped" }).waitFor();
+  assert.match(await row.textContent(), /passed/);
+  assert.equal(await page.locator("#rows li", { hasText: "service_name=other" }).count(), 0);
+  assert.equal(await page.locator("#nothing").isVisible(), false);
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Paused" }).waitFor();
+  await send("while-paused", "main;work 1\n");
+  await page.keyboard.press("p");
+  await page.getByRole("button", { name: "Live" }).waitFor();
+  await send("after-it", "main;work 1\n");
+  await page.locator("#rows li", { hasText: "after-it" }).waitFor();
+  assert.equal(await page.locator("#rows li", { hasText: "while-paused" }).count(), 0);
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.name), "labels");
+  for (let batch = 0; batch < 11; batch++) {
+    await Promise.all([...Array(20).keys()].map((each) => send(`many-${batch}-${each}`, "main;work 1\n")));
+  }
+  await page.locator("#rows li", { hasText: "many-10-" }).first().waitFor();
+  assert.ok((await page.locator("#rows li").count()) <= 200);
+  await page.context().close();
+}
+
+// Labels before and after, hostile ones too, in both widths.
+for (const width of [1280, 400]) {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open("/tap?component=marked.a", { viewport: { width, height: 800 }, colorScheme });
+    await page.getByRole("button", { name: "Live" }).waitFor();
+    await send(`before{pod=<script>alert(2)</script>,long=${"x".repeat(5000)}}`, "main;work 1\n");
+    await page.locator("#rows ins", { hasText: "team=pay" }).first().waitFor();
+    assert.equal(await page.locator("#rows del", { hasText: "long=xxx" }).count(), 1);
+    await look(page, `tap-rows-${width}-${colorScheme}`);
+    await page.context().close();
+  }
 }
 
 // Zoom by mouse, back by the browser; search while typing; arrows, Enter and Escape.
@@ -128,6 +185,16 @@ for (const width of [1280, 400]) {
   await found(page).waitFor();
   await page.goto(`${admin}/`);
   assert.equal(await page.locator("#busiest", { hasText: "shop · process_cpu" }).count(), 1);
+  await page.goto(`${admin}/graph`);
+  await page.locator(".wide a", { hasText: "receive_http" }).click();
+  await page.locator("h1", { hasText: "pyroscope.receive_http.default" }).waitFor();
+  await page.goto(`${admin}/tap`);
+  await page.locator("select[name=component]").selectOption("profiles.view.default");
+  await page.getByRole("button", { name: "Look" }).click();
+  await page.waitForURL(/component=profiles/);
+  await send("seen-later", "main;work 1\n");
+  await page.reload();
+  await page.locator("#rows li", { hasText: "seen-later" }).waitFor();
 }
 
 await browser.close();

@@ -12,9 +12,33 @@ use super::{Running, burning, pipeline, shop};
 /// Some twenty pages, and a machine that does other things too.
 const DEADLINE: Duration = Duration::from_secs(300);
 
+/// Of which the graph has a level.
+const MODULE: &str = r#"
+declare "marked" {
+  argument "to" { }
+  pyroscope.relabel "inner" {
+    forward_to = argument.to.value
+    rule {
+      target_label = "team"
+      replacement  = "pay"
+    }
+    rule {
+      action = "labeldrop"
+      regex  = "long"
+    }
+  }
+  export "receiver" {
+    value = pyroscope.relabel.inner.receiver
+  }
+}
+marked "a" {
+  to = []
+}
+"#;
+
 #[tokio::test]
 async fn every_page_in_a_browser() {
-    let running = Running::start(&pipeline("", ""), &[]).await;
+    let running = Running::start(&pipeline(MODULE, "marked.a.receiver, "), &[]).await;
     let (script, long) = ("<script>alert(1)</script>\u{202e}\u{7}שלום", "x".repeat(10_000));
     let hostile = [("__name__", "<b>"), ("service_name", script), ("hostile", "yes"), ("long", &long)];
     running.push(&hostile, ProfileBuilder::cpu().sample(&[script, &long], &[1], &[]).encode()).await;

@@ -62,7 +62,7 @@ impl Judge for EnrichStage {
             // It has no reason to: what it may delete is less than what it sets.
             Ok(Verdict::Drop(reason)) => {
                 self.filter.metrics().dropped(&reason);
-                Fate::Dropped
+                Fate::Dropped(reason)
             }
             Err(error) => {
                 if let Some(line) = self.failures.admit() {

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::ingest::Receipt;
 use crate::pipeline::{Batch, Body, Fanout, Outcome, Profile, Taken};
+use crate::tap::Position;
 use crate::telemetry::metrics::ReceiveHttpMetrics;
 use crate::telemetry::metrics::receive_http::Resent;
 
@@ -135,6 +136,7 @@ impl Resends {
                 }
             }
         }
+        let watch = forward_to.point().watch(&batch, Position::Source);
         let mut pushing = pin!(forward_to.push_each(batch));
         let outcomes = match tokio::time::timeout(SLOW, &mut pushing).await {
             Ok(outcomes) => outcomes,
@@ -143,6 +145,9 @@ impl Resends {
                 pushing.await
             }
         };
+        if let Some(watch) = watch {
+            watch.end_of_each(&outcomes);
+        }
         attempt.settle(outcomes)
     }
 

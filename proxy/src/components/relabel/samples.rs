@@ -12,7 +12,7 @@ use bytes::Bytes;
 use profiler_core::labels::Labels;
 use profiler_core::pprof::edit::Edited;
 
-use crate::components::edit_body::{BodyEditor, EditedBody, Unopened, edit_body, no_memory};
+use crate::components::edit_body::{BodyEditor, EditedBody, NO_SAMPLES, Unopened, edit_body, no_memory};
 use crate::components::recording::{self, Left};
 use crate::components::sift::Fate;
 use crate::filters::{Filter, FilterHost, Verdict};
@@ -186,7 +186,7 @@ fn fate_of(edited: EditedBody, profile: &mut Profile) -> Fate {
     match edited {
         EditedBody::Unchanged => {}
         EditedBody::Changed(body) => profile.body = body,
-        EditedBody::Empty => return Fate::Dropped,
+        EditedBody::Empty => return Fate::Dropped(NO_SAMPLES.clone()),
     }
     Fate::Passed
 }

@@ -49,7 +49,7 @@ impl Judge for RelabelStage {
             Ok(Verdict::Drop(reason)) => {
                 self.metrics.dropped.inc();
                 self.filter.metrics().dropped(&reason);
-                return Fate::Dropped;
+                return Fate::Dropped(reason);
             }
             Ok(Verdict::Unchanged) => {}
             Ok(Verdict::Replace(labels)) => profile.labels = labels,
@@ -64,7 +64,7 @@ impl Judge for RelabelStage {
             let fate = samples.apply(profile).await;
             match fate {
                 Fate::Passed | Fate::Became(_) => self.metrics.written.inc(),
-                Fate::Dropped => self.metrics.dropped.inc(),
+                Fate::Dropped(_) => self.metrics.dropped.inc(),
                 Fate::Failed(_) => {}
             }
             return fate;

@@ -141,7 +141,7 @@ impl FilterStage {
 
     fn dropped(&self, reason: &Arc<str>) -> Fate {
         self.filter.metrics().dropped(reason);
-        Fate::Dropped
+        Fate::Dropped(reason.clone())
     }
 }
 

@@ -13,6 +13,7 @@ use super::by_push;
 use super::queue::QueuedTarget;
 use super::sent_labels::{IngestName, SentLabels};
 use crate::pipeline::{Batch, Body, DebugInfo, Outcome, Profile, ProfileOutcome, PushError, RawSample, Stage, Taken};
+use crate::tap::{Point, Position};
 use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{EndpointMetrics, WriteMetrics};
 use crate::telemetry::traces::SpanKind;
@@ -26,6 +27,7 @@ const SIDE_BY_SIDE: usize = 8;
 
 pub(super) struct WriteStage {
     pub component: Arc<str>,
+    pub point: Point,
     pub sent: SentLabels,
     /// Endpoints that are called while the sender waits.
     pub targets: Vec<Target>,
@@ -55,10 +57,8 @@ pub(super) struct Target {
 
 impl Stage for WriteStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        if self.queued.is_empty() {
-            return self.send_all(batch).boxed();
-        }
-        self.send_and_queue(batch).boxed()
+        let Some(watch) = self.point.watch(&batch, Position::Sink) else { return self.take(batch) };
+        self.take(batch).inspect(move |outcome| watch.end(outcome)).boxed()
     }
 
     fn debug_info(&self) -> Option<&dyn DebugInfo> {
@@ -68,6 +68,13 @@ impl Stage for WriteStage {
 }
 
 impl WriteStage {
+    fn take(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
+        if self.queued.is_empty() {
+            return self.send_all(batch).boxed();
+        }
+        self.send_and_queue(batch).boxed()
+    }
+
     /// To the endpoints that are called at once.
     pub(super) async fn send_all(&self, batch: Batch) -> Outcome {
         let profiles = match <[Profile; 1]>::try_from(batch.profiles) {

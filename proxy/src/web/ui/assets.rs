@@ -20,7 +20,7 @@ pub(super) struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     const CSS: &str = "text/css; charset=utf-8";
     const JS: &str = "text/javascript; charset=utf-8";
     [
@@ -28,6 +28,7 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
         Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
         Asset::new("live.js", JS, include_str!("assets/live.js")),
         Asset::new("flame.js", JS, include_str!("assets/flame.js")),
+        Asset::new("tap.js", JS, include_str!("assets/tap.js")),
     ]
 });
 

@@ -10,7 +10,7 @@ use super::format::{SHORT, age, number, plain};
 use super::overview::Component;
 use super::page::{self, Place};
 use super::pulse::{History, Key};
-use super::{Trust, Ui, live, plot};
+use super::{Trust, Ui, live, plot, tap_page};
 use crate::graph::Detail;
 
 mod text;
@@ -52,7 +52,7 @@ pub(super) fn links(paths: &[String]) -> Markup {
     html! { @for (place, path) in paths.iter().take(8).enumerate() { @if place > 0 { ", " } (link(path)) } @if paths.len() > 8 { ", …" } }
 }
 
-fn address(path: &str) -> String {
+pub(super) fn address(path: &str) -> String {
     path.split('/')
         .fold("/components".to_owned(), |above, part| format!("{above}/{}", utf8_percent_encode(part, ESCAPED)))
 }
@@ -93,6 +93,7 @@ fn state(detail: &Detail, history: &History) -> Markup {
                             (links(&component.sends_to))
                         }
                     }
+                    @if detail.is_on_the_way() { p { a href=(tap_page::address(&component.path)) { "See the profiles that pass" } } }
                     @if !detail.references_to.is_empty() { p .faint { "Refers to " (links(&siblings(&detail.references_to))) } }
                     @if !detail.referenced_by.is_empty() { p .faint { "Referred to by " (links(&siblings(&detail.referenced_by))) } }
                 }

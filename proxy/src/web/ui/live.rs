@@ -9,7 +9,7 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use maud::Markup;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::pulse::History;
 use super::{Ui, page};
@@ -21,7 +21,7 @@ const WAITING: usize = 2;
 /// A client that takes nothing for so long is let go.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After so long a browser asks again where the connection broke.
-const AGAIN: Duration = Duration::from_secs(3);
+pub(super) const AGAIN: Duration = Duration::from_secs(3);
 
 /// Bounds the pages that are kept up to date.
 pub(super) struct Clients(Arc<Semaphore>);
@@ -32,11 +32,28 @@ impl Default for Clients {
     }
 }
 
+/// As many pages as can be are kept up to date.
+pub(super) struct Full;
+
+impl Clients {
+    /// Admits another one, for as long as it has the permit.
+    pub(super) fn admit(&self) -> Result<OwnedSemaphorePermit, Full> {
+        self.0.clone().try_acquire_owned().map_err(|_| Full)
+    }
+}
+
+impl IntoResponse for Full {
+    fn into_response(self) -> Response {
+        let text = "as many pages as can be are kept up to date already: close some, or load this one again\n";
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response()
+    }
+}
+
 /// Follows parts of a page, each with an id of its own.
 pub(super) fn follow(ui: Ui, parts: impl Fn(&Ui, &History) -> Vec<Markup> + Send + Sync + 'static) -> Response {
-    let Ok(permit) = ui.clients.0.clone().try_acquire_owned() else {
-        let text = "as many pages as can be are kept up to date already: close some, or load this one again\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "30")], text).into_response();
+    let permit = match ui.clients.admit() {
+        Ok(permit) => permit,
+        Err(full) => return full.into_response(),
     };
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {

@@ -19,6 +19,7 @@ mod losses;
 mod outlets;
 mod series;
 
+pub(super) use losses::by_component;
 pub(super) use series::{how_to_keep, why_not};
 
 /// Components that are listed.
@@ -80,6 +81,16 @@ impl Component {
             wrong,
             sends: flow.is_some(),
             sends_to: flow.map(|flow| flow.to.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        }
+    }
+
+    /// From good to bad.
+    pub(super) fn badness(&self) -> u8 {
+        match self.class() {
+            "good" => 0,
+            "unknown" => 1,
+            "poor" => 2,
+            _ => 3,
         }
     }
 

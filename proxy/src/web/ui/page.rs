@@ -17,7 +17,9 @@ const COMPRESSED: usize = 2048;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Overview,
+    Graph,
     Profiles,
+    Tap,
     Component,
 }
 
@@ -44,7 +46,9 @@ pub(super) fn page(place: Place, title: &str, script: &str, main: &Markup) -> Ma
                     a .brand href="/" { (mark()) "Flamegate" }
                     nav aria-label="Pages" {
                         (link(Place::Overview, "/", "Overview"))
+                        (link(Place::Graph, "/graph", "Graph"))
                         (link(Place::Profiles, "/profiles", "Flame graphs"))
+                        (link(Place::Tap, "/tap", "Tap"))
                     }
                     button #live .live type="button" hidden {}
                 }

@@ -70,7 +70,7 @@ impl Pulse {
         // The text is written into memory, which does not fail.
         let text = self.controller.metrics().unwrap_or_default();
         let graph = self.controller.graph();
-        let flows = graph.all_details().into_iter().filter_map(|detail| Some((detail.path(), detail.flow()?.profiles)));
+        let flows = graph.all_details().into_iter().filter_map(|detail| Some((detail.path(), detail.flow()?)));
         let history = self.history.borrow().with(Instant::now(), &text, flows);
         self.history.send_replace(Arc::new(history));
     }

@@ -1,5 +1,7 @@
 //! What does not go on, and why.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use crate::web::ui::component_page;
@@ -18,7 +20,7 @@ struct Loss {
 
 const FILTER_DROPS: &str = "flamegate_filter_drops_total";
 
-const LOSSES: [Loss; 11] = [
+static LOSSES: [Loss; 11] = [
     Loss::new("flamegate_receive_http_refused_total", "requests refused", "reason"),
     Loss::new("pyroscope_write_dropped_profiles_total", "given up by the endpoint", "endpoint"),
     Loss::new("flamegate_write_queue_refused_total", "not taken by the queue", "reason"),
@@ -72,12 +74,29 @@ pub(super) fn rates(history: &History) -> Vec<f64> {
     all
 }
 
-pub(super) fn table(history: &History) -> Markup {
-    let mut rows: Vec<(&Loss, &Key, f64)> = Vec::new();
+/// Of each component that loses something: a second, and since the start.
+pub(in crate::web::ui) fn by_component(history: &History) -> BTreeMap<&str, (f64, f64)> {
+    let mut losses: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (loss, key, value) in all(history) {
+        let (rate, total) = losses.entry(key.component.as_str()).or_default();
+        *rate += history.rate(loss.metric, |other| other == key).unwrap_or_default();
+        *total += value;
+    }
+    losses
+}
+
+/// Each that there was.
+fn all(history: &History) -> Vec<(&'static Loss, &Key, f64)> {
+    let mut all = Vec::new();
     for loss in &LOSSES {
         let of_it = history.now(loss.metric).filter(|(key, value)| *value > 0.0 && loss.is(key));
-        rows.extend(of_it.map(|(key, value)| (loss, key, value)));
+        all.extend(of_it.map(|(key, value)| (loss, key, value)));
     }
+    all
+}
+
+pub(super) fn table(history: &History) -> Markup {
+    let mut rows = all(history);
     rows.sort_by(|a, b| a.0.wanted.cmp(&b.0.wanted).then(b.2.total_cmp(&a.2)));
     html! {
         section #losses {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::pipeline::Flow;
 use crate::quoted::quoted;
 
 /// Times at which figures are remembered: five minutes.
@@ -12,8 +13,9 @@ const MOST_TIMES: usize = 150;
 const MOST_SERIES: usize = 10_000;
 /// Over so long a rate is told.
 const RATE: Duration = Duration::from_secs(10);
-/// The name of what components have sent on, in profiles.
+/// The names of what components have sent on, in profiles and in their bytes.
 const FLOW: &str = "flow";
+const FLOW_BYTES: &str = "flow_bytes";
 
 /// Figures of the last minutes. Clones share most of it.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +63,7 @@ impl History {
         &self,
         at: Instant,
         metrics: &str,
-        flows: impl IntoIterator<Item = (String, u64)>,
+        flows: impl IntoIterator<Item = (String, Flow)>,
     ) -> Self {
         let mut next = self.clone();
         let mut values = vec![f64::NAN; next.keys.len()];
@@ -76,11 +78,14 @@ impl History {
             let Ok(value) = value.parse() else { continue };
             next.set(&mut values, series, value, |series| Key::parse(series, is_counter));
         }
-        for (component, profiles) in flows {
-            let key = |_: &str| {
-                Some(Key { name: FLOW.to_owned(), component: component.clone(), is_counter: true, labels: Vec::new() })
-            };
-            next.set(&mut values, &format!("{FLOW} {component}"), profiles as f64, key);
+        for (component, flow) in flows {
+            for (name, sent) in [(FLOW, flow.profiles), (FLOW_BYTES, flow.bytes)] {
+                let key = |_: &str| {
+                    let (name, component) = (name.to_owned(), component.clone());
+                    Some(Key { name, component, is_counter: true, labels: Vec::new() })
+                };
+                next.set(&mut values, &format!("{name} {component}"), sent as f64, key);
+            }
         }
         next.times.push_back(Arc::new(Time { at, values }));
         if next.times.len() > MOST_TIMES {
@@ -121,7 +126,7 @@ impl History {
     pub(in super::super) fn of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = (&'a Key, f64, Vec<f64>)> {
         let with_line = move |(place, key): (usize, &'a Key)| {
             let value = *self.times.back()?.values.get(place)?;
-            if key.component != component || key.name == FLOW || value.is_nan() {
+            if key.component != component || [FLOW, FLOW_BYTES].contains(&&*key.name) || value.is_nan() {
                 return None;
             }
             let pairs = self.times.iter().zip(self.times.iter().skip(1));
@@ -162,7 +167,12 @@ impl History {
         self.rate(FLOW, |key| key.component == component)
     }
 
-    /// The same of several components, from one look to the next.
+    /// The bytes of it, a second.
+    pub(in super::super) fn flow_bytes(&self, component: &str) -> Option<f64> {
+        self.rate(FLOW_BYTES, |key| key.component == component)
+    }
+
+    /// What several components send on, from one look to the next.
     pub(in super::super) fn flows(&self, components: &[String]) -> Vec<f64> {
         self.rates(FLOW, |key| components.contains(&key.component))
     }
@@ -221,7 +231,8 @@ mod tests {
     fn history(seconds_and_texts: &[(u64, &str)]) -> History {
         let begin = Instant::now();
         let add = |history: History, (seconds, text): &(u64, &str)| {
-            history.with(begin + Duration::from_secs(*seconds), text, [("a".to_owned(), seconds * 3)])
+            let flow = Flow { to: Vec::new(), profiles: seconds * 3, bytes: seconds * 30 };
+            history.with(begin + Duration::from_secs(*seconds), text, [("a".to_owned(), flow)])
         };
         seconds_and_texts.iter().fold(History::default(), add)
     }
@@ -242,7 +253,7 @@ mod tests {
         let history = history(&[(0, "x 0"), (2, "x 100"), (10, "x 108"), (12, "x 110")]);
         assert_eq!(history.rate("x", |_| true), Some(1.0));
         assert_eq!(history.rates("x", |_| true), [50.0, 1.0, 1.0]);
-        assert_eq!(history.flow("a"), Some(3.0));
+        assert_eq!((history.flow("a"), history.flow_bytes("a")), (Some(3.0), Some(30.0)));
         assert_eq!(history.flows(&["a".to_owned()]), [3.0; 3]);
     }
 
