@@ -207,6 +207,7 @@ async fn pages_of_others_read_and_change_nothing() {
         ("/profiles", "evil.example", 421),
         ("/live/overview", "evil.example", 421),
         ("/api/v0/web/components", "evil.example", 421),
+        ("/api/v0/web/overview", "evil.example", 421),
         ("/-/support", "evil.example", 421),
         // Probes and scrapers come under any name.
         ("/metrics", "evil.example", 200),
@@ -242,6 +243,8 @@ async fn ask_from_elsewhere(host: &Host) {
     let page = running.get("/").await;
     assert_eq!(page.status, 200);
     assert!(!page.text().contains("shop") && section(&page, "busiest").contains("auth"), "{}", page.text());
+    let overview = running.get("/api/v0/web/overview").await;
+    assert!(overview.text().contains("\"busiest\":null") && !overview.text().contains("shop"), "{}", overview.text());
     for path in ["/profiles", "/profiles/graph", "/profiles/pprof", "/profiles/svg"] {
         let reply = running.get(path).await;
         assert_eq!(reply.status, 403, "{path}");
