@@ -14,6 +14,7 @@ pub(crate) mod program;
 mod queue;
 mod report;
 mod setup;
+pub(crate) mod ui;
 mod variant;
 
 use std::num::NonZeroU32;

@@ -1,7 +1,8 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
-//! `load` measures the program, `neighbours` what its pipelines do to one another, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
+//! `load` measures the program, `neighbours` what its pipelines do to one another, `ui` what those who look cost, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
 //! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `jfr` how recordings become profiles, `scrape` what asking targets does,
+//! `flame` how large profiles become flame graphs,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
@@ -9,6 +10,7 @@ mod config;
 mod ebpf;
 mod enrich;
 mod filters;
+mod flame;
 mod forward;
 mod guests;
 mod java;
@@ -35,6 +37,10 @@ enum Command {
     Load(load::Arguments),
     /// Measures the latency of one pipeline while the filter of another one misbehaves
     Neighbours(load::neighbours::Arguments),
+    /// Measures what the web UI costs the pipeline while five clients have it open
+    Ui(load::ui::Arguments),
+    /// Opens a profile of half a million samples in the web UI
+    Flame(flame::Flags),
     /// Compares a cached verdict, one from the sandbox and the same rules native
     Filters(filters::Arguments),
     /// Samples the machine, and what that costs
@@ -65,6 +71,8 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Load(arguments) => load::run(&arguments),
         Command::Neighbours(arguments) => load::neighbours::run(&arguments),
+        Command::Ui(arguments) => load::ui::run(&arguments),
+        Command::Flame(flags) => flame::run(&flags),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Ebpf(flags) => ebpf::run(&flags),
         Command::Java(flags) => java::run(&flags),

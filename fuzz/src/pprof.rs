@@ -1,6 +1,7 @@
-//! Changes of what is inside a profile.
+//! Changes of what is inside a profile, and flame graphs of it.
 
 use bytes::Bytes;
+use profiler_core::flame::{PprofMessage, Side, TreeBuilder};
 use profiler_core::pprof::edit::{ChangeError, Edited, Editing, FinishError, LabelValue, SampleLabel};
 use profiler_core::pprof::{PprofError, Profile};
 
@@ -28,6 +29,14 @@ pub enum Broken {
     /// A profile was changed by no change.
     #[error("edited, it is changed by no change")]
     Restless,
+    /// A flame graph has more or less in it than the samples.
+    #[error("drawn, it has {drawn} in all, and its samples have {counted}")]
+    Drawn {
+        /// In the flame graph.
+        drawn: u64,
+        /// In the samples.
+        counted: u64,
+    },
 }
 
 /// Whether everything holds that must hold for any input. A panic is a failure too, and comes through.
@@ -36,6 +45,7 @@ pub enum Broken {
 /// The first thing that does not hold.
 pub fn check(input: &[u8]) -> Result<(), Broken> {
     let Some((changes, profile)) = input.split_at_checked(CHANGES) else { return Ok(()) };
+    check_drawn(profile)?;
     let Ok(mut editing) = Editing::open(&Bytes::copy_from_slice(profile), LIMIT) else { return Ok(()) };
     for change in changes.as_chunks::<4>().0 {
         // A refusal leaves what was changed before it, and that must hold too.
@@ -50,6 +60,21 @@ pub fn check(input: &[u8]) -> Result<(), Broken> {
         Edited::Unchanged => Ok(()),
         Edited::Empty | Edited::Changed(_) => Err(Broken::Restless),
     }
+}
+
+/// Whatever the profile is, it is drawn with all that it counts, or refused.
+fn check_drawn(message: &[u8]) -> Result<(), Broken> {
+    let Ok(read) = PprofMessage::read(message) else { return Ok(()) };
+    let Some(first) = read.types().first() else { return Ok(()) };
+    let mut tree = TreeBuilder::default();
+    if tree.add_message(&read, &first.kind, Side::Shown).is_err() {
+        return Ok(());
+    }
+    let drawn = tree.finish().total().shown;
+    let Ok(profile) = Profile::from_bytes(&Bytes::copy_from_slice(message), LIMIT) else { return Ok(()) };
+    let values = profile.sample.iter().filter_map(|sample| sample.value.first());
+    let counted = values.filter_map(|value| u64::try_from(*value).ok()).fold(0, u64::saturating_add);
+    if drawn == counted { Ok(()) } else { Err(Broken::Drawn { drawn, counted }) }
 }
 
 fn make([what, place, first, second]: [u8; 4], editing: &mut Editing) -> Result<(), ChangeError> {

@@ -4,7 +4,6 @@
 //! full, what lies deeper is counted at the last function that is known.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
 
 use indexmap::IndexSet;
@@ -13,18 +12,22 @@ use rapidhash::fast::RandomState;
 mod export;
 mod functions;
 mod layout;
-mod merge;
+mod message;
 mod search;
+mod stacks;
 
 pub use functions::{Function, Order};
 pub use layout::{Frame, Layout, Window};
-pub use merge::SampleType;
+pub use message::{PprofMessage, SampleType, Unreadable};
 pub use search::Search;
 
-/// Functions in a tree, each counted once for each line of callers: some 150 MB, and half of it once it is built.
+/// Functions in a tree, each counted once for each line of callers: some 130 MB.
 const MOST_NODES: usize = 2_000_000;
 /// Bytes of the names of all functions.
 const MOST_NAME_BYTES: usize = 64 << 20;
+/// Of so many functions that one calls each is looked at; of more a table says where they are. Few call more, and the
+/// table costs more than all the rest of a node.
+const FEW: u32 = 8;
 
 /// Which of the two selections a value belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub struct TreeBuilder {
     names: IndexSet<Box<str>, RandomState>,
     name_bytes: usize,
     nodes: Vec<Node>,
-    /// By caller and name.
+    /// By caller and name, where a caller calls more than [`FEW`].
     places: HashMap<(Place, u32), Place, RandomState>,
     is_full: bool,
 }
@@ -79,6 +82,8 @@ struct Node {
     last_callee: Option<NonZeroU32>,
     /// What its caller called before it.
     before: Option<NonZeroU32>,
+    /// How many functions it calls.
+    callees: u32,
     own: Values,
     total: Values,
 }
@@ -136,20 +141,36 @@ impl TreeBuilder {
 
     /// What a function calls, by its name; `None` where there is no room for it.
     fn callee(&mut self, caller: Place, name: u32) -> Option<Place> {
-        match self.places.entry((caller, name)) {
-            Entry::Occupied(known) => Some(*known.get()),
-            Entry::Vacant(_) if self.nodes.len() > MOST_NODES => {
-                self.is_full = true;
-                None
-            }
-            Entry::Vacant(vacant) => {
-                let place = Place::try_from(self.nodes.len()).ok()?;
-                let before = self.nodes.get_mut(caller as usize)?.last_callee.replace(NonZeroU32::new(place)?);
-                self.nodes.push(Node { before, ..Node::new(name, caller) });
-                vacant.insert(place);
-                Some(place)
-            }
+        self.known_callee(caller, name).or_else(|| self.new_callee(caller, name))
+    }
+
+    fn known_callee(&self, caller: Place, name: u32) -> Option<Place> {
+        let node = self.nodes.get(caller as usize)?;
+        if node.callees > FEW {
+            return self.places.get(&(caller, name)).copied();
         }
+        callees(&self.nodes, node).find(|(_, callee)| callee.name == name).map(|(place, _)| place)
+    }
+
+    /// One that it does not call yet.
+    fn new_callee(&mut self, caller: Place, name: u32) -> Option<Place> {
+        if self.nodes.len() > MOST_NODES {
+            self.is_full = true;
+            return None;
+        }
+        let place = NonZeroU32::new(Place::try_from(self.nodes.len()).ok()?)?;
+        let node = self.nodes.get_mut(caller as usize)?;
+        let before = node.last_callee.replace(place);
+        node.callees += 1;
+        let number = node.callees;
+        self.nodes.push(Node { before, ..Node::new(name, caller) });
+        if number == FEW + 1 {
+            let node = self.nodes.get(caller as usize)?;
+            self.places.extend(callees(&self.nodes, node).map(|(place, callee)| ((caller, callee.name), place)));
+        } else if number > FEW {
+            self.places.insert((caller, name), place.get());
+        }
+        Some(place.get())
     }
 
     fn count(&mut self, place: Place, value: u64, side: Side) {
@@ -196,10 +217,8 @@ impl Tree {
         self.paths.get(place as usize).copied().unwrap_or_default()
     }
 
-    /// What a function calls, the one that was found last first.
     fn callees(&self, node: &Node) -> impl Iterator<Item = (Place, &Node)> {
-        let at = |place: NonZeroU32| self.node(place.get()).map(|node| (place.get(), node));
-        std::iter::successors(node.last_callee.and_then(at), move |(_, node)| node.before.and_then(at))
+        callees(&self.nodes, node)
     }
 
     /// A function and those above it, the outermost first.
@@ -213,6 +232,12 @@ impl Tree {
         line.reverse();
         line
     }
+}
+
+/// What a function calls, the one that was found last first.
+fn callees<'n>(nodes: &'n [Node], node: &Node) -> impl Iterator<Item = (Place, &'n Node)> + use<'n> {
+    let at = move |place: NonZeroU32| nodes.get(place.get() as usize).map(|node| (place.get(), node));
+    std::iter::successors(node.last_callee.and_then(at), move |(_, node)| node.before.and_then(at))
 }
 
 /// Paths stand in links that people share: the hash is the same in every process.
@@ -232,7 +257,8 @@ fn paths(names: &[Box<str>], nodes: &[Node]) -> Vec<u64> {
 
 impl Node {
     fn new(name: u32, caller: Place) -> Self {
-        Self { name, caller, last_callee: None, before: None, own: Values::default(), total: Values::default() }
+        let (own, total) = (Values::default(), Values::default());
+        Self { name, caller, last_callee: None, before: None, callees: 0, own, total }
     }
 }
 

@@ -12,12 +12,15 @@ use prost::Message;
 
 pub mod delta;
 pub mod edit;
+pub(crate) mod fields;
 mod footprint;
 mod message;
 mod outline;
 pub(crate) mod packed;
+pub(crate) mod sections;
 pub(crate) mod writer;
 
+pub use fields::Damaged;
 pub use footprint::decoded_len;
 pub use message::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 pub use outline::Outline;

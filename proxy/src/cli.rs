@@ -16,6 +16,8 @@ mod queue;
 mod run;
 mod server;
 mod tap;
+mod terminal_text;
+mod top;
 mod validate;
 
 pub use components::ComponentsFlags;
@@ -26,6 +28,7 @@ pub use profile::ProfileFlags;
 pub use queue::QueueCommand;
 pub use run::RunFlags;
 pub use tap::TapFlags;
+pub use top::TopFlags;
 pub use validate::ValidateFlags;
 
 /// Edge proxy for continuous profiles.
@@ -49,6 +52,8 @@ enum Command {
     Validate(ValidateFlags),
     /// Says what may stand in a configuration: blocks, their arguments, defaults and exports
     Components(ComponentsFlags),
+    /// Shows what flows through a running Flamegate, and what is wrong with it, in a terminal
+    Top(TopFlags),
     /// Samples processes of this host for some seconds: a profile, a flame graph, or a table of functions
     Profile(ProfileFlags),
     /// Makes a pprof of a recording of Java Flight Recorder (JFR)
@@ -77,6 +82,7 @@ impl Cli {
             Command::Fmt(flags) => fmt::run(&flags),
             Command::Validate(flags) => validate::run(&flags),
             Command::Components(flags) => components::run(&flags),
+            Command::Top(flags) => top::run(&flags),
             Command::Profile(flags) => profile::run(&flags),
             Command::Convert(flags) => convert::run(&flags),
             Command::Filter(command) => filter::run(&command),

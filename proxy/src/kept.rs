@@ -19,7 +19,7 @@ mod selector;
 #[cfg(test)]
 mod tests;
 
-pub use open::{NotDrawable, Opened, open};
+pub use open::{NotDrawable, open};
 pub use selector::{Selector, SelectorError};
 
 /// Profiles in a store, and with them the time that a look takes.

@@ -15,6 +15,7 @@ pub mod ingest;
 pub mod kept;
 mod latest;
 mod login;
+pub mod overview;
 pub mod pipeline;
 mod polled_url;
 mod quoted;

@@ -24,7 +24,7 @@ mod settings;
 mod support;
 #[cfg(test)]
 mod tests;
-mod ui;
+pub(crate) mod ui;
 
 pub use hosts::Hosts;
 pub use settings::{AdminSettings, CurrentSettings};

@@ -365,7 +365,7 @@ impl Flamegate {
 }
 
 /// `FLAMEGATE_BIN`, else the binary of the same build as the test: `target/PROFILE/flamegate`.
-fn binary() -> Result<PathBuf, FlamegateError> {
+pub(crate) fn binary() -> Result<PathBuf, FlamegateError> {
     let path = match env::var_os("FLAMEGATE_BIN") {
         Some(named) => PathBuf::from(named),
         None => {
@@ -385,6 +385,6 @@ fn expect_ok(what: &'static str, reply: &http_client::Reply) -> Result<(), Flame
     Err(FlamegateError::Answer { what, status: reply.status.as_u16(), body: reply.text() })
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> FlamegateError {
+pub(crate) fn system(what: &'static str) -> impl Fn(io::Error) -> FlamegateError {
     move |error| FlamegateError::System { what, error }
 }

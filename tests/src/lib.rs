@@ -24,4 +24,5 @@ pub mod reserved_port;
 pub mod scrape_target;
 pub mod sdk;
 pub mod spine;
+pub mod terminal;
 pub mod told_server;

@@ -211,6 +211,7 @@ async fn pages_of_others_read_and_change_nothing() {
         ("/live/tap", "evil.example", 421),
         ("/api/v0/web/tap", "evil.example", 421),
         ("/api/v0/web/components", "evil.example", 421),
+        ("/api/v0/web/overview", "evil.example", 421),
         ("/-/support", "evil.example", 421),
         // Probes and scrapers come under any name.
         ("/metrics", "evil.example", 200),
@@ -246,6 +247,8 @@ async fn ask_from_elsewhere(host: &Host) {
     let page = running.get("/").await;
     assert_eq!(page.status, 200);
     assert!(!page.text().contains("shop") && section(&page, "busiest").contains("auth"), "{}", page.text());
+    let overview = running.get("/api/v0/web/overview").await;
+    assert!(overview.text().contains("\"busiest\":null") && !overview.text().contains("shop"), "{}", overview.text());
     let taps = ["/tap", "/live/tap", "/api/v0/web/tap"];
     for path in ["/profiles", "/profiles/graph", "/profiles/pprof", "/profiles/svg"].into_iter().chain(taps) {
         let reply = running.get(path).await;

@@ -17,7 +17,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
     {
         return guests(root, &LANGUAGES, flags);
     }
-    if args.first().is_some_and(|benchmark| ["neighbours", "ebpf", "java", "scrape"].contains(&benchmark.as_str())) {
+    if args
+        .first()
+        .is_some_and(|benchmark| ["neighbours", "ui", "flame", "ebpf", "java", "scrape"].contains(&benchmark.as_str()))
+    {
         build_flamegate(root)?;
     }
     if args.first().is_some_and(|benchmark| ["java", "jfr"].contains(&benchmark.as_str())) {

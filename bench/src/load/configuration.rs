@@ -62,6 +62,13 @@ pub(crate) fn queue(listen: SocketAddr, sink: SocketAddr) -> String {
     pipeline(listen, sink).replacen("endpoint {\n", "endpoint {\n    queue {\n      max_size = \"8GiB\"\n    }\n", 1)
 }
 
+/// The same beside a component that keeps profiles for the web UI.
+pub(crate) fn viewed(listen: SocketAddr, sink: SocketAddr) -> String {
+    let both = "forward_to = [pyroscope.write.default.receiver, profiles.view.default.receiver]";
+    pipeline(listen, sink).replacen("forward_to = [pyroscope.write.default.receiver]", both, 1)
+        + "profiles.view \"default\" { }\n"
+}
+
 /// Sample all processes at this rate, write to `sink`. Symbols are kept in `symbols`.
 pub(crate) fn sampling(rate: u32, symbols: &Path, sink: SocketAddr) -> String {
     let ebpf = format!(

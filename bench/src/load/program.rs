@@ -198,6 +198,20 @@ pub(crate) async fn start_side_by_side<const N: usize>(
     Ok((running, addresses))
 }
 
+/// Starts Flamegate with a web UI that has profiles to show; `address` is where it takes them. With the address of the UI.
+pub(crate) async fn start_viewed(
+    binary: &Path,
+    sink: SocketAddr,
+    folder: &Path,
+) -> anyhow::Result<(Running, SocketAddr)> {
+    let [address, admin] = free_addresses()?;
+    let command = flamegate(binary, &configuration::viewed(address, sink), admin, folder)?;
+    let group = ProcessGroup::start(command, &folder.join("log"))?;
+    let mut running = Running { group, address };
+    running.until("it is ready", async || is_ready(admin, READY_PATH).await).await?;
+    Ok((running, admin))
+}
+
 /// Starts the backend of one measurement.
 pub(crate) async fn start_sink(folder: &Path) -> anyhow::Result<Running> {
     start_sink_with(None, folder).await

@@ -180,15 +180,15 @@ impl Report {
 }
 
 #[derive(PartialEq, Debug)]
-struct Spread {
-    lowest: f64,
-    median: f64,
-    highest: f64,
+pub(super) struct Spread {
+    pub(super) lowest: f64,
+    pub(super) median: f64,
+    pub(super) highest: f64,
 }
 
 impl Spread {
     /// Not-a-number when there is nothing to be spread.
-    fn of(figures: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn of(figures: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = figures.collect();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);

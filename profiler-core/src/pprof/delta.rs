@@ -14,18 +14,15 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 
-use super::PprofError;
+use super::{Damaged, PprofError};
 
 mod counts;
-mod fields;
 mod memory;
 mod samples;
-mod sections;
 mod series;
 mod tables;
 mod write;
 
-pub use fields::Damaged;
 pub use memory::{DeltaLimits, DeltaMemory, DeltaUsage};
 pub use series::DeltaSeries;
 

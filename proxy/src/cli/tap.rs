@@ -55,8 +55,8 @@ pub(super) fn run(flags: &TapFlags) -> ExitCode {
 }
 
 async fn tap(flags: &TapFlags) -> Result<(), String> {
-    let server = flags.server.server()?;
-    let mut body = server.open(&path(flags)).await?.into_body();
+    let server = flags.server.server().map_err(|error| error.to_string())?;
+    let mut body = server.open(&path(flags)).await.map_err(|error| error.to_string())?;
     let mut printer = Printer { json: flags.json, left: flags.count };
     let mut read = BytesMut::new();
     loop {

@@ -1,26 +1,18 @@
 //! What can be drawn of a profile that is kept.
 
 use bytes::Bytes;
-use profiler_core::flame::{SampleType, Side, TreeBuilder};
+use profiler_core::flame::{PprofMessage, SampleType, Side, TreeBuilder, Unreadable};
 use profiler_core::jfr;
-use profiler_core::pprof::{Packing, Profile, decompress};
+use profiler_core::pprof::{Packing, decompress};
+use prost::Message;
 
 use crate::pipeline::Body;
 use crate::wire::ingest::{Samples, format};
 use crate::wire::multipart::Form;
 
-/// Bytes of a profile once it is unpacked: half a million samples of 30 functions take 64 MiB. Decoded it may take eight
-/// times as much, of one profile at a time.
+/// Bytes of a profile once it is unpacked: half a million samples of 30 functions take 64 MiB. While it is read it may take
+/// six times as much, of one profile at a time.
 const MAX_BYTES: usize = 128 << 20;
-
-/// What was made of a body.
-#[derive(Debug, Default)]
-pub struct Opened {
-    /// The profiles that can be drawn.
-    pub profiles: Vec<Profile>,
-    /// Why others cannot.
-    pub not_drawable: Vec<NotDrawable>,
-}
 
 /// Why a profile cannot be drawn.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -33,60 +25,75 @@ pub enum NotDrawable {
     Damaged(String),
 }
 
-/// Opens a body: this decodes, and takes a while for a large one. Here each format has its one place.
-pub async fn open(body: &Body) -> Opened {
-    let mut opened = Opened::default();
+/// Opens a body and hands over each profile of it; why others cannot be drawn. This unpacks, and takes a while for a large
+/// one. Here each format has its one place.
+pub async fn open<F>(body: &Body, draw: F) -> Vec<NotDrawable>
+where
+    F: FnMut(&PprofMessage<'_>) -> Result<(), Unreadable>,
+{
+    let mut opening = Opening { draw, not_drawable: Vec::new() };
     match body {
-        Body::Pprof(samples) => samples.iter().for_each(|sample| opened.add_pprof(&sample.profile)),
+        Body::Pprof(samples) => samples.iter().for_each(|sample| opening.pprof(&sample.profile)),
         Body::Ingest(ingest) => {
             let content_type = ingest.content_types.first().map_or(&b""[..], |value| value.as_bytes());
             match Samples::of(&ingest.query, content_type) {
-                Samples::Pprof => opened.add_pprof(&ingest.bytes),
-                Samples::Jfr => opened.add_jfr(&ingest.bytes),
+                Samples::Pprof => opening.pprof(&ingest.bytes),
+                Samples::Jfr => opening.jfr(&ingest.bytes),
                 samples @ (Samples::PprofForm | Samples::JfrForm) => {
-                    opened.add_form(samples, content_type, &ingest.bytes).await;
+                    opening.form(samples, content_type, &ingest.bytes).await;
                 }
                 Samples::Other => match format(&ingest.query).as_deref() {
-                    Some(b"lines") => opened.profiles.push(stacks(&ingest.bytes, |line| Some((line, 1)))),
+                    Some(b"lines") => opening.message(&stacks(&ingest.bytes, |line| Some((line, 1)))),
                     None | Some(b"" | b"groups" | b"folded") => {
-                        opened.profiles.push(stacks(&ingest.bytes, |line| {
+                        opening.message(&stacks(&ingest.bytes, |line| {
                             let (stack, value) = line.rsplit_once(' ')?;
                             Some((stack, value.parse().ok()?))
                         }));
                     }
                     Some(other) => {
                         let name = String::from_utf8_lossy(other).chars().take(40).collect();
-                        opened.not_drawable.push(NotDrawable::Format(name));
+                        opening.not_drawable.push(NotDrawable::Format(name));
                     }
                 },
             }
         }
     }
-    opened
+    opening.not_drawable
 }
 
-impl Opened {
-    async fn add_form(&mut self, samples: Samples, content_type: &[u8], form: &Bytes) {
+struct Opening<F> {
+    draw: F,
+    not_drawable: Vec<NotDrawable>,
+}
+
+impl<F: FnMut(&PprofMessage<'_>) -> Result<(), Unreadable>> Opening<F> {
+    async fn form(&mut self, samples: Samples, content_type: &[u8], form: &Bytes) {
         match Form::read(content_type, form).await {
             Ok(mut form) => form.parts_mut().for_each(|part| match (samples, part.name()) {
                 // `prev_profile` is what is to be subtracted from cumulative ones; what it holds is not of this time.
-                (Samples::PprofForm, "profile") => self.add_pprof(&part.bytes),
-                (Samples::JfrForm, "jfr") => self.add_jfr(&part.bytes),
+                (Samples::PprofForm, "profile") => self.pprof(&part.bytes),
+                (Samples::JfrForm, "jfr") => self.jfr(&part.bytes),
                 _ => {}
             }),
             Err(error) => self.damaged(&error),
         }
     }
 
-    fn add_pprof(&mut self, bytes: &Bytes) {
-        match Profile::from_bytes(bytes, MAX_BYTES) {
-            Ok(profile) => self.profiles.push(profile),
+    fn pprof(&mut self, bytes: &Bytes) {
+        match decompress(bytes, MAX_BYTES) {
+            Ok(message) => self.message(&message),
             Err(error) => self.damaged(&error),
         }
     }
 
+    fn message(&mut self, message: &[u8]) {
+        if let Err(error) = PprofMessage::read(message).and_then(|message| (self.draw)(&message)) {
+            self.damaged(&error);
+        }
+    }
+
     /// A recording, gzipped or not, is a profile for each kind of what was recorded.
-    fn add_jfr(&mut self, bytes: &Bytes) {
+    fn jfr(&mut self, bytes: &Bytes) {
         let recording = match decompress(bytes, MAX_BYTES) {
             Ok(recording) => recording,
             Err(error) => return self.damaged(&error),
@@ -94,7 +101,7 @@ impl Opened {
         match jfr::convert(&recording, &jfr::Options { memory: MAX_BYTES as u64, ..jfr::Options::default() }) {
             Ok(converted) => {
                 converted.profiles(Packing::Plain).for_each(|profile| match profile {
-                    Ok(profile) => self.add_pprof(&profile.pprof.into()),
+                    Ok(profile) => self.pprof(&profile.pprof.into()),
                     Err(error) => self.damaged(&error),
                 });
                 converted.broken.iter().for_each(|error| self.damaged(error));
@@ -108,8 +115,8 @@ impl Opened {
     }
 }
 
-/// A profile of text: a stack a line, the outermost function first. What is no stack is left out, as servers do.
-fn stacks<'a>(text: &'a [u8], read: impl Fn(&'a str) -> Option<(&'a str, u64)>) -> Profile {
+/// The message of a profile of text: a stack a line, the outermost function first. What is no stack is left out, as servers do.
+fn stacks<'a>(text: &'a [u8], read: impl Fn(&'a str) -> Option<(&'a str, u64)>) -> Vec<u8> {
     let mut tree = TreeBuilder::default();
     for line in text.split(|byte| *byte == b'\n') {
         let line = str::from_utf8(line).ok().map(str::trim_end).filter(|line| !line.is_empty());
@@ -118,5 +125,5 @@ fn stacks<'a>(text: &'a [u8], read: impl Fn(&'a str) -> Option<(&'a str, u64)>) 
         }
     }
     let of = SampleType { kind: "samples".to_owned(), unit: "count".to_owned() };
-    tree.finish().to_pprof(&of, Side::Shown)
+    tree.finish().to_pprof(&of, Side::Shown).encode_to_vec()
 }

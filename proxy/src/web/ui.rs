@@ -19,7 +19,7 @@ use crate::graph::Controller;
 mod assets;
 mod component_page;
 mod flame_page;
-mod format;
+pub(crate) mod format;
 mod graph_page;
 mod link;
 mod live;
@@ -50,6 +50,7 @@ impl Ui {
         Router::new()
             .route("/", get(overview::page))
             .route("/live/overview", get(overview::follow))
+            .route("/api/v0/web/overview", get(overview::json))
             .route("/components/{*path}", get(component_page::page))
             .route("/live/components/{*path}", get(component_page::follow))
             .route("/graph", get(graph_page::page))

@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use rapidhash::quality::RandomState;
 
 use super::counts::{Counted, Counts, Key, Writer, join};
-use super::fields::{Damaged, Fields};
-use super::sections::{SAMPLES, Sections, TYPES};
 use super::tables::{Tables, decode};
 use super::{Counters, DeltaError};
+use crate::pprof::fields::{Damaged, Fields};
+use crate::pprof::sections::{SAMPLES, Sections, TYPES};
 use crate::pprof::{Label, ValueType};
 
 /// More types of values than profilers have, for a profile that is made of nothing else.

@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::memory::{DeltaMemory, Memory};
 use super::samples::{Places, Samples};
-use super::sections::{Sections, TIME};
 use super::tables::Tables;
 use super::write::{Span, write};
 use super::{Cause, Counters, Delta, DeltaError};
 use crate::pprof::decompress;
+use crate::pprof::sections::{Sections, TIME};
 
 /// The profiles of one kind of one target, in their order. What it remembers lies in its [`DeltaMemory`] and is given back
 /// when the series is dropped.

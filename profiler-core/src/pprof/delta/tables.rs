@@ -7,8 +7,8 @@ use prost::Message;
 use rapidhash::quality::RandomState;
 
 use super::DeltaError;
-use super::fields::{Damaged, Field, Fields, fields};
-use super::sections::{FUNCTIONS, LOCATIONS, MAPPINGS, Sections, TEXTS};
+use crate::pprof::fields::{Damaged, Field, Fields, fields};
+use crate::pprof::sections::{FUNCTIONS, LOCATIONS, MAPPINGS, Sections, TEXTS};
 use crate::pprof::{Function, Line, Mapping};
 
 /// The field of a location in which its lines are.

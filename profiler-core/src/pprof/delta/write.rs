@@ -9,10 +9,10 @@ use flate2::write::GzEncoder;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::DeltaError;
-use super::fields::Fields;
 use super::samples::Samples;
-use super::sections::{DURATION, FUNCTIONS, LOCATIONS, MAPPINGS, SAMPLES, Sections, TEXTS, TIME, TYPES};
 use super::tables::{Location, Tables, decode};
+use crate::pprof::fields::Fields;
+use crate::pprof::sections::{DURATION, FUNCTIONS, LOCATIONS, MAPPINGS, SAMPLES, Sections, TEXTS, TIME, TYPES};
 use crate::pprof::{Function, Label, Mapping, ValueType};
 
 /// The compressor takes as long for a few bytes as for many.

@@ -1,5 +1,7 @@
 //! `/components/…`: one component, with all that is known of it.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -7,7 +9,7 @@ use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::format::{SHORT, age, number, plain};
-use super::overview::Component;
+use super::overview::{self, Component};
 use super::page::{self, Place};
 use super::pulse::{History, Key};
 use super::{Trust, Ui, live, plot, tap_page};
@@ -77,9 +79,9 @@ fn state(detail: &Detail, history: &History) -> Markup {
                 div {
                     strong { (component.word()) }
                     @match &component.wrong {
-                        Some((reason, since)) => {
-                            span .faint { " for " (age(since.elapsed().unwrap_or_default())) }
-                            p .reason { (plain(reason, 600)) }
+                        Some(wrong) => {
+                            span .faint { " for " (age(Duration::from_secs(wrong.for_seconds))) }
+                            p .reason { (plain(&wrong.reason, 600)) }
                         }
                         None => span .faint {
                             " for " (age(since))
@@ -141,7 +143,7 @@ fn inside(detail: &Detail, trust: Trust) -> Markup {
     };
     html! {
         section #inside {
-            @if trust == Trust::Figures { (super::overview::why_not()) }
+            @if trust == Trust::Figures { (overview::why_not()) }
             @else {
                 (body("What it shows of itself", &detail.debug_info().unwrap_or_default()))
                 (body("Arguments", &detail.arguments()))

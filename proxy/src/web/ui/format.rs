@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// Letters of a text that are shown in one place.
-pub(super) const SHORT: usize = 300;
+pub(crate) const SHORT: usize = 300;
 
 /// A text that may hold anything, in one line and of a bounded length: control characters, and those that turn the
 /// direction of what follows, are shown as a dot.
-pub(super) fn plain(text: &str, most: usize) -> String {
+pub(crate) fn plain(text: &str, most: usize) -> String {
     let turns =
         |letter: char| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let letter = |letter: char| if letter.is_control() || turns(letter) { '·' } else { letter };
@@ -19,18 +19,26 @@ pub(super) fn plain(text: &str, most: usize) -> String {
     shown
 }
 
+/// The beginning of a text of any length.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// A number with three digits and a prefix: `1.23k`.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     scaled(value, 1000.0, &["", "k", "M", "G", "T"])
 }
 
 /// Bytes: `1.2 MiB`.
-pub(super) fn bytes(value: f64) -> String {
+pub(crate) fn bytes(value: f64) -> String {
     scaled(value, 1024.0, &[" B", " KiB", " MiB", " GiB", " TiB"])
 }
 
 /// A value of a profile in its unit.
-pub(super) fn value(value: u64, unit: &str) -> String {
+pub(crate) fn value(value: u64, unit: &str) -> String {
     let value = value as f64;
     match unit {
         "nanoseconds" => duration(value / 1e9),
@@ -44,19 +52,19 @@ pub(super) fn value(value: u64, unit: &str) -> String {
 }
 
 /// A share from 0 to 1.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent > 0.0 && percent < 0.01 { "<0.01 %".to_owned() } else { format!("{percent:.2} %") }
 }
 
 /// A change of shares, in percentage points.
-pub(super) fn change(shown: f64, compared: f64) -> String {
+pub(crate) fn change(shown: f64, compared: f64) -> String {
     let points = (shown - compared) * 100.0;
     if points.abs() < 0.005 { "±0".to_owned() } else { format!("{points:+.2}").replace('-', "−") }
 }
 
 /// How long ago, or for how long, in words.
-pub(super) fn age(age: Duration) -> String {
+pub(crate) fn age(age: Duration) -> String {
     match age.as_secs() {
         0 => "now".to_owned(),
         seconds @ 1..=119 => format!("{seconds} s"),
@@ -133,5 +141,6 @@ mod tests {
     fn hostile_texts_stay_on_one_short_line() {
         assert_eq!(plain("a\n\u{1b}[31m\u{202e}b", 9), "a··[31m·b");
         assert_eq!(plain(&"x".repeat(10_000), 3), "xxx…");
+        assert_eq!((cut("äöü", 3), cut("äöü", 2)), ("äöü".to_owned(), "äö…".to_owned()));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use profiler_core::flame::{SampleType, Side, Tree, TreeBuilder};
+use profiler_core::flame::{PprofMessage, SampleType, Side, Tree, TreeBuilder, Unreadable};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -172,25 +172,28 @@ impl Merge {
                 break;
             }
             counted.merged += 1;
-            let opened = self.handle.block_on(open(&kept.body));
-            for reason in opened.not_drawable {
+            let handle = self.handle.clone();
+            let not_drawable = handle.block_on(open(&kept.body, |message| self.add_message(message, side)));
+            for reason in not_drawable {
                 *self.not_drawable.entry(reason.to_string()).or_default() += 1;
             }
-            for profile in &opened.profiles {
-                let types = SampleType::all(profile);
-                let new = types.into_iter().filter(|of| !self.types.contains(of)).collect::<Vec<_>>();
-                self.types.extend(new);
-                if self.kind.is_empty() {
-                    self.kind = SampleType::default_of(profile).map(|of| of.kind).unwrap_or_default();
-                }
-                if self.of.is_none() {
-                    self.of = self.types.iter().find(|of| of.kind == self.kind).cloned();
-                }
-                self.tree.add_pprof(profile, &self.kind, side);
+        }
+        counted
+    }
+
+    fn add_message(&mut self, message: &PprofMessage<'_>, side: Side) -> Result<(), Unreadable> {
+        for of in message.types() {
+            if self.types.len() < MOST_TYPES && !self.types.contains(of) {
+                self.types.push(of.clone());
             }
         }
-        self.types.truncate(MOST_TYPES);
-        counted
+        if self.kind.is_empty() {
+            self.kind = message.default_type().map(|of| of.kind.clone()).unwrap_or_default();
+        }
+        if self.of.is_none() {
+            self.of = message.types().iter().find(|of| of.kind == self.kind).cloned();
+        }
+        self.tree.add_message(message, &self.kind, side).map(drop)
     }
 }
 

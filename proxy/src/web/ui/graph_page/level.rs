@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::graph::Detail;
+use crate::overview::Severity;
 use crate::web::ui::overview::{Component, by_component};
 use crate::web::ui::pulse::History;
 
@@ -37,7 +38,7 @@ pub(super) struct Node {
     /// What it has lost since the start, and loses a second.
     pub lost: f64,
     pub losing: f64,
-    badness: u8,
+    severity: Option<Severity>,
 }
 
 /// Something that goes from a node to another one.
@@ -147,8 +148,9 @@ impl Making<'_> {
         node.takes_part |= detail.is_on_the_way();
         node.lost += lost;
         node.losing += losing;
-        if node.class.is_empty() || component.badness() > node.badness {
-            (node.class, node.word, node.badness) = (component.class(), component.word(), component.badness());
+        let severity = Some(component.severity());
+        if severity > node.severity {
+            (node.class, node.word, node.severity) = (component.class(), component.word(), severity);
         }
     }
 

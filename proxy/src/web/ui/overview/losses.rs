@@ -4,9 +4,16 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use super::rate as shown;
+use crate::overview::{self, First};
 use crate::web::ui::component_page;
-use crate::web::ui::format::{SHORT, number, plain};
+use crate::web::ui::format::{SHORT, cut, number, plain};
 use crate::web::ui::pulse::{History, Key};
+
+/// Losses that are listed.
+const MOST_LOSSES: usize = 50;
+/// Of these in a page.
+const SHOWN: usize = 20;
 
 /// A kind of loss, and the counter that tells it.
 struct Loss {
@@ -95,25 +102,38 @@ fn all(history: &History) -> Vec<(&'static Loss, &Key, f64)> {
     all
 }
 
-pub(super) fn table(history: &History) -> Markup {
+/// What nobody wanted so first, and most of it first.
+pub(super) fn told(history: &History) -> First<overview::Loss> {
     let mut rows = all(history);
     rows.sort_by(|a, b| a.0.wanted.cmp(&b.0.wanted).then(b.2.total_cmp(&a.2)));
+    let told = |(loss, key, total): (&Loss, &Key, f64)| overview::Loss {
+        component: key.component.clone(),
+        why: loss.why.to_owned(),
+        detail: cut(key.label(loss.label), SHORT),
+        wanted: loss.wanted,
+        per_second: history.rate(loss.metric, |other| other == key),
+        total: total as u64,
+    };
+    First::cut(rows.into_iter().map(told), MOST_LOSSES)
+}
+
+pub(super) fn table(losses: &First<overview::Loss>) -> Markup {
     html! {
         section #losses {
             h2 { "Dropped, and why" }
-            @if rows.is_empty() {
+            @if losses.first.is_empty() {
                 p .faint { "Nothing so far." }
             } @else {
                 div .scroll tabindex="0" role="region" aria-label="Dropped, and why" {
                     table {
                         thead { tr { th { "Component" } th { "Why" } th .right { "Per second" } th .right { "So far" } } }
                         tbody {
-                            @for (loss, key, value) in rows.iter().take(20) {
+                            @for loss in losses.first.iter().take(SHOWN) {
                                 tr .wanted[loss.wanted] {
-                                    td { (component_page::link(&key.component)) }
-                                    td { (loss.why) @if !key.label(loss.label).is_empty() { ": " b { (plain(key.label(loss.label), SHORT)) } } }
-                                    td .right { (history.rate(loss.metric, |other| other == *key).map_or("…".to_owned(), number)) }
-                                    td .right { (number(*value)) }
+                                    td { (component_page::link(&loss.component)) }
+                                    td { (loss.why) @if !loss.detail.is_empty() { ": " b { (plain(&loss.detail, SHORT)) } } }
+                                    td .right { (shown(loss.per_second)) }
+                                    td .right { (number(loss.total as f64)) }
                                 }
                             }
                         }

@@ -8,14 +8,33 @@ use maud::{Markup, html};
 use profiler_core::labels::{NAME, SERVICE_NAME};
 
 use crate::kept::{Selector, Series, Store};
+use crate::overview::{self, First, View};
 use crate::web::ui::Trust;
-use crate::web::ui::format::{SHORT, age, bytes, number, plain};
+use crate::web::ui::format::{SHORT, age, bytes, cut, number, plain};
 use crate::web::ui::link::Link;
 
 /// Over so long is counted.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// Series that are shown.
 const SHOWN: usize = 10;
+/// Series, and labels of each, that programs are told.
+const TOLD: usize = 50;
+
+/// For programs.
+pub(super) fn told(kept: &[(String, Arc<Store>)]) -> Vec<View> {
+    let minutes = WINDOW.as_secs_f64() / 60.0;
+    let one = |series: Series| overview::Series {
+        labels: series.labels.iter().take(TOLD).map(|(name, value)| (cut(name, SHORT), cut(value, SHORT))).collect(),
+        bytes_per_minute: series.bytes as f64 / minutes,
+        profiles_per_minute: series.profiles as f64 / minutes,
+        seconds_ago: series.last.elapsed().unwrap_or_default().as_secs(),
+    };
+    let view = |(component, store): &(String, Arc<Store>)| View {
+        component: component.clone(),
+        series: First::cut(store.series_since(SystemTime::now() - WINDOW).into_iter().map(one), TOLD),
+    };
+    kept.iter().map(view).collect()
+}
 
 pub(super) fn busiest(kept: &[(String, Arc<Store>)], trust: Trust) -> Markup {
     html! {

@@ -7,20 +7,20 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 #[error("the profile is damaged: {0} cannot be read")]
 pub struct Damaged(
     /// The part of it.
-    pub(super) &'static str,
+    pub(crate) &'static str,
 );
 
 /// The fields of one message in their order; after damage there are no more.
 #[derive(Debug, Clone)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
     part: &'static str,
 }
 
 /// What stands in a field.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
-    pub(super) tag: u32,
+pub(crate) struct Field<'a> {
+    pub(crate) tag: u32,
     content: Content<'a>,
     part: &'static str,
 }
@@ -35,12 +35,12 @@ enum Content<'a> {
 
 impl<'a> Fields<'a> {
     /// `part` is what the message is to people.
-    pub(super) fn of(message: &'a [u8], part: &'static str) -> Self {
+    pub(crate) fn of(message: &'a [u8], part: &'static str) -> Self {
         Self { rest: message, part }
     }
 
     /// What was not read yet.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The fields of one tag.
-pub(super) fn fields<'a>(
+pub(crate) fn fields<'a>(
     message: &'a [u8],
     part: &'static str,
     tag: u32,
@@ -88,14 +88,14 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn number(self) -> Result<u64, Damaged> {
+    pub(crate) fn number(self) -> Result<u64, Damaged> {
         match self.content {
             Content::Number(number) => Ok(number),
             Content::Bytes(_) | Content::Other => Err(Damaged(self.part)),
         }
     }
 
-    pub(super) fn bytes(self) -> Result<&'a [u8], Damaged> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Damaged> {
         match self.content {
             Content::Bytes(bytes) => Ok(bytes),
             Content::Number(_) | Content::Other => Err(Damaged(self.part)),
@@ -103,7 +103,7 @@ impl<'a> Field<'a> {
     }
 
     /// The numbers of a repeated field: any number of them packed, or one that stands alone.
-    pub(super) fn numbers(self) -> Result<Numbers<'a>, Damaged> {
+    pub(crate) fn numbers(self) -> Result<Numbers<'a>, Damaged> {
         match self.content {
             Content::Number(number) => Ok(Numbers { alone: Some(number), packed: &[], part: self.part }),
             Content::Bytes(packed) => Ok(Numbers { alone: None, packed, part: self.part }),
@@ -113,7 +113,7 @@ impl<'a> Field<'a> {
 }
 
 /// See [`Field::numbers`].
-pub(super) struct Numbers<'a> {
+pub(crate) struct Numbers<'a> {
     alone: Option<u64>,
     packed: &'a [u8],
     part: &'static str,

@@ -6,20 +6,20 @@ use std::ops::Range;
 use super::fields::{Damaged, Field, Fields, fields};
 
 /// The fields of a profile that are tables, as profile.proto numbers them.
-pub(super) const TYPES: u32 = 1;
-pub(super) const SAMPLES: u32 = 2;
-pub(super) const MAPPINGS: u32 = 3;
-pub(super) const LOCATIONS: u32 = 4;
-pub(super) const FUNCTIONS: u32 = 5;
-pub(super) const TEXTS: u32 = 6;
+pub(crate) const TYPES: u32 = 1;
+pub(crate) const SAMPLES: u32 = 2;
+pub(crate) const MAPPINGS: u32 = 3;
+pub(crate) const LOCATIONS: u32 = 4;
+pub(crate) const FUNCTIONS: u32 = 5;
+pub(crate) const TEXTS: u32 = 6;
 const TABLES: usize = 7;
 /// When a profile was taken, and for how long.
-pub(super) const TIME: u32 = 9;
-pub(super) const DURATION: u32 = 10;
+pub(crate) const TIME: u32 = 9;
+pub(crate) const DURATION: u32 = 10;
 
 /// A message of which each field has been seen once: it is not cut short.
 #[derive(Debug)]
-pub(super) struct Sections<'a> {
+pub(crate) struct Sections<'a> {
     message: &'a [u8],
     tables: [Table; TABLES],
     /// All that belongs to no table, from its first to its last.
@@ -34,7 +34,7 @@ struct Table {
 }
 
 impl<'a> Sections<'a> {
-    pub(super) fn of(message: &'a [u8]) -> Result<Self, Damaged> {
+    pub(crate) fn of(message: &'a [u8]) -> Result<Self, Damaged> {
         let mut sections = Self { message, tables: Default::default(), rest: 0..0 };
         let mut all = Fields::of(message, "the message");
         let mut from = 0;
@@ -54,18 +54,18 @@ impl<'a> Sections<'a> {
         Ok(sections)
     }
 
-    pub(super) fn count(&self, tag: u32) -> usize {
+    pub(crate) fn count(&self, tag: u32) -> usize {
         self.tables.get(tag as usize).map_or(0, |table| table.count)
     }
 
     /// The entries of a table.
-    pub(super) fn fields(&self, tag: u32) -> impl Iterator<Item = Result<Field<'a>, Damaged>> + use<'a> {
+    pub(crate) fn fields(&self, tag: u32) -> impl Iterator<Item = Result<Field<'a>, Damaged>> + use<'a> {
         let bytes = self.tables.get(tag as usize).map(|table| table.bytes.clone()).unwrap_or_default();
         fields(self.part(bytes), "the message", tag)
     }
 
     /// What the profile says of itself.
-    pub(super) fn rest(&self) -> impl Iterator<Item = Result<Field<'a>, Damaged>> + use<'a> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = Result<Field<'a>, Damaged>> + use<'a> {
         let fields = Fields::of(self.part(self.rest.clone()), "the message");
         fields.filter(|field| field.as_ref().map_or(true, |field| !(TYPES..=TEXTS).contains(&field.tag)))
     }
