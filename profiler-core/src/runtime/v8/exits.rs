@@ -159,10 +159,10 @@ impl Exits {
         (size > 0 && exits.len() == count).then_some(Self { code, exits, size, translations })
     }
 
-    /// The frames of the next exit from an instruction on; the innermost first. Where the instruction is a call, it is
-    /// `returns_to` that counts.
+    /// The frames of the next exit from an instruction on; the innermost first. Of a call that did not return yet it is
+    /// the exit behind it, where that is known.
     pub(super) fn frames(&self, translations: &Translations, at: usize, is_call: bool) -> Option<Vec<Frame>> {
-        let exit = if is_call { self.of_call(at).or_else(|| self.next(at)) } else { self.next(at) };
+        let exit = if is_call { self.of_call(at) } else { self.next(at) };
         let mut frames = translations.frames(&self.translations, exit?.translation)?;
         frames.reverse();
         (!frames.is_empty()).then_some(frames)
