@@ -54,7 +54,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Instance {
     known: Arc<Known>,
-    cache: Mutex<Cache>,
+    cache: Box<Mutex<Cache>>,
 }
 
 /// What was read of late, by the addresses of objects. Each is asked whether it is still there.
@@ -155,7 +155,7 @@ impl FileData {
             scripts: Generations::new(SCRIPTS),
             codes: Generations::new(CODES),
         };
-        Ok((process, Instance { known: Arc::clone(&self.known), cache: Mutex::new(cache) }))
+        Ok((process, Instance { known: Arc::clone(&self.known), cache: Box::new(Mutex::new(cache)) }))
     }
 }
 

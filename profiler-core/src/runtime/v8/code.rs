@@ -171,7 +171,9 @@ impl Code {
             let positions = Positions::read(&table, heap.layout.steps);
             let (data, place) = (Data::of(heap, object)?, heap.layout.deoptimization.inlined);
             if positions.is_empty() {
-                Compiler::Silent { exits: Exits::read(heap, data.array, u64::from(place) + 1, start)? }
+                Compiler::Silent {
+                    exits: Exits::read(heap, data.array, u64::from(place) + 1, start, start.checked_add(size.into())?)?,
+                }
             } else {
                 let inlined = data.field(heap, place).filter(|array| is_object(*array));
                 let inlined = inlined.and_then(|array| heap.bytes(array)).unwrap_or_default();

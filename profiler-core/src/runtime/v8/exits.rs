@@ -140,7 +140,8 @@ impl Operation {
 
 impl Exits {
     /// Those of code that begins at `start`. `array` is its deoptimization data, `head` the place of its exits' beginning.
-    pub(super) fn read(heap: Heap<'_>, array: u64, head: u64, start: u64) -> Option<Self> {
+    /// Behind `end` is what the code has besides its instructions.
+    pub(super) fn read(heap: Heap<'_>, array: u64, head: u64, start: u64, end: u64) -> Option<Self> {
         let place = |place: u64| number(heap.element(array, place)?).and_then(|number| usize::try_from(number).ok());
         let first = place(head)?;
         let count = place(head + 1)?.checked_add(place(head + 2)?).filter(|count| *count <= MAX_EXITS)?;
@@ -154,15 +155,23 @@ impl Exits {
             let at = |word: u64| number(word).and_then(|at| usize::try_from(at).ok());
             Some(Exit { translation: at(*translation)?, returns_to: at(*returns_to) })
         });
-        let exits: Vec<Exit> = exits.collect::<Option<_>>()?;
+        let mut exits: Vec<Exit> = exits.collect::<Option<_>>()?;
+        for (returns_to, exit, to) in safepoints(heap, end).unwrap_or_default() {
+            // Where the exit is is said once more: what is no table of such points does not know it.
+            if let Some(known) = exits.get_mut(exit)
+                && to == first.saturating_add(exit.saturating_mul(size)).saturating_add(1)
+            {
+                known.returns_to = Some(returns_to);
+            }
+        }
         let translations = heap.bytes(heap.element(array, 0)?)?;
         (size > 0 && exits.len() == count).then_some(Self { code, exits, size, translations })
     }
 
-    /// The frames of the next exit from an instruction on; the innermost first. Where the instruction is a call, it is
-    /// `returns_to` that counts.
+    /// The frames of the next exit from an instruction on; the innermost first. Of a call that did not return yet it is
+    /// the exit behind it, where that is known.
     pub(super) fn frames(&self, translations: &Translations, at: usize, is_call: bool) -> Option<Vec<Frame>> {
-        let exit = if is_call { self.of_call(at).or_else(|| self.next(at)) } else { self.next(at) };
+        let exit = if is_call { self.of_call(at) } else { self.next(at) };
         let mut frames = translations.frames(&self.translations, exit?.translation)?;
         frames.reverse();
         (!frames.is_empty()).then_some(frames)
@@ -209,6 +218,33 @@ impl Exits {
         }
         None
     }
+}
+
+/// Calls of one piece of code.
+const MAX_CALLS: usize = 64 << 10;
+
+/// `SafepointTable` (safepoint-table.h of 13.6): where calls return to, the exit of each, and one more than where that is.
+/// A header of four numbers, of which the first is how many there are and the third how large their fields are.
+fn safepoints(heap: Heap<'_>, table: u64) -> Option<Vec<(usize, usize, usize)>> {
+    let mut header = [0; 16];
+    heap.memory.read(table, &mut header).then_some(())?;
+    let header = u128::from_le_bytes(header);
+    let (count, fields) = (header as u32 as usize, (header >> 64) as u32);
+    // A bit for exits; then three each for the sizes of registers, of addresses and of exits.
+    let field = |shift: u32| (fields >> shift & 7) as usize;
+    let (has_exits, registers, address, exit) = (fields & 1 != 0, field(1), field(4), field(7));
+    let size = 2 * address + exit + registers;
+    (has_exits && address > 0 && exit > 0 && count <= MAX_CALLS).then_some(())?;
+    let mut bytes = vec![0; count * size];
+    heap.memory.read(table.checked_add(16)?, &mut bytes).then_some(())?;
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte));
+    let entries = bytes.chunks_exact(size).filter_map(|entry| {
+        let (returns_to, rest) = entry.split_at_checked(address)?;
+        let (place, rest) = rest.split_at_checked(exit)?;
+        // None has 0.
+        Some((number(returns_to), number(place).checked_sub(1)?, number(rest.get(..address)?)))
+    });
+    Some(entries.collect())
 }
 
 #[cfg(test)]
