@@ -64,21 +64,27 @@ pub(super) fn content<const N: usize>(file: &ElfFile, address: u64) -> Option<[u
     bytes.first_chunk().copied()
 }
 
-/// So many bytes.
+/// Most bytes that are asked for at once.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// So many bytes from an address on; zeros where the file does not say what is there.
 pub(super) fn bytes(file: &ElfFile, address: u64, size: usize) -> Option<Vec<u8>> {
     let is_inside = |section: &&Section| {
         section.address != 0 && address >= section.address && address - section.address < section.size
     };
     let section = file.sections().map(|(_, section)| section).find(is_inside)?;
+    let within = address - section.address;
+    let length = size as u64;
+    if length > MAX_BYTES.min(section.size - within) {
+        return None;
+    }
     if section.kind == SHT_NOBITS {
         return Some(vec![0; size]);
     }
-    let within = address - section.address;
-    let length = size as u64;
     let mut part = *section;
     part.offset = section.offset.checked_add(within)?;
     part.size = length;
-    (section.size - within >= length).then(|| file.section_bytes(&part, length).ok()).flatten()
+    file.section_bytes(&part, length).ok()
 }
 
 /// Calls with the rest of the names' table from a symbol's name on.
@@ -99,17 +105,4 @@ fn each(file: &ElfFile, table: &Section, found: &mut dyn FnMut(&[u8], Export)) {
         let words = u128::from_le_bytes(rest);
         found(text, Export { address: words as u64, size: (words >> 64) as u64 });
     }
-}
-
-/// Largest section of constants that is read, in bytes.
-const MAX_CONSTANTS: u64 = 64 << 20;
-
-/// So many bytes of what a symbol names, where the file has them.
-pub(super) fn bytes(file: &ElfFile, symbol: Export, count: usize) -> Option<Vec<u8>> {
-    let section = file.sections().map(|(_, section)| section).find(|section| {
-        section.address != 0 && symbol.address >= section.address && symbol.address - section.address < section.size
-    })?;
-    let within = usize::try_from(symbol.address - section.address).ok()?;
-    let bytes = file.section_bytes(section, MAX_CONSTANTS).ok()?;
-    bytes.get(within..within.checked_add(count)?).map(<[u8]>::to_vec)
 }

@@ -46,7 +46,7 @@ impl FileData {
     pub(super) fn recognise(file: &ElfFile, path: &str) -> Result<Option<Self>, Unsupported> {
         let names = ["Perl_runops_standard", "PL_version", "PL_curinterp", "PL_thr_key"];
         let [Some(function), version, interpreter, key] = exports::find(file, names) else { return Ok(None) };
-        let version = version.and_then(|symbol| exports::bytes(file, symbol, 1));
+        let version = version.and_then(|symbol| exports::bytes(file, symbol.address, 1));
         let Some(&[number]) = version.as_deref() else {
             return Err(Unsupported(format!("{path}: Perl of a version that cannot be told")));
         };

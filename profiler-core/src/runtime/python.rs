@@ -144,7 +144,7 @@ impl Instance {
 
 /// `Py_Version`, from 3.11 on: 3.11.2 is 0x030b02f0.
 fn said_version(file: &ElfFile, symbol: Export) -> Option<Version> {
-    let bytes = exports::bytes(file, symbol, 4)?;
+    let bytes = exports::bytes(file, symbol.address, 4)?;
     let number = bytes.first_chunk()?;
     let number = u32::from_le_bytes(*number);
     (number >> 24 == 3).then_some(Version((number >> 16) as u8))

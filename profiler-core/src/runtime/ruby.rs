@@ -53,7 +53,7 @@ impl FileData {
         // Other programs may have versions of Ruby, but not its classes.
         let [Some(version), Some(_)] = exports::find(file, ["ruby_api_version", "rb_cObject"]) else { return Ok(None) };
         // Those of another file, copied when a program starts, are not in this one.
-        let Some(numbers) = exports::bytes(file, version, 12) else { return Ok(None) };
+        let Some(numbers) = exports::bytes(file, version.address, 12) else { return Ok(None) };
         let numbers: Vec<u32> = numbers.as_chunks().0.iter().map(|number| u32::from_le_bytes(*number)).collect();
         let version = Version::of(&numbers)
             .ok_or_else(|| Unsupported(format!("{path}: Ruby of a version that cannot be told")))?;

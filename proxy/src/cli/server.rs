@@ -29,7 +29,7 @@ const REASON: usize = 300;
 /// Flags of commands that ask a running Flamegate.
 #[derive(Debug, Args)]
 pub(super) struct ServerFlags {
-    /// The admin listener of a running Flamegate
+    /// The admin listener of a running Flamegate; `http` where it says no scheme
     #[arg(long = "server", value_name = "URL", env = "FLAMEGATE_SERVER", default_value = "http://127.0.0.1:12345")]
     url: String,
     /// The user that the `auth` of its `http` block asks for; the password is in --password-file, or in the variable
@@ -90,12 +90,13 @@ impl ServerFlags {
     /// # Errors
     /// Flags that cannot be used.
     pub(super) fn server(&self) -> Result<Server, AskError> {
-        parse_url(&self.url).map_err(|error| match error {
+        let url = if self.url.contains("://") { self.url.clone() } else { format!("http://{}", self.url) };
+        parse_url(&url).map_err(|error| match error {
             UrlError::UserInfo => AskError::Url("the URL holds a user name: --username takes it".to_owned()),
             other => AskError::Url(harmless(&other.to_string(), REASON)),
         })?;
         let client = HttpClient::new(&self.client()?).map_err(|invalid| AskError::Login(invalid.message))?;
-        Ok(Server { client, url: self.url.trim_end_matches('/').to_owned(), has_login: self.username.is_some() })
+        Ok(Server { client, url: url.trim_end_matches('/').to_owned(), has_login: self.username.is_some() })
     }
 
     fn client(&self) -> Result<HttpClientArguments, AskError> {

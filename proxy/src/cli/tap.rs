@@ -55,6 +55,8 @@ pub(super) fn run(flags: &TapFlags) -> ExitCode {
 }
 
 async fn tap(flags: &TapFlags) -> Result<(), String> {
+    // The first provider stays; nothing else here installs one.
+    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     let server = flags.server.server().map_err(|error| error.to_string())?;
     let mut body = server.open(&path(flags)).await.map_err(|error| error.to_string())?;
     let mut printer = Printer { json: flags.json, left: flags.count };

@@ -69,7 +69,7 @@ async fn what_is_wrong_is_said() {
         ended.stderr
     };
     let away = failing(&["tap", "--server", "http://127.0.0.1:1"]).await;
-    assert!(away.contains("nobody answers at http://127.0.0.1:1") && away.contains("--server"), "{away}");
+    assert!(away.contains("no Flamegate answers at http://127.0.0.1:1") && away.contains("--server"), "{away}");
     assert!(failing(&["tap", "--server", "ftp://x"]).await.contains("http://"));
     assert!(failing(&["tap", "--selector", "{a}"]).await.contains("a label's name expected"));
     assert!(failing(&["tap", "-n", "0"]).await.contains("'0'"));
@@ -88,7 +88,7 @@ async fn what_is_wrong_is_said() {
         file.display().to_string()
     };
     let wrong = failing(&["tap", "--server", &server, "--username", "me", "--password-file", &password("wrong")]).await;
-    assert!(wrong.contains("does not know this user"), "{wrong}");
+    assert!(wrong.contains("does not let this user in"), "{wrong}");
     let right = password("hunter2");
     let ended = tap(&running, &shop("a"), &["-n", "1", "--username", "me", "--password-file", &right]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
