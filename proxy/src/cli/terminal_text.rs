@@ -47,8 +47,8 @@ pub(super) fn fit(text: &str, most: usize) -> String {
 fn is_harmless(letter: char) -> bool {
     // Control characters have no width; what is added to the letter before, or joins two, has none of its own.
     let takes_room = letter.width().is_some_and(|columns| columns > 0);
-    // A soft hyphen is shown by some terminals, and by others not.
-    takes_room && letter != '\u{ad}' && !is_from_right_to_left(letter)
+    // Some terminals show soft hyphens and begin another line at separators of lines, and others do not.
+    takes_room && !matches!(letter, '\u{ad}' | '\u{2028}' | '\u{2029}') && !is_from_right_to_left(letter)
 }
 
 /// Letters, and places for letters, that Unicode writes from right to left (DerivedBidiClass.txt): a terminal may turn
