@@ -133,7 +133,7 @@ impl FileData {
             OfFile::HotSpot(_) => (Unwinder::HOTSPOT, &[]),
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
-            OfFile::Perl(data) => (Unwinder::PERL, &data.loop_code),
+            OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
         }
     }
 

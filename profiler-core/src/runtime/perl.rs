@@ -26,7 +26,7 @@ pub(super) struct FileData {
     layout: Layout,
     machine: Machine,
     /// The loop that runs operations.
-    pub(super) loop_code: Vec<Range<u64>>,
+    pub(super) loop_code: Range<u64>,
     /// `PL_curinterp`
     interpreter: u64,
     /// `PL_thr_key`
@@ -62,7 +62,7 @@ impl FileData {
             version,
             layout,
             machine: file.machine(),
-            loop_code: vec![function.address..function.address.saturating_add(function.size)],
+            loop_code: function.address..function.address.saturating_add(function.size),
             interpreter: interpreter.address,
             key: key.address,
         }))

@@ -91,5 +91,6 @@ pub(super) fn has_frames(memory: &dyn ReadMemory, instance: &Instance, thread: u
 /// `ruby_is_frame` of the kernel's side.
 fn is_frame(flags: u64) -> bool {
     let kind = flags >> 16;
-    flags & 1 == 1 && (matches!(kind, 0x7888 | 0x7999) || (kind % 0x1111 == 0 && (1..=7).contains(&(kind / 0x1111))))
+    flags & 1 == 1
+        && (matches!(kind, 0x7888 | 0x7999) || (kind.is_multiple_of(0x1111) && (1..=7).contains(&(kind / 0x1111))))
 }
