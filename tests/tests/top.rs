@@ -54,7 +54,7 @@ async fn the_overview_is_live_in_a_terminal() {
         push(&flamegate, "shop").await;
     }
     // Without a key: what fails and why, what was lost, the busiest series.
-    let parts = ["pyroscope.write.default is failing", "refused", "given up by the endpoint", "shop · process_cpu"];
+    let parts = ["pyroscope.write.default is failing", "no connection", "given up by the endpoint", "shop · process_cpu"];
     let screen = top.wait_for(&parts).await.unwrap();
     assert!(screen.contains("profiles.view.default"), "{screen}");
 
@@ -141,9 +141,9 @@ async fn who_cannot_be_asked_is_told_before_the_screen_is_taken() {
     let away = ask(&["top", "--server", NOBODY]).await;
     assert_eq!(away.code, Some(1));
     assert!(away.stderr.contains("no Flamegate answers at http://127.0.0.1:1") && away.stderr.contains("--server"));
-    let no_url = ask(&["top", "--server", "localhost:1"]).await;
+    let no_url = ask(&["top", "--server", "ftp://localhost"]).await;
     assert_eq!(no_url.code, Some(1), "{}", no_url.stderr);
-    assert!(no_url.stderr.starts_with("--server: \"localhost:1\""), "{}", no_url.stderr);
+    assert!(no_url.stderr.starts_with("--server: \"ftp://localhost\""), "{}", no_url.stderr);
     let mut top = Terminal::start(&["top", "--server", NOBODY], &[], 24, 80).unwrap();
     assert_eq!(top.ended().await.unwrap(), Some(1));
     assert!(!has(&top.written(), TAKEN));
@@ -152,7 +152,8 @@ async fn who_cannot_be_asked_is_told_before_the_screen_is_taken() {
 #[tokio::test]
 async fn a_login_is_asked_for_and_given() {
     let auth = "http {\n auth {\n basic {\n username = \"u\"\n password = \"p w\"\n }\n }\n}\n";
-    let flamegate = Flamegate::start(&pipeline(auth), &[]).await.unwrap();
+    let flamegate = Flamegate::start(&pipeline(""), &[]).await.unwrap();
+    flamegate.reload(&pipeline(auth)).await.unwrap();
     let url = url(&flamegate);
     let folder = flamegate.folder();
     std::fs::write(folder.join("password"), "p w\n").unwrap();

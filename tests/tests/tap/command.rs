@@ -70,7 +70,7 @@ async fn what_is_wrong_is_said() {
     };
     let away = failing(&["tap", "--server", "http://127.0.0.1:1"]).await;
     assert!(away.contains("no Flamegate answers at http://127.0.0.1:1") && away.contains("--server"), "{away}");
-    assert!(failing(&["tap", "--server", "ftp://x"]).await.contains("http://"));
+    assert!(failing(&["tap", "--server", "ftp://x"]).await.contains("only http and https"));
     assert!(failing(&["tap", "--selector", "{a}"]).await.contains("a label's name expected"));
     assert!(failing(&["tap", "-n", "0"]).await.contains("'0'"));
 
