@@ -29,8 +29,14 @@ async fn what_passes_is_printed() {
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 6, "{}", ended.stdout);
     assert!(lines[0].contains("pyroscope.relabel.main  passed  pprof cpu  "), "{}", lines[0]);
-    assert_eq!(lines[1], r#"    {__name__="process_cpu", pod="a", secret="x", service_name="shop"}"#);
-    assert_eq!(lines[2], r#"  → {__name__="process_cpu", pod="a", service_name="shop", team="pay"}"#);
+    assert_eq!(
+        lines[1],
+        r#"    {__name__="process_cpu", app_name="process_cpu", pod="a", secret="x", service_name="shop"}"#
+    );
+    assert_eq!(
+        lines[2],
+        r#"  → {__name__="process_cpu", app_name="process_cpu", pod="a", service_name="shop", team="pay"}"#
+    );
 
     let ended = tap(&running, &shop("gone"), &[RELABEL, "-n", "1", "--selector", r#"{pod="gone"}"#]).await;
     assert!(ended.stdout.contains("  dropped  ") && ended.stdout.contains("  → dropped: "), "{}", ended.stdout);

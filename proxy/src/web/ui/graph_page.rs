@@ -133,7 +133,7 @@ fn row(level: &Level, place: usize, node: &Node) -> Markup {
                 @if leaves.len() > 8 { br; "…" }
             }
             td .right { @if node.lost > 0.0 { (number(node.lost)) @if node.losing > 0.0 { ", " (number(node.losing)) "/s" } } @else { "–" } }
-            td { @if node.takes_part { a href=(tap_page::address(&node.path)) { "tap" span .unseen { " " (plain(&node.path, SHORT)) } } } }
+            td { @if node.takes_part { a href=(tap_page::address(&node.path)) aria-label={ "tap " (plain(&node.path, SHORT)) } { "tap" } } }
         }
     }
 }
