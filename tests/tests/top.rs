@@ -54,7 +54,8 @@ async fn the_overview_is_live_in_a_terminal() {
         push(&flamegate, "shop").await;
     }
     // Without a key: what fails and why, what was lost, the busiest series.
-    let parts = ["pyroscope.write.default is failing", "no connection", "given up by the endpoint", "shop · process_cpu"];
+    let parts =
+        ["pyroscope.write.default is failing", "no connection", "given up by the endpoint", "shop · process_cpu"];
     let screen = top.wait_for(&parts).await.unwrap();
     assert!(screen.contains("profiles.view.default"), "{screen}");
 

@@ -2,6 +2,7 @@
 //! one, each with its pprof messages. A recording of which nothing was changed goes on as it came.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use profiler_core::jfr::{self, Converted, Options};
@@ -70,10 +71,11 @@ pub(super) async fn open(profile: &Profile, host: &FilterHost) -> Result<Vec<Pro
     let Parts { recording, contexts } = parts(body, &mut held).await?;
     let kept = recording.len().saturating_mul(KEPT).clamp(LEAST_KEPT, MOST_KEPT);
     take(&mut held, body.bytes.len(), kept)?;
+    let began = began(&body.query, origin.arrived);
     let mut memory = origin.memory.another();
     let reading = host.aside(move || {
         let options = Options { contexts: Some(contexts), memory: kept as u64, ..Options::default() };
-        let series = Series::read(&recording, &options, &mut memory);
+        let series = Series::read(&recording, &options, began, &mut memory);
         drop(held);
         series.map(|series| (series, memory))
     });
@@ -195,12 +197,14 @@ fn take(held: &mut Share, body: usize, bytes: usize) -> Result<(), Unopened> {
 
 impl Series {
     /// Takes its time.
-    fn read(recording: &Bytes, options: &Options, memory: &mut Share) -> Result<Self, Unopened> {
-        let converted = jfr::convert(recording, options).map_err(|error| Unopened::Unreadable(error.to_string()))?;
+    fn read(recording: &Bytes, options: &Options, began: u64, memory: &mut Share) -> Result<Self, Unopened> {
+        let mut converted =
+            jfr::convert(recording, options).map_err(|error| Unopened::Unreadable(error.to_string()))?;
         // What was read before the damage would go on alone, and nobody would miss the rest.
         if let Some(damage) = &converted.broken {
             return Err(Unopened::Unreadable(damage.to_string()));
         }
+        converted.start_nanos = began;
         let mut named: Vec<(&str, Vec<RawSample>)> = Vec::new();
         for profile in converted.profiles(Packing::Gzip) {
             let profile = profile.map_err(|error| Unopened::Unreadable(error.to_string()))?;
@@ -218,6 +222,16 @@ impl Series {
 
 fn event(converted: &Converted) -> String {
     converted.settings.event.clone().unwrap_or_default()
+}
+
+/// When servers have a recording begin, in nanoseconds since 1970: at `from`, in seconds, else when it came. What it says of
+/// itself is another host's clock, and pushed profiles that are too old are refused.
+fn began(query: &str, arrived: SystemTime) -> u64 {
+    let from = parameter(query, "from").and_then(|from| str::from_utf8(&from).ok()?.parse().ok());
+    let from = from.and_then(|seconds: u64| seconds.checked_mul(1_000_000_000));
+    let came =
+        || arrived.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    from.unwrap_or_else(came)
 }
 
 /// As servers label the profiles of a recording; the name before the braces of `/ingest` is that of the service.
