@@ -130,7 +130,7 @@ async fn names_in_recordings_of_java_are_hidden() {
         assert_eq!(types, expected.map(|(name, types)| (name.to_owned(), types.to_owned())));
     }
     // Where nothing is hidden it goes on as it came.
-    let (_, untouched) = start_with("com.acme.", &backend, "fail").await;
+    let (_running, untouched) = start_with("com.acme.", &backend, "fail").await;
     let reply = post(&format!("{untouched}/ingest?name=shop&format=jfr"), &[], plain.clone()).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     let last = backend.received().pop().unwrap();
