@@ -176,3 +176,35 @@ impl<const WORDS: usize> ProcessMap<WORDS> {
         }
     }
 }
+
+/// A struct as the kernel has it: its fields, one behind the other, and zeros up to its end.
+fn packed<const WORDS: usize>(fields: &[&[u8]]) -> [u64; WORDS] {
+    let mut bytes = fields.iter().flat_map(|field| field.iter().copied());
+    std::array::from_fn(|_| u64::from_le_bytes(std::array::from_fn(|_| bytes.next().unwrap_or(0))))
+}
+
+#[cfg(test)]
+mod tests {
+    /// The fields of a struct in a header, each with the number that these words have for it; behind an array, where it
+    /// begins with one.
+    pub(super) fn fields<'h>(header: &'h str, name: &str, words: &[u64]) -> Vec<(&'h str, i64)> {
+        let (_, rest) = header.split_once(&format!("struct {name} {{")).unwrap();
+        let (body, _) = rest.split_once("\n};").unwrap();
+        let field = |line: &'h str| {
+            let (kind, rest) = line.trim().split_once(' ')?;
+            let bits: usize = kind.get(1..)?.parse().ok()?;
+            Some((rest.split_once(';')?.0, bits / 8))
+        };
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut at = 0;
+        let read = |(name, size): (&'h str, usize)| {
+            let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
+            word[..size].copy_from_slice(&bytes[at..at + size]);
+            at += size;
+            (name, i64::from_le_bytes(word))
+        };
+        let fields: Vec<_> = body.lines().filter_map(field).map(read).collect();
+        assert_eq!(at.next_multiple_of(8), bytes.len(), "{name} is of another size");
+        fields
+    }
+}

@@ -1,5 +1,7 @@
 //! HotSpot's, as `bpf/hotspot.h` reads them.
 
+use super::packed;
+
 /// `struct hotspot_process`. Addresses are in the process, all else are offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HotSpotProcess {
@@ -66,30 +68,31 @@ impl HotSpotProcess {
     pub const HEAPS: usize = 4;
 
     pub(super) fn words(&self) -> [u64; WORDS] {
-        let quarters = |parts: [u16; 4]| parts.iter().rev().fold(0, |word, part| word << 16 | u64::from(*part));
-        let pair = u16::from_le_bytes;
         let (code, code_is_offset) = self.blob_code.split();
         let (entry, entry_is_offset) = self.compiled_entry.split();
         let (complete, complete_is_short) = self.blob_complete.split();
-        let mut words = [0; WORDS];
-        let mut heaps = self.heaps.iter().take(Self::HEAPS).flat_map(|heap| [heap.start, heap.end, heap.segments]);
-        let rest = [
-            self.interpreter.start,
-            self.interpreter.end,
-            quarters([
-                pair([self.segment_shift, self.block_header]),
-                pair([code_is_offset, entry_is_offset]),
-                pair([complete_is_short, 0]),
-                self.frame_place.cast_unsigned(),
-            ]),
-            quarters([self.blob_name, code, self.blob_frame, complete]),
-            quarters([self.compiled_method, self.compiled_number, entry, self.method_const]),
-            quarters([self.const_length, self.const_code, 0, 0]),
-        ];
-        let (own, others) = words.split_at_mut(3 * Self::HEAPS);
-        own.fill_with(|| heaps.next().unwrap_or(0));
-        others.copy_from_slice(&rest);
-        words
+        let none = CodeHeap { start: 0, end: 0, segments: 0 };
+        let heaps = self.heaps.iter().chain(std::iter::repeat(&none)).take(Self::HEAPS);
+        let heaps: Vec<u8> =
+            heaps.flat_map(|heap| [heap.start, heap.end, heap.segments]).flat_map(u64::to_le_bytes).collect();
+        packed(&[
+            &heaps,
+            &self.interpreter.start.to_le_bytes(),
+            &self.interpreter.end.to_le_bytes(),
+            &[self.segment_shift, self.block_header],
+            &[code_is_offset, entry_is_offset, complete_is_short, 0],
+            &self.frame_place.to_le_bytes(),
+            &self.blob_name.to_le_bytes(),
+            &code.to_le_bytes(),
+            &self.blob_frame.to_le_bytes(),
+            &complete.to_le_bytes(),
+            &self.compiled_method.to_le_bytes(),
+            &self.compiled_number.to_le_bytes(),
+            &entry.to_le_bytes(),
+            &self.method_const.to_le_bytes(),
+            &self.const_length.to_le_bytes(),
+            &self.const_code.to_le_bytes(),
+        ])
     }
 }
 
@@ -105,19 +108,7 @@ impl HotSpotField {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The fields in the order of `struct hotspot_process` from behind its heaps on, each with its size.
-    fn fields() -> Vec<(String, usize)> {
-        let header = include_str!("../../../../bpf/hotspot.h");
-        let (_, rest) = header.split_once("struct hotspot_process {").unwrap();
-        let (body, _) = rest.split_once("\n};").unwrap();
-        let field = |line: &str| {
-            let (kind, rest) = line.trim().split_once(' ')?;
-            let bits: usize = kind.get(1..)?.parse().ok()?;
-            Some((rest.split_once(';')?.0.to_owned(), bits / 8))
-        };
-        body.lines().filter_map(field).collect()
-    }
+    use crate::kernel::runtimes::tests::fields;
 
     #[test]
     fn a_hotspot_process_is_laid_out_as_the_kernel_reads_it() {
@@ -141,18 +132,7 @@ mod tests {
         };
         let words = process.words();
         assert_eq!(words[..12], [10, 11, 12, 20, 21, 22, 0, 0, 0, 0, 0, 0]);
-        let bytes: Vec<u8> = words[12..].iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut at = 0;
-        let read: Vec<(String, i64)> = fields()
-            .into_iter()
-            .map(|(name, size)| {
-                let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
-                word[..size].copy_from_slice(&bytes[at..at + size]);
-                at += size;
-                (name, i64::from_le_bytes(word))
-            })
-            .collect();
-        assert_eq!(at, bytes.len());
+        let read = fields(include_str!("../../../../bpf/hotspot.h"), "hotspot_process", &words[12..]);
         let expected = [
             ("interpreter", 1),
             ("interpreter_end", 2),
@@ -175,6 +155,6 @@ mod tests {
             ("const_code", 14),
             ("pad2", 0),
         ];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(read, expected);
     }
 }

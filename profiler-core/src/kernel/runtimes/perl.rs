@@ -1,5 +1,7 @@
 //! Perl's, as `bpf/perl.h` reads them.
 
+use super::packed;
+
 /// `struct perl_process`. `main` is an address in the process, all else are offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PerlProcess {
@@ -23,50 +25,27 @@ pub(super) const PROCESSES: &str = "perl_processes";
 
 impl PerlProcess {
     pub(super) fn words(&self) -> [u64; WORDS] {
-        let quarters = |parts: [u32; 2]| u64::from(parts[0]) | u64::from(parts[1]) << 32;
-        let pair = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
-        [
-            self.main,
-            quarters([self.slot.unwrap_or(0).cast_unsigned(), pair(self.operation, self.stack)]),
-            u64::from(self.contexts),
-        ]
+        packed(&[
+            &self.main.to_le_bytes(),
+            &self.slot.unwrap_or(0).to_le_bytes(),
+            &self.operation.to_le_bytes(),
+            &self.stack.to_le_bytes(),
+            &self.contexts.to_le_bytes(),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The fields in the order of `struct perl_process`, each with its size.
-    fn fields() -> Vec<(String, usize)> {
-        let header = include_str!("../../../../bpf/perl.h");
-        let (_, rest) = header.split_once("struct perl_process {").unwrap();
-        let (body, _) = rest.split_once("\n};").unwrap();
-        let field = |line: &str| {
-            let (kind, rest) = line.trim().split_once(' ')?;
-            let bits: usize = kind.get(1..)?.parse().ok()?;
-            Some((rest.split_once(';')?.0.to_owned(), bits / 8))
-        };
-        body.lines().filter_map(field).collect()
-    }
+    use crate::kernel::runtimes::tests::fields;
 
     #[test]
     fn a_perl_process_is_laid_out_as_the_kernel_reads_it() {
         let process = PerlProcess { main: 1, slot: Some(-2), operation: 3, stack: 4, contexts: 5 };
-        let bytes: Vec<u8> = process.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut at = 0;
-        let read: Vec<(String, i64)> = fields()
-            .into_iter()
-            .map(|(name, size)| {
-                let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
-                word[..size].copy_from_slice(&bytes[at..at + size]);
-                at += size;
-                (name, i64::from_le_bytes(word))
-            })
-            .collect();
+        let read = fields(include_str!("../../../../bpf/perl.h"), "perl_process", &process.words());
         let expected =
             [("main", 1), ("slot", -2), ("operation", 3), ("stack", 4), ("contexts", 5), ("pad", 0), ("pad2", 0)];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
-        assert_eq!(at, bytes.len());
+        assert_eq!(read, expected);
     }
 }

@@ -1,5 +1,7 @@
 //! CPython's, as `bpf/python.h` reads them.
 
+use super::packed;
+
 /// `struct python_process`. Addresses are in the process, all else are offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonProcess {
@@ -47,6 +49,16 @@ pub enum ThreadSlot {
     },
 }
 
+impl ThreadSlot {
+    /// Where it is, and the offset in what is there; negative where it is there itself.
+    pub(super) fn split(self) -> (i32, i32) {
+        match self {
+            Self::At(offset) => (offset, -1),
+            Self::Behind { pointer, within } => (pointer, i32::from(within)),
+        }
+    }
+}
+
 /// What a frame says of the place in its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InFrame {
@@ -75,49 +87,41 @@ pub(super) const PROCESSES: &str = "python_processes";
 
 impl PythonProcess {
     pub(super) fn words(&self) -> [u64; WORDS] {
-        let (slot, within) = match self.slot {
-            ThreadSlot::At(offset) => (offset, -1),
-            ThreadSlot::Behind { pointer, within } => (pointer, i32::from(within)),
-        };
-        let (place, place_kind) = match self.frame_place {
+        let (slot, within) = self.slot.split();
+        let (place, place_kind): (u16, u8) = match self.frame_place {
             InFrame::Index(offset) => (offset, 0),
             InFrame::Address(offset) => (offset, 1),
         };
-        let (entry, entry_kind) = match self.frame_entry {
+        let (entry, entry_kind): (u16, u8) = match self.frame_entry {
             EntryEnd::Each => (0, 0),
             EntryEnd::Marked(offset) => (offset, 1),
             EntryEnd::Beyond(offset) => (offset, 2),
         };
-        let halves = |low: i32, high: i32| u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32;
-        let quarters = |parts: [u16; 4]| parts.iter().rev().fold(0, |word, part| word << 16 | u64::from(*part));
-        let [within_low, within_high] = [within as u16, (within >> 16) as u16];
-        [
-            self.current.unwrap_or(0),
-            halves(self.self_offset, slot),
-            quarters([within_low, within_high, self.state_thread, self.state_frame]),
-            quarters([self.loop_frame.unwrap_or(u16::MAX), self.frame_code, self.frame_back, place]),
-            quarters([entry, self.code_name, self.code_line, self.code_first]),
-            quarters([self.text_hash, u16::from_le_bytes([entry_kind, place_kind]), 0, 0]),
-        ]
+        packed(&[
+            &self.current.unwrap_or(0).to_le_bytes(),
+            &self.self_offset.to_le_bytes(),
+            &slot.to_le_bytes(),
+            &within.to_le_bytes(),
+            &self.state_thread.to_le_bytes(),
+            &self.state_frame.to_le_bytes(),
+            &self.loop_frame.unwrap_or(u16::MAX).to_le_bytes(),
+            &self.frame_code.to_le_bytes(),
+            &self.frame_back.to_le_bytes(),
+            &place.to_le_bytes(),
+            &entry.to_le_bytes(),
+            &self.code_name.to_le_bytes(),
+            &self.code_line.to_le_bytes(),
+            &self.code_first.to_le_bytes(),
+            &self.text_hash.to_le_bytes(),
+            &[entry_kind, place_kind],
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The fields in the order of `struct python_process`, each with its size.
-    fn fields() -> Vec<(String, usize)> {
-        let header = include_str!("../../../../bpf/python.h");
-        let (_, rest) = header.split_once("struct python_process {").unwrap();
-        let (body, _) = rest.split_once("\n};").unwrap();
-        let field = |line: &str| {
-            let (kind, rest) = line.trim().split_once(' ')?;
-            let bits: usize = kind.get(1..)?.parse().ok()?;
-            Some((rest.split_once(';')?.0.to_owned(), bits / 8))
-        };
-        body.lines().filter_map(field).collect()
-    }
+    use crate::kernel::runtimes::tests::fields;
 
     #[test]
     fn a_python_process_is_laid_out_as_the_kernel_reads_it() {
@@ -137,17 +141,7 @@ mod tests {
             code_first: 14,
             text_hash: 15,
         };
-        let bytes: Vec<u8> = process.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut at = 0;
-        let read: Vec<(String, i64)> = fields()
-            .into_iter()
-            .map(|(name, size)| {
-                let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
-                word[..size].copy_from_slice(&bytes[at..at + size]);
-                at += size;
-                (name, i64::from_le_bytes(word))
-            })
-            .collect();
+        let read = fields(include_str!("../../../../bpf/python.h"), "python_process", &process.words());
         let expected = [
             ("current", 1),
             ("self", -2),
@@ -167,6 +161,6 @@ mod tests {
             ("entry", 2),
             ("place", 1),
         ];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(read, expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ThreadSlot;
+use super::{ThreadSlot, packed};
 
 /// `struct ruby_process`. Ranges are of addresses in the process, all else are offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,40 +31,26 @@ pub(super) const PROCESSES: &str = "ruby_processes";
 
 impl RubyProcess {
     pub(super) fn words(&self) -> [u64; WORDS] {
-        let (slot, within) = match self.slot {
-            ThreadSlot::At(offset) => (offset, -1),
-            ThreadSlot::Behind { pointer, within } => (pointer, i32::from(within)),
-        };
-        let halves = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        let pair = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
-        [
-            self.text.start,
-            self.text.end,
-            self.loop_code.start,
-            self.loop_code.end,
-            halves(self.self_offset.cast_unsigned(), slot.cast_unsigned()),
-            halves(within.cast_unsigned(), pair(self.thread_context, self.context_thread)),
-            halves(pair(self.frame_size, 0), 0),
-        ]
+        let (slot, within) = self.slot.split();
+        packed(&[
+            &self.text.start.to_le_bytes(),
+            &self.text.end.to_le_bytes(),
+            &self.loop_code.start.to_le_bytes(),
+            &self.loop_code.end.to_le_bytes(),
+            &self.self_offset.to_le_bytes(),
+            &slot.to_le_bytes(),
+            &within.to_le_bytes(),
+            &self.thread_context.to_le_bytes(),
+            &self.context_thread.to_le_bytes(),
+            &self.frame_size.to_le_bytes(),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The fields in the order of `struct ruby_process`, each with its size.
-    fn fields() -> Vec<(String, usize)> {
-        let header = include_str!("../../../../bpf/ruby.h");
-        let (_, rest) = header.split_once("struct ruby_process {").unwrap();
-        let (body, _) = rest.split_once("\n};").unwrap();
-        let field = |line: &str| {
-            let (kind, rest) = line.trim().split_once(' ')?;
-            let bits: usize = kind.get(1..)?.parse().ok()?;
-            Some((rest.split_once(';')?.0.to_owned(), bits / 8))
-        };
-        body.lines().filter_map(field).collect()
-    }
+    use crate::kernel::runtimes::tests::fields;
 
     #[test]
     fn a_ruby_process_is_laid_out_as_the_kernel_reads_it() {
@@ -77,17 +63,7 @@ mod tests {
             context_thread: 9,
             frame_size: 10,
         };
-        let bytes: Vec<u8> = process.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut at = 0;
-        let read: Vec<(String, i64)> = fields()
-            .into_iter()
-            .map(|(name, size)| {
-                let mut word = [if bytes[at + size - 1] & 0x80 == 0 { 0 } else { 0xff }; 8];
-                word[..size].copy_from_slice(&bytes[at..at + size]);
-                at += size;
-                (name, i64::from_le_bytes(word))
-            })
-            .collect();
+        let read = fields(include_str!("../../../../bpf/ruby.h"), "ruby_process", &process.words());
         let expected = [
             ("text_start", 1),
             ("text_end", 2),
@@ -102,7 +78,6 @@ mod tests {
             ("pad", 0),
             ("pad2", 0),
         ];
-        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
-        assert_eq!(at, bytes.len());
+        assert_eq!(read, expected);
     }
 }

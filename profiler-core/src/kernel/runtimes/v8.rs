@@ -1,5 +1,7 @@
 //! V8's, as `bpf/v8.h` reads them.
 
+use super::packed;
+
 /// `struct v8_process`: types of objects, and offsets in them in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct V8Process {
@@ -29,17 +31,23 @@ pub(super) const PROCESSES: &str = "v8_processes";
 
 impl V8Process {
     pub(super) fn words(&self) -> [u64; WORDS] {
-        let quarters = |parts: [u16; 4]| parts.iter().rev().fold(0, |word, part| word << 16 | u64::from(*part));
-        [
-            quarters([self.map_type, self.first_function, self.last_function, self.bytecodes]),
-            quarters([self.function_shared, self.shared_script, self.shared_literal, self.script_id]),
-        ]
+        packed(&[
+            &self.map_type.to_le_bytes(),
+            &self.first_function.to_le_bytes(),
+            &self.last_function.to_le_bytes(),
+            &self.bytecodes.to_le_bytes(),
+            &self.function_shared.to_le_bytes(),
+            &self.shared_script.to_le_bytes(),
+            &self.shared_literal.to_le_bytes(),
+            &self.script_id.to_le_bytes(),
+        ])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::runtimes::tests::fields;
 
     #[test]
     fn a_process_of_v8_is_laid_out_as_the_kernel_reads_it() {
@@ -53,27 +61,17 @@ mod tests {
             shared_literal: 7,
             script_id: 8,
         };
-        let header = include_str!("../../../../bpf/v8.h");
-        let (_, rest) = header.split_once("struct v8_process {").unwrap();
-        let (body, _) = rest.split_once("\n};").unwrap();
-        let fields: Vec<&str> = body
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("u16 ")?.split_once(';'))
-            .map(|(name, _)| name)
-            .collect();
+        let read = fields(include_str!("../../../../bpf/v8.h"), "v8_process", &process.words());
         let expected = [
-            "map_type",
-            "first_function",
-            "last_function",
-            "bytecodes",
-            "function_shared",
-            "shared_script",
-            "shared_literal",
-            "script_id",
+            ("map_type", 1),
+            ("first_function", 2),
+            ("last_function", 3),
+            ("bytecodes", 4),
+            ("function_shared", 5),
+            ("shared_script", 6),
+            ("shared_literal", 7),
+            ("script_id", 8),
         ];
-        assert_eq!(fields, expected);
-        let bytes: Vec<u8> = process.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-        let read: Vec<u16> = bytes.as_chunks().0.iter().map(|field| u16::from_le_bytes(*field)).collect();
-        assert_eq!(read, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(read, expected);
     }
 }
