@@ -289,23 +289,19 @@ fn is_plain(uri: &Uri) -> bool {
 }
 
 fn plain(versions: Versions, proxies: Option<&Arc<Proxies>>, dialing: Dialing) -> Option<Http1> {
-    http1(versions, proxies, dialing, || None)
+    http1(versions, proxies, dialing, None)
 }
 
 /// None where it is not what is spoken, or not to servers themselves.
-fn http1(
-    versions: Versions,
-    proxies: Option<&Arc<Proxies>>,
-    dialing: Dialing,
-    tls: impl FnOnce() -> Option<Tls>,
-) -> Option<Http1> {
-    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dialing), tls()))
+fn http1(versions: Versions, proxies: Option<&Arc<Proxies>>, dialing: Dialing, tls: Option<Tls>) -> Option<Http1> {
+    (proxies.is_none() && versions != Versions::Http2Only).then(|| Http1::new(Route::new(None, dialing), tls))
 }
 
 fn pool(settings: ClientSettings, dialing: Dialing) -> Pool {
     let ClientSettings { tls, server_name, versions, proxies } = settings;
     let tls = speaking(versions, tls);
-    let http1 = http1(versions, proxies.as_ref(), dialing.clone(), || Some(Tls::new(tls.clone(), server_name.clone())));
+    let over_tls = Tls::new(tls.clone(), server_name.clone());
+    let http1 = http1(versions, proxies.as_ref(), dialing.clone(), Some(over_tls));
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::answer::read_into;
 use super::stream::Stream;
@@ -38,6 +38,17 @@ impl Http1 {
 
 async fn exchange(
     stream: &mut Stream,
+    head: &Bytes,
+    intake: &mut Intake,
+) -> Result<(StatusCode, HeaderMap, bool), Http1Error> {
+    match stream {
+        Stream::Plain(socket) => exchange_on(socket, head, intake).await,
+        Stream::Tls(stream) => exchange_on(stream, head, intake).await,
+    }
+}
+
+async fn exchange_on(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     head: &Bytes,
     intake: &mut Intake,
 ) -> Result<(StatusCode, HeaderMap, bool), Http1Error> {
