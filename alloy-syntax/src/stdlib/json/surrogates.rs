@@ -30,7 +30,7 @@ enum Half {
     Low,
 }
 
-/// The length of `\\uXXXX`.
+/// The length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;
 
 fn half(text: &str) -> Option<Half> {
