@@ -37,7 +37,7 @@ impl Tree {
             let [shown, compared] = function.own.shares(whole);
             (shown - compared).abs()
         };
-        functions.sort_by(|a, b| {
+        let in_order = |a: &Function<'_>, b: &Function<'_>| {
             let by_own = || b.own.weight(whole).total_cmp(&a.own.weight(whole));
             let by_total = || b.total.weight(whole).total_cmp(&a.total.weight(whole));
             let by_name = || a.name.cmp(b.name);
@@ -48,8 +48,13 @@ impl Tree {
                 Order::Name => by_name(),
             }
             .then_with(by_name)
-        });
-        functions.truncate(most);
+        };
+        // Of very many functions a page has few.
+        if most < functions.len() {
+            functions.select_nth_unstable_by(most, in_order);
+            functions.truncate(most);
+        }
+        functions.sort_unstable_by(in_order);
         functions
     }
 

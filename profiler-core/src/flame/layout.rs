@@ -78,6 +78,9 @@ impl Tree {
         let mut jobs = vec![Job { place: focus, row: frames.len(), start: 0.0 }];
         while let Some(Job { place, row, start }) = jobs.pop() {
             let Some(node) = self.node(place) else { continue };
+            if !self.callees(node).any(|(_, callee)| callee.total.weight(whole) >= narrowest) {
+                continue;
+            }
             let mut callees: Vec<_> = self.callees(node).collect();
             callees.sort_unstable_by_key(|(_, node)| self.name(node));
             let mut start = start;

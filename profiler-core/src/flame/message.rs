@@ -171,7 +171,7 @@ impl TreeBuilder {
         let Some(value) = message.types.iter().position(|of| of.kind == kind) else { return Ok(false) };
         let (frames, locations) = Frames::of(self, message)?;
         let stacks = message.stacks(value, &locations)?;
-        self.add_stacks(&stacks, &frames, side);
+        self.add_stacks(stacks, &frames, side);
         Ok(true)
     }
 }

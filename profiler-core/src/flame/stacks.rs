@@ -9,19 +9,22 @@ use super::{Place, ROOT, Side, TreeBuilder};
 
 /// Stacks of locations and their values.
 pub(super) struct Stacks {
-    /// Of all stacks, one after the other, the outermost location first.
+    /// Of all stacks, one after the other, the outermost location first, and [`END`] behind the innermost.
     frames: Vec<u32>,
     stacks: Vec<Stack>,
 }
 
 #[derive(Clone, Copy)]
 struct Stack {
-    /// From where to where its frames go.
+    /// The one at the depth that its group is at.
+    frame: u32,
+    /// Where its frames begin.
     begin: u32,
-    end: u32,
     value: u64,
 }
 
+/// No location: a message has fewer bytes than that.
+const END: u32 = u32::MAX;
 /// Groups of less than this part of all values wait until the others are in the tree.
 const NARROW: u64 = 4096;
 
@@ -38,7 +41,7 @@ struct Group {
 
 impl Stacks {
     /// Bytes that a stack takes besides its frames.
-    pub(super) const EACH: usize = size_of::<Stack>() + size_of::<u64>();
+    pub(super) const EACH: usize = size_of::<Stack>() + size_of::<u32>();
 
     pub(super) fn with_capacity(stacks: usize) -> Self {
         Self { frames: Vec::new(), stacks: Vec::with_capacity(stacks) }
@@ -48,33 +51,22 @@ impl Stacks {
     pub(super) fn push(&mut self, stack: &[u32], value: u64) {
         let begin = self.frames.len() as u32;
         self.frames.extend(stack.iter().rev());
-        self.stacks.push(Stack { begin, end: self.frames.len() as u32, value });
-    }
-
-    fn frame(&self, stack: &Stack, depth: u32) -> Option<u32> {
-        let place = stack.begin.checked_add(depth).filter(|place| *place < stack.end)?;
-        self.frames.get(place as usize).copied()
-    }
-
-    /// The values of those in these slots.
-    fn sum(&self, slots: &[u64]) -> u64 {
-        let values = slots.iter().filter_map(|slot| self.stack(*slot)).map(|stack| stack.value);
-        values.fold(0, u64::saturating_add)
-    }
-
-    fn stack(&self, slot: u64) -> Option<&Stack> {
-        self.stacks.get(slot as u32 as usize)
+        self.frames.push(END);
+        self.stacks.push(Stack { frame: END, begin, value });
     }
 }
 
+fn sum(stacks: &[Stack]) -> u64 {
+    stacks.iter().map(|stack| stack.value).fold(0, u64::saturating_add)
+}
+
 impl TreeBuilder {
-    pub(super) fn add_stacks(&mut self, stacks: &Stacks, frames: &Frames, side: Side) {
-        // Places of stacks; above each its frame at the depth that its group is at, from 1.
-        let mut order: Vec<u64> = (0..stacks.stacks.len() as u64).collect();
-        let narrow = stacks.sum(&order) / NARROW;
-        let all = Group { begin: 0, end: order.len(), depth: 0, place: ROOT };
-        let later = self.add_groups(vec![all], narrow, &mut order, stacks, frames, side);
-        self.add_groups(later, 0, &mut order, stacks, frames, side);
+    pub(super) fn add_stacks(&mut self, stacks: Stacks, frames: &Frames, side: Side) {
+        let Stacks { frames: of_stacks, mut stacks } = stacks;
+        let narrow = sum(&stacks) / NARROW;
+        let all = Group { begin: 0, end: stacks.len(), depth: 0, place: ROOT };
+        let later = self.add_groups(vec![all], narrow, &mut stacks, &of_stacks, frames, side);
+        self.add_groups(later, 0, &mut stacks, &of_stacks, frames, side);
     }
 
     /// Adds these groups but for those in them whose values are less than `narrow`, and hands these back.
@@ -82,38 +74,37 @@ impl TreeBuilder {
         &mut self,
         mut groups: Vec<Group>,
         narrow: u64,
-        order: &mut [u64],
-        stacks: &Stacks,
+        stacks: &mut [Stack],
+        of_stacks: &[u32],
         frames: &Frames,
         side: Side,
     ) -> Vec<Group> {
         let mut later = Vec::new();
         while let Some(Group { begin, end, depth, place }) = groups.pop() {
-            let Some(group) = order.get_mut(begin..end) else { continue };
+            let Some(group) = stacks.get_mut(begin..end) else { continue };
             if let [alone] = group {
-                let Some(stack) = stacks.stack(*alone) else { continue };
-                let place = self.add_rest(stacks, stack, depth, place, frames);
-                self.count(place, stack.value, side);
+                let rest = of_stacks.get(alone.begin.saturating_add(depth) as usize..).unwrap_or_default();
+                let place = self.add_rest(rest, place, frames);
+                self.count(place, alone.value, side);
                 continue;
             }
-            for slot in group.iter_mut() {
-                let frame = stacks.stack(*slot).and_then(|stack| stacks.frame(stack, depth));
-                *slot = frame.map_or(0, |frame| u64::from(frame) + 1) << 32 | u64::from(*slot as u32);
+            for stack in group.iter_mut() {
+                stack.frame = of_stacks.get(stack.begin.saturating_add(depth) as usize).copied().unwrap_or(END);
             }
-            group.sort_unstable();
+            group.sort_unstable_by_key(|stack| stack.frame);
             let mut from = begin;
-            for alike in group.chunk_by(|a, b| a >> 32 == b >> 32) {
+            for alike in group.chunk_by(|a, b| a.frame == b.frame) {
                 let to = from + alike.len();
-                let frame = alike.first().and_then(|slot| u32::try_from((slot >> 32).checked_sub(1)?).ok());
-                match frame.map(|frame| self.enter(place, frames.at(frame))) {
-                    Some(Entered::Whole(place)) => {
-                        let is_narrow = narrow > 0 && stacks.sum(alike) < narrow;
+                let frame = alike.first().map_or(END, |stack| stack.frame);
+                let entered = if frame == END { Entered::Part(place) } else { self.enter(place, frames.at(frame)) };
+                match entered {
+                    Entered::Whole(place) => {
+                        let is_narrow = narrow > 0 && sum(alike) < narrow;
                         let groups = if is_narrow { &mut later } else { &mut groups };
                         groups.push(Group { begin: from, end: to, depth: depth + 1, place });
                     }
-                    Some(Entered::Part(place)) => self.count(place, stacks.sum(alike), side),
-                    // They end here.
-                    None => self.count(place, stacks.sum(alike), side),
+                    // So for those that end here.
+                    Entered::Part(place) => self.count(place, sum(alike), side),
                 }
                 from = to;
             }
@@ -122,10 +113,9 @@ impl TreeBuilder {
     }
 
     /// Where a stack leads from here.
-    fn add_rest(&mut self, stacks: &Stacks, stack: &Stack, depth: u32, place: Place, frames: &Frames) -> Place {
+    fn add_rest(&mut self, rest: &[u32], place: Place, frames: &Frames) -> Place {
         let mut place = place;
-        let rest = stack.begin.saturating_add(depth) as usize..stack.end as usize;
-        for frame in stacks.frames.get(rest).unwrap_or_default() {
+        for frame in rest.iter().take_while(|frame| **frame != END) {
             match self.enter(place, frames.at(*frame)) {
                 Entered::Whole(next) => place = next,
                 Entered::Part(last) => return last,

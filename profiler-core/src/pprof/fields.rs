@@ -137,7 +137,7 @@ impl Iterator for Numbers<'_> {
     }
 }
 
-/// Nearly all numbers have one byte or two.
+/// Nearly all numbers have one byte or two; places in large profiles have three.
 #[inline]
 fn number(rest: &mut &[u8]) -> Option<u64> {
     match **rest {
@@ -148,6 +148,10 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
         [first, second @ ..0x80, ref behind @ ..] => {
             *rest = behind;
             Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+        }
+        [first, second, third @ ..0x80, ref behind @ ..] => {
+            *rest = behind;
+            Some(u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7 | u64::from(third) << 14)
         }
         _ => long_number(rest),
     }
