@@ -12,6 +12,8 @@ mod hotspot;
 mod node;
 #[path = "ebpf/perl.rs"]
 mod perl;
+#[path = "ebpf/php.rs"]
+mod php;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/python.rs"]
