@@ -17,6 +17,7 @@ mod run;
 mod server;
 mod tap;
 mod terminal_text;
+mod tls_client;
 mod top;
 mod validate;
 

@@ -5,21 +5,10 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
-#[cfg(target_arch = "x86_64")]
-#[path = "ebpf/hotspot.rs"]
-mod hotspot;
-#[path = "ebpf/node.rs"]
-mod node;
-#[path = "ebpf/perl.rs"]
-mod perl;
-#[path = "ebpf/php.rs"]
-mod php;
 #[path = "ebpf/program.rs"]
 mod program;
-#[path = "ebpf/python.rs"]
-mod python;
-#[path = "ebpf/ruby.rs"]
-mod ruby;
+#[path = "ebpf/shops.rs"]
+mod shops;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -24,7 +24,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     steps::run(&mut command(&example, "cargo fmt --check"))?;
     steps::run(&mut command(&fuzz, "cargo fmt --check"))?;
     steps::run(Command::new(typos(root)?).current_dir(root))?;
-    steps::run(&mut command(root, "cargo clippy --workspace --all-targets -- -D warnings"))?;
+    steps::run(&mut steps::test(root, "--no-run"))?;
     steps::run(&mut command(&guests, "cargo clippy --workspace --all-targets --locked -- -D warnings"))?;
     steps::run(&mut command(&example, "cargo clippy --all-targets --locked --target-dir build -- -D warnings"))?;
     steps::run(&mut command(&fuzz, "cargo clippy --all-targets --locked --target-dir ../target/fuzz -- -D warnings"))?;

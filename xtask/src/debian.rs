@@ -27,7 +27,7 @@ pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a command is.
+/// Where a command is; a file that is named whole is itself.
 pub(crate) fn on_path(command: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
@@ -47,7 +47,7 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("ld.lld-19", "lld-19"),
         ("go", "golang-go"),
         ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
-        ("aarch64-linux-gnu-gcc", "libc6-dev-arm64-cross"),
+        ("/usr/aarch64-linux-gnu/include/stdio.h", "libc6-dev-arm64-cross"),
         ("qemu-aarch64", "qemu-user"),
         ("musl-gcc", "musl-tools"),
         ("python3", "python3"),
@@ -85,10 +85,13 @@ pub(crate) fn provide_network_tools() -> anyhow::Result<()> {
     provide(&[("ip", "iproute2")])
 }
 
-/// Commands, each with the package that brings it.
-fn provide(tools: &[(&str, &str)]) -> anyhow::Result<()> {
+/// A command or a file, and the package that brings it.
+pub(crate) type Needed = (&'static str, &'static str);
+
+/// Installs the packages of what is not there.
+pub(crate) fn provide(needed: &[Needed]) -> anyhow::Result<()> {
     let missing: Vec<&str> =
-        tools.iter().filter(|(tool, _)| on_path(tool).is_none()).map(|(_, package)| *package).collect();
+        needed.iter().filter(|(what, _)| on_path(what).is_none()).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }
 

@@ -68,16 +68,14 @@ fn built_in_filters(root: &Path) -> anyhow::Result<()> {
             .iter()
             .find(|(name, ..)| *name == guest.name)
             .with_context(|| format!("no test is known that runs {}: name one in TESTS_OF_GUESTS", guest.name))?;
-        steps::run(
-            command(root, &format!("cargo test --workspace --test {test}")).env(variable, guest.rebuilt.as_os_str()),
-        )?;
+        steps::run(steps::test(root, &format!("--test {test}")).env(variable, guest.rebuilt.as_os_str()))?;
     }
     Ok(())
 }
 
 fn example_filters(root: &Path) -> anyhow::Result<()> {
     let components = guests::build_projects(root)?;
-    steps::run(command(root, "cargo test --workspace --test guests -- --ignored").env("FLAMEGATE_GUESTS", components))
+    steps::run(steps::test(root, "--test guests -- --ignored").env("FLAMEGATE_GUESTS", components))
 }
 
 fn units(root: &Path) -> anyhow::Result<()> {
@@ -86,7 +84,7 @@ fn units(root: &Path) -> anyhow::Result<()> {
     let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
     println!("bpf: rebuilt, {same}");
     steps::run(&mut selection::units(root)?)?;
-    steps::run(&mut command(root, "cargo test --workspace --doc"))?;
+    steps::run(&mut steps::test(root, "--doc"))?;
     steps::run(&mut command(&root.join("guest-examples"), "cargo test --locked"))?;
     fuzz::run(root, FUZZING)
 }

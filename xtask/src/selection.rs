@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::steps::command;
+use crate::steps;
 
 /// The package whose tests run the whole program.
 const END_TO_END: &str = "tests";
@@ -23,16 +23,16 @@ pub(crate) fn units(root: &Path) -> Result<Command> {
     }
     let twice: Vec<_> = names.intersection(&names_in(&root.join(END_TO_END).join("tests"))?).cloned().collect();
     ensure!(twice.is_empty(), "{twice:?} are names of tests in {END_TO_END}/tests, too: both rings would run them");
-    Ok(chosen("cargo test --workspace --lib --bins", root, &names))
+    Ok(chosen("--lib --bins", root, &names))
 }
 
 /// Those that run the whole program.
 pub(crate) fn end_to_end(root: &Path) -> Result<Command> {
-    Ok(chosen("cargo test --workspace", root, &names_in(&root.join(END_TO_END).join("tests"))?))
+    Ok(chosen("", root, &names_in(&root.join(END_TO_END).join("tests"))?))
 }
 
-fn chosen(line: &str, root: &Path, names: &BTreeSet<String>) -> Command {
-    let mut tests = command(root, line);
+fn chosen(arguments: &str, root: &Path, names: &BTreeSet<String>) -> Command {
+    let mut tests = steps::test(root, arguments);
     tests.args(names.iter().flat_map(|name| ["--test", name]));
     tests
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use crate::guests::Language;
-use crate::steps::{self, command};
+use crate::steps;
 use crate::{bench, debian, fuzz};
 
 /// What to let run.
@@ -65,12 +65,12 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
 fn cluster(root: &Path, events: u32) -> anyhow::Result<()> {
     debian::provide_network_tools()?;
     steps::build_flamegate(root)?;
-    let mut test = command(root, "cargo test --workspace --test cluster -- --nocapture");
+    let mut test = steps::test(root, "--test cluster -- --nocapture");
     steps::run(test.env("FLAMEGATE_CLUSTER_EVENTS", events.to_string()))
 }
 
 fn queue(root: &Path, kills: u32) -> anyhow::Result<()> {
     steps::build_flamegate(root)?;
-    let mut test = command(root, "cargo test --workspace --test durable_queue -- --nocapture kill::");
+    let mut test = steps::test(root, "--test durable_queue -- --nocapture kill::");
     steps::run(test.env("FLAMEGATE_KILLS", kills.to_string()))
 }

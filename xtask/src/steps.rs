@@ -14,6 +14,15 @@ pub(crate) fn command(folder: &Path, line: &str) -> Command {
     command
 }
 
+/// `cargo test` over the whole workspace, of which clippy looks at every package while it is compiled, and fails it for a
+/// warning: dependencies are compiled once, not for the lints and for the tests. They took ten minutes more.
+pub(crate) fn test(root: &Path, arguments: &str) -> Command {
+    let mut command = command(root, &format!("cargo test --workspace {arguments}"));
+    // As `cargo clippy -- -D warnings` has it.
+    command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver").env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings");
+    command
+}
+
 /// Runs a command to its end; an error names it.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let shown = format!("{command:?}").replace('"', "");
@@ -28,7 +37,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 /// Builds the binary as `cargo test --workspace` does, with the same features of all dependencies: for a test of its
 /// package.
 pub(crate) fn build_flamegate(root: &Path) -> anyhow::Result<()> {
-    run(&mut command(root, "cargo test --workspace --no-run --test contract"))
+    run(&mut test(root, "--no-run --test contract"))
 }
 
 /// Does something and returns the minutes it took.

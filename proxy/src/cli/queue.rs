@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use durable_queue::{Found, Queues, RejectedRecords, read_rejected};
 
-use super::fail;
 use super::output::print;
+use super::{fail, tls_client};
 use crate::component::QUEUES_FOLDER;
 use crate::components::Resending;
 
@@ -92,10 +92,7 @@ fn list_rejected(flags: &RejectedFlags) -> Result<(), String> {
 }
 
 fn send(flags: &RejectedFlags, url: &str) -> Result<(), String> {
-    // The first provider stays; nothing else here installs one.
-    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| format!("the runtime cannot start: {error}"))?.block_on(async {
+    let sent = tls_client::block_on(async {
         let resending = Resending::to(url)?;
         let (mut rejected, mut taken) = (open(flags)?, 0);
         let mut ended = Ok(());
@@ -110,7 +107,8 @@ fn send(flags: &RejectedFlags, url: &str) -> Result<(), String> {
         save(rejected)?;
         print(&format!("{taken} records sent\n"));
         ended
-    })
+    });
+    sent.flatten()
 }
 
 fn drop_all(flags: &RejectedFlags) -> Result<(), String> {

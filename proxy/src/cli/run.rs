@@ -23,7 +23,7 @@ mod cluster_flags;
 mod open_files;
 mod reference_flags;
 
-use super::fail;
+use super::{fail, tls_client};
 use cluster_flags::ClusterFlags;
 use reference_flags::ReferenceFlags;
 
@@ -70,8 +70,7 @@ impl RunFlags {
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(flags: &RunFlags) -> ExitCode {
     let logs = logs::install();
-    // The first provider stays; nothing else here installs one.
-    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
+    tls_client::provide_tls();
     flags.reference.warn();
     flags.cluster.warn();
     open_files::allow_most();

@@ -10,8 +10,8 @@ use clap::Args;
 use form_urlencoded::Serializer;
 use http_body_util::BodyExt;
 
-use super::fail;
 use super::server::ServerFlags;
+use super::{fail, tls_client};
 use crate::kept::Selector;
 use crate::tap::{Ended, Line, Row};
 
@@ -43,20 +43,13 @@ pub struct TapFlags {
 
 /// Does it.
 pub(super) fn run(flags: &TapFlags) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = match runtime {
-        Ok(runtime) => runtime.block_on(tap(flags)),
-        Err(error) => Err(format!("the runtime cannot start: {error}")),
-    };
-    match done {
+    match tls_client::block_on(tap(flags)).flatten() {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&format!("{message}\n")),
     }
 }
 
 async fn tap(flags: &TapFlags) -> Result<(), String> {
-    // The first provider stays; nothing else here installs one.
-    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
     let server = flags.server.server().map_err(|error| error.to_string())?;
     let mut body = server.open(&path(flags)).await.map_err(|error| error.to_string())?;
     let mut printer = Printer { json: flags.json, left: flags.count };

@@ -11,9 +11,9 @@ use self::follow::{Seen, follow};
 use self::keys::Keys;
 use self::screen::Screen;
 use self::view::{Act, View};
-use super::fail;
 use super::output::print;
 use super::server::{AskError, ServerFlags};
+use super::{fail, tls_client};
 
 mod draw;
 mod follow;
@@ -44,18 +44,12 @@ enum TopError {
 
 /// Shows it until it is told to end.
 pub(super) fn run(flags: &TopFlags) -> ExitCode {
-    // The first provider stays; nothing else here installs one.
-    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("the runtime cannot start: {error}\n")),
-    };
-    let shown = runtime.block_on(async {
+    let shown = tls_client::block_on(async {
         if flags.once || !std::io::stdout().is_terminal() { once(flags).await } else { live(flags).await }
     });
-    match shown {
+    match shown.and_then(|shown| shown.map_err(|error| error.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error}\n")),
+        Err(message) => fail(&format!("{message}\n")),
     }
 }
 

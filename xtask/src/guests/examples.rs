@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 
 use super::compile;
 use super::toolchain::Toolchain;
+use crate::debian::Needed;
 use crate::steps::{self, command};
 use crate::{cargo_tools, debian};
 
@@ -27,12 +28,14 @@ pub(crate) enum Language {
 pub(crate) const LANGUAGES: [Language; 5] =
     [Language::Rust, Language::C, Language::Go, Language::Python, Language::JavaScript];
 
-/// A command that builds call, and Debian's packages that bring it and what belongs to it.
-type Needed = (&'static str, &'static [&'static str]);
-
-const CLANG: &[Needed] = &[("clang-19", &["clang-19", "lld-19", "libclang-rt-19-dev-wasm32", "wasi-libc"])];
-const GO: &[Needed] = &[("go", &["golang-go"])];
-const NODE: &[Needed] = &[("node", &["nodejs"]), ("npm", &["npm"])];
+const CLANG: &[Needed] = &[
+    ("clang-19", "clang-19"),
+    ("wasm-ld-19", "lld-19"),
+    ("/usr/lib/llvm-19/lib/clang/19/lib/wasi/libclang_rt.builtins-wasm32.a", "libclang-rt-19-dev-wasm32"),
+    ("/usr/include/wasm32-wasi/stdlib.h", "wasi-libc"),
+];
+const GO: &[Needed] = &[("go", "golang-go")];
+const NODE: &[Needed] = &[("node", "nodejs"), ("npm", "npm")];
 
 /// Builds the examples, and collects the components as `LANGUAGE.wasm` in one folder, which it returns.
 ///
@@ -93,10 +96,10 @@ impl Language {
     pub(super) fn equip<'a>(self, root: &Path, builder: &'a mut Command) -> anyhow::Result<&'a mut Command> {
         match self {
             Self::Rust => compile::for_wasm(builder, &Toolchain::find_or_install()?),
-            Self::C => provide_commands(CLANG)?,
-            Self::Go => provide_commands(GO)?,
+            Self::C => debian::provide(CLANG)?,
+            Self::Go => debian::provide(GO)?,
             Self::Python => debian::provide_python()?,
-            Self::JavaScript => provide_commands(NODE)?,
+            Self::JavaScript => debian::provide(NODE)?,
         }
         if matches!(self, Self::Rust | Self::C | Self::Go) {
             builder.env("PATH", self.component_tools(root)?);
@@ -114,10 +117,4 @@ impl Language {
         std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))
             .context("PATH cannot be extended")
     }
-}
-
-fn provide_commands(needed: &[Needed]) -> anyhow::Result<()> {
-    let missing = needed.iter().filter(|(command, _)| debian::on_path(command).is_none());
-    let packages: Vec<&str> = missing.flat_map(|(_, packages)| packages.iter().copied()).collect();
-    if packages.is_empty() { Ok(()) } else { debian::install(&packages) }
 }

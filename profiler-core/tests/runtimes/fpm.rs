@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::source::path;
 use crate::running::wait_for;
 
 /// A pool, which ends when it is dropped.
@@ -46,7 +47,7 @@ impl Pool {
     /// A request that is served until it is to end.
     pub(crate) fn ask(&self, name: &str) -> Request {
         let until = self.folder.path().join(name);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/php/served.php");
+        let script = path("php/served.php");
         let mut stream = self.connect().unwrap();
         let mut parameters = Vec::new();
         for (name, value) in [

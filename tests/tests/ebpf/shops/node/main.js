@@ -1,0 +1,4 @@
+const { Cart } = require('./cart');
+for (;;) {
+  new Cart().total();
+}
