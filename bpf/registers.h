@@ -22,12 +22,14 @@ inline_always int take_registers(struct walk *walk, struct user_regs *regs)
 	walk->sp = regs->sp;
 	walk->fp = regs->bp;
 	walk->place = regs->r13;
+	walk->instruction = regs->r15;
 	walk->lr_valid = 0;
 #else
 	walk->ip = regs->pc;
 	walk->sp = regs->sp;
 	walk->fp = regs->regs[29];
 	walk->place = regs->regs[22];
+	walk->instruction = regs->regs[28];
 	walk->lr = regs->regs[30];
 	walk->lr_valid = 1;
 #endif

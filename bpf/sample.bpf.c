@@ -4,6 +4,7 @@
 #include "hotspot.h"
 #include "off_cpu.h"
 #include "perl.h"
+#include "php.h"
 #include "probe.h"
 #include "python.h"
 #include "ruby.h"

@@ -10,6 +10,7 @@ struct walk {
 	u64 fp;
 	u64 lr; // aarch64 alone
 	u64 place; // where HotSpot's interpreter keeps its place, if that is where the processor was
+	u64 instruction; // so does PHP's
 	u32 first; // the process' mappings
 	u32 count;
 	u32 frames;

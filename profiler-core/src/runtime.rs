@@ -22,6 +22,7 @@ mod exports;
 mod hotspot;
 mod memory;
 mod perl;
+mod php;
 mod python;
 mod reader;
 mod ruby;
@@ -39,6 +40,7 @@ enum OfFile {
     V8(v8::FileData),
     Ruby(ruby::FileData),
     Perl(perl::FileData),
+    Php(php::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -52,6 +54,7 @@ enum OfProcess {
     V8(v8::Instance),
     Ruby(ruby::Instance),
     Perl(perl::Instance),
+    Php(php::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -61,6 +64,8 @@ pub enum MadeCode {
     Nowhere,
     /// All that is executable and of no file.
     OfNoFile,
+    /// All that is executable and of memory that processes share, and of no file either.
+    Shared,
     /// In these ranges of addresses, and nowhere else.
     Within(Vec<Range<u64>>),
 }
@@ -73,6 +78,7 @@ enum Read {
     V8(v8::Read),
     Ruby(ruby::RubyFunction),
     Perl(perl::PerlFunction),
+    Php(php::PhpFunction),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -122,6 +128,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Perl(data)))));
         }
+        if wanted.php
+            && let Some(data) = php::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Php(data)))));
+        }
         Ok(None)
     }
 
@@ -134,6 +145,7 @@ impl FileData {
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
             OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
+            OfFile::Php(data) => (Unwinder::PHP, &data.loop_code),
         }
     }
 
@@ -145,6 +157,7 @@ impl FileData {
             OfFile::V8(data) => data.name(),
             OfFile::Ruby(data) => data.name(),
             OfFile::Perl(data) => data.name(),
+            OfFile::Php(data) => data.name(),
         }
     }
 
@@ -179,6 +192,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Perl(process), Instance(OfProcess::Perl(instance))))
             }
+            OfFile::Php(data) => {
+                let (process, instance) = data.attach(memory, bias)?;
+                Ok((RuntimeProcess::Php(process), Instance(OfProcess::Php(instance))))
+            }
         }
     }
 }
@@ -191,6 +208,7 @@ impl Instance {
             OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
             OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
+            OfProcess::Php(_) => MadeCode::Shared,
         }
     }
 
@@ -213,6 +231,9 @@ impl Instance {
             }
             (OfProcess::Perl(instance), FrameKind::Perl) => {
                 instance.function(memory, function.address, function.check).map(Read::Perl)
+            }
+            (OfProcess::Php(instance), FrameKind::Php) => {
+                instance.function(memory, function.address, function.check).map(Read::Php)
             }
             (OfProcess::HotSpot(instance), FrameKind::HotSpot) => {
                 instance.code_at(memory, function.address, function.check).map(Read::HotSpot)
@@ -251,6 +272,7 @@ impl Read {
                 line: sub.line(place),
                 start_line: sub.first_line,
             }),
+            Self::Php(function) => each(function.at(place)),
         }
     }
 
@@ -262,6 +284,7 @@ impl Read {
             Self::V8(read) => read.footprint(),
             Self::Ruby(function) => function.footprint(),
             Self::Perl(sub) => sub.footprint(),
+            Self::Php(function) => function.footprint(),
         }
     }
 }

@@ -14,10 +14,12 @@
 #[path = "truth/running.rs"]
 mod running;
 mod runtimes {
+    mod fpm;
     #[cfg(target_arch = "x86_64")]
     mod hotspot;
     mod node;
     mod perl;
+    mod php;
     mod python;
     mod ruby;
     pub(crate) mod sampled;

@@ -33,6 +33,8 @@ mod stacks {
     #[cfg(target_arch = "x86_64")]
     mod perl;
     #[cfg(target_arch = "x86_64")]
+    mod php;
+    #[cfg(target_arch = "x86_64")]
     mod python;
     pub(crate) mod replay;
     #[cfg(target_arch = "x86_64")]

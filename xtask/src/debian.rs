@@ -54,6 +54,8 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
         ("node", "nodejs"),
         ("ruby", "ruby"),
         ("perl", "perl"),
+        ("php8.2", "php8.2-cli"),
+        ("php-fpm8.2", "php8.2-fpm"),
     ])
 }
 

@@ -39,6 +39,16 @@ pub enum Source {
     Anonymous,
 }
 
+impl Source {
+    /// Whether it is memory that processes share and no file gave a name to, of pages of any size (`shmem_zero_setup`,
+    /// `hugetlb_file_setup`).
+    #[must_use]
+    pub fn is_shared_memory(&self) -> bool {
+        let names = ["/dev/zero (deleted)", "/anon_hugepage (deleted)"];
+        matches!(self, Self::File { path, .. } if names.contains(&path.as_str()))
+    }
+}
+
 /// The executable memory of a process, in the order of addresses; neighbours that continue each other are one.
 ///
 /// # Errors

@@ -289,7 +289,7 @@ impl Follower {
                     content: self.content(*mapped),
                     unwinder: Unwinder::NATIVE,
                 };
-                process.runtimes.divide(&whole)
+                process.runtimes.divide(&whole, &memory.source)
             })
             .collect();
         if kernel.put_process(pid, &mappings).is_err() {

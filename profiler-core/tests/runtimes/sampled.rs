@@ -135,7 +135,7 @@ impl Runtime {
         });
     }
 
-    fn stack(&self, sampler: &Sampler, trace: &Trace) -> Stack {
+    pub(crate) fn stack(&self, sampler: &Sampler, trace: &Trace) -> Stack {
         let (mut functions, mut unnamed, mut machine_code) = (Vec::new(), 0, 0);
         for frame in &trace.user {
             if frame.kind != self.kind {
@@ -224,7 +224,7 @@ pub(crate) fn mostly<'a>(
     assert!(all > 0 && right * 100 >= all * percent, "right are {right} of {all}, not this one: {wrong:?}");
 }
 
-fn start(pid: u32, runtimes: Runtimes) -> Sampler {
+pub(crate) fn start(pid: u32, runtimes: Runtimes) -> Sampler {
     let settings = Settings { sample_rate: 499, runtimes, ..Settings::new(Scope::Pids(vec![pid])) };
     Sampler::start(&settings).unwrap_or_else(|error| panic!("this test needs root and a kernel with BPF: {error}"))
 }

@@ -81,6 +81,22 @@ async fn subroutines_of_perl_are_named_unless_that_is_switched_off() {
 }
 
 #[tokio::test]
+async fn functions_of_php_are_named_unless_that_is_switched_off() {
+    let mut shop = Shop {
+        program: program("/usr/bin/php8.2", "shop.php"),
+        argument: "php_enabled",
+        metric: "UnwindPHPFrames_total",
+        functions: &["{main}", r"Shop\Cart::total", r"Shop\Cart::price", "array_map"],
+        known: r"Shop\Cart::price",
+        file: "/shop.php",
+        start_line: Some(12),
+        line: 14,
+        lines: 12..=15,
+    };
+    shop.is_named_unless_that_is_switched_off().await;
+}
+
+#[tokio::test]
 async fn functions_of_node_are_named_unless_that_is_switched_off() {
     let mut shop = Shop {
         program: program("node", "node/main.js"),

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Follower, Mapped, Process};
 use crate::kernel::{Content, FileRef, Frame, Kernel, Mapping, Unwinder};
+use crate::process::Source;
 use crate::runtime::{MadeCode, Target};
 
 /// Those of one process.
@@ -28,11 +29,11 @@ impl FoundRuntimes {
         self.0.is_empty()
     }
 
-    /// The parts of a mapping, each with whoever walks up from it.
-    pub(super) fn divide(&self, mapping: &Mapping) -> Vec<Mapping> {
+    /// The parts of a mapping, each with whoever walks up from it; `source` is what stands behind it.
+    pub(super) fn divide(&self, mapping: &Mapping, source: &Source) -> Vec<Mapping> {
         let mut code: Vec<(Range<u64>, Unwinder)> = Vec::new();
         for found in &self.0 {
-            found.add_code_in(mapping, &mut code);
+            found.add_code_in(mapping, source, &mut code);
         }
         code.sort_unstable_by_key(|(code, _)| code.start);
         let mut parts = Vec::new();
@@ -55,7 +56,7 @@ impl FoundRuntimes {
 
 impl Found {
     /// Adds the runtime's code in a mapping, which may reach over its ends.
-    fn add_code_in(&self, mapping: &Mapping, code: &mut Vec<(Range<u64>, Unwinder)>) {
+    fn add_code_in(&self, mapping: &Mapping, source: &Source, code: &mut Vec<(Range<u64>, Unwinder)>) {
         let mut add = |range: Range<u64>| {
             if range.start < mapping.end && mapping.start < range.end {
                 code.push((range, self.unwinder));
@@ -66,6 +67,7 @@ impl Found {
                 self.code.iter().cloned().for_each(add);
             }
             (Content::Anonymous, MadeCode::OfNoFile) => add(mapping.start..mapping.end),
+            (_, MadeCode::Shared) if source.is_shared_memory() => add(mapping.start..mapping.end),
             (_, MadeCode::Within(ranges)) => ranges.iter().cloned().for_each(add),
             _ => {}
         }

@@ -80,10 +80,14 @@ pub enum ProfilerCounter {
     PerlFrames,
     /// Stacks in which a thread's frames of Perl were found.
     PerlAttempts,
+    /// Frames of PHP.
+    PhpFrames,
+    /// Stacks in which frames of PHP were found.
+    PhpAttempts,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 31] = [
+    const ALL: [(Self, &'static str, &'static str); 33] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -115,6 +119,8 @@ impl ProfilerCounter {
         (Self::RubyAttempts, "UnwindRubyAttempts_total", "Stacks in which frames of Ruby were found"),
         (Self::PerlFrames, "UnwindPerlFrames_total", "Frames of Perl"),
         (Self::PerlAttempts, "UnwindPerlAttempts_total", "Stacks in which frames of Perl were found"),
+        (Self::PhpFrames, "UnwindPHPFrames_total", "Frames of PHP"),
+        (Self::PhpAttempts, "UnwindPHPAttempts_total", "Stacks in which frames of PHP were found"),
     ];
 }
 

@@ -1,0 +1,3 @@
+<?php
+
+Trade\visit();
