@@ -14,11 +14,14 @@ use crate::kernel::{Frame, FrameKind, RuntimeProcess, Runtimes, Unwinder};
 use crate::native::elf::ElfFile;
 use crate::symbolizer::Function;
 
+pub use assumed::Assumption;
 pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
+mod assumed;
 mod eval_loop;
 mod exports;
+mod go;
 mod hotspot;
 mod memory;
 mod perl;
@@ -39,6 +42,7 @@ enum OfFile {
     V8(v8::FileData),
     Ruby(ruby::FileData),
     Perl(perl::FileData),
+    Go(go::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -52,6 +56,8 @@ enum OfProcess {
     V8(v8::Instance),
     Ruby(ruby::Instance),
     Perl(perl::Instance),
+    /// No frames of its own.
+    Go,
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -122,6 +128,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Perl(data)))));
         }
+        if wanted.go
+            && let Some(data) = go::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Go(data)))));
+        }
         Ok(None)
     }
 
@@ -134,6 +145,7 @@ impl FileData {
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
             OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
+            OfFile::Go(_) => (Unwinder::NATIVE, &[]),
         }
     }
 
@@ -145,6 +157,7 @@ impl FileData {
             OfFile::V8(data) => data.name(),
             OfFile::Ruby(data) => data.name(),
             OfFile::Perl(data) => data.name(),
+            OfFile::Go(data) => data.name(),
         }
     }
 
@@ -179,6 +192,7 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Perl(process), Instance(OfProcess::Perl(instance))))
             }
+            OfFile::Go(data) => Ok((RuntimeProcess::Go(data.attach(memory, bias)?), Instance(OfProcess::Go))),
         }
     }
 }
@@ -188,7 +202,7 @@ impl Instance {
     #[must_use]
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
-            OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
+            OfProcess::Python(_) | OfProcess::Perl(_) | OfProcess::Go => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
             OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
         }

@@ -5,6 +5,8 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[path = "ebpf/go_labels.rs"]
+mod go_labels;
 #[cfg(target_arch = "x86_64")]
 #[path = "ebpf/hotspot.rs"]
 mod hotspot;

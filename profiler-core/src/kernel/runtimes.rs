@@ -1,15 +1,19 @@
 //! What the kernel knows of runtimes: which programs walk their frames, and where these are in each process.
 
+use std::collections::HashSet;
+
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use go::GoProcess;
 pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
 pub use perl::PerlProcess;
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use ruby::RubyProcess;
 pub use v8::V8Process;
 
+mod go;
 mod hotspot;
 mod perl;
 mod python;
@@ -29,13 +33,15 @@ pub struct Runtimes {
     pub ruby: bool,
     /// Perl.
     pub perl: bool,
+    /// Go: the labels of goroutines. Its frames are walked in any case, as all machine code.
+    pub go: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true };
+    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, go: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false };
+    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false, go: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -51,6 +57,8 @@ pub enum RuntimeProcess {
     Ruby(RubyProcess),
     /// Perl.
     Perl(PerlProcess),
+    /// Go.
+    Go(GoProcess),
 }
 
 impl RuntimeProcess {
@@ -63,6 +71,7 @@ impl RuntimeProcess {
             Self::V8(process) => process.words().to_vec(),
             Self::Ruby(process) => process.words().to_vec(),
             Self::Perl(process) => process.words().to_vec(),
+            Self::Go(process) => process.words().to_vec(),
         }
     }
 }
@@ -110,6 +119,7 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
         (runtimes.v8, v8::PROCESSES),
         (runtimes.ruby, ruby::PROCESSES),
         (runtimes.perl, perl::PROCESSES),
+        (runtimes.go, go::PROCESSES),
     ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
@@ -121,6 +131,8 @@ pub(super) struct RuntimeMaps {
     v8: ProcessMap<{ v8::WORDS }>,
     ruby: ProcessMap<{ ruby::WORDS }>,
     perl: ProcessMap<{ perl::WORDS }>,
+    go: ProcessMap<{ go::WORDS }>,
+    with_labels: HashSet<u32>,
 }
 
 impl RuntimeMaps {
@@ -131,6 +143,8 @@ impl RuntimeMaps {
             v8: ProcessMap::take(ebpf, runtimes.v8, v8::PROCESSES)?,
             ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
             perl: ProcessMap::take(ebpf, runtimes.perl, perl::PROCESSES)?,
+            go: ProcessMap::take(ebpf, runtimes.go, go::PROCESSES)?,
+            with_labels: HashSet::new(),
         })
     }
 
@@ -141,7 +155,17 @@ impl RuntimeMaps {
             RuntimeProcess::V8(process) => self.v8.put(pid, process.words()),
             RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
             RuntimeProcess::Perl(process) => self.perl.put(pid, process.words()),
+            RuntimeProcess::Go(process) => {
+                self.go.put(pid, process.words())?;
+                self.with_labels.insert(pid);
+                Ok(())
+            }
         }
+    }
+
+    /// Whether samples of a process may have labels.
+    pub(super) fn has_labels(&self, pid: u32) -> bool {
+        self.with_labels.contains(&pid)
     }
 
     pub(super) fn remove(&mut self, pid: u32) {
@@ -150,6 +174,9 @@ impl RuntimeMaps {
         self.v8.remove(pid);
         self.ruby.remove(pid);
         self.perl.remove(pid);
+        if self.with_labels.remove(&pid) {
+            self.go.remove(pid);
+        }
     }
 }
 

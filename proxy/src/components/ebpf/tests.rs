@@ -145,6 +145,7 @@ fn each_kind_of_event_has_its_profile() {
             kernel: [1].into(),
             user: Box::default(),
             stop: Stop::Complete,
+            labels: Box::default(),
             count: 3,
             value: 5,
         };
@@ -200,6 +201,7 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
         "v8_enabled = false",
         "ruby_enabled = false",
         "perl_enabled = false",
+        "go_enabled = false",
     ] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
