@@ -103,24 +103,32 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 /// # Errors
 /// The first thing that does not hold.
 pub fn check(input: &[u8]) -> Result<(), Broken> {
-    let Some(Input { assumption, frame, memory }) = Input::parse(input) else { return Ok(()) };
+    measured(input).map(|_| ())
+}
+
+/// As [`check`]; in how many pieces the memory was read, and how many functions the frame has.
+///
+/// # Errors
+/// As [`check`].
+pub fn measured(input: &[u8]) -> Result<(usize, usize), Broken> {
+    let Some(Input { assumption, frame, memory }) = Input::parse(input) else { return Ok((0, 0)) };
     let kind = frame.kind;
+    let (mut functions, mut length) = (0, 0);
     if let Some(instance) = Instance::assumed(assumption, &memory) {
-        let (mut functions, mut length) = (0, 0);
         instance.functions(&memory, &frame, &mut |function| {
             functions += 1;
             length = length.max(function.name.len()).max(function.system_name.len()).max(function.file.len());
         });
-        if functions > MOST_FUNCTIONS {
-            return Err(Broken::TooMany { kind, functions });
-        }
-        if length > LONGEST {
-            return Err(Broken::TooLong { kind, length });
-        }
+    }
+    if functions > MOST_FUNCTIONS {
+        return Err(Broken::TooMany { kind, functions });
+    }
+    if length > LONGEST {
+        return Err(Broken::TooLong { kind, length });
     }
     let (bytes, reads) = memory.read.get();
     if bytes > MOST_BYTES || reads > MOST_READS {
         return Err(Broken::ReadsTooMuch { kind, bytes, reads });
     }
-    Ok(())
+    Ok((reads, functions))
 }

@@ -89,7 +89,7 @@ func run(state uint64) {
 			place, name, work = 2, "gamma", gamma_
 		}
 		pprof.Do(outer, labels(name, state), func(context.Context) {
-			waste := make([]byte, 256<<10)
+			waste := make([]byte, 16<<10)
 			garbage.Store(&waste)
 			began := threadTime()
 			work()

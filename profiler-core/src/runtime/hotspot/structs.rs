@@ -96,9 +96,10 @@ impl Structs {
         Some(found)
     }
 
-    /// Has a field at a place behind all others.
+    /// Has a field behind all others of its struct.
     pub(super) fn say(&mut self, name: &str, kind: &str) {
-        let place = 8 * self.fields.len() as u64;
+        let of = name.split_once("::").map_or(name, |(of, _)| of);
+        let place = 8 * self.of(of).count() as u64;
         self.fields.insert(name.to_owned(), Field { kind: kind.to_owned(), place });
     }
 

@@ -44,8 +44,10 @@ const SAID: [(&str, i32); 34] = [
     ("type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE", 262),
 ];
 
-/// What versions say besides, each with how many opcodes describe the exits of its code.
-const VERSIONS: [(Version, &[(&str, i32)], usize); 5] = [
+/// What a version says besides, and how many opcodes describe the exits of its code.
+type Besides = (Version, &'static [(&'static str, i32)], usize);
+
+const VERSIONS: [Besides; 5] = [
     (
         Version(9, 4),
         &[("class_Code__instruction_start__uintptr_t", 64), ("type_BaselineData__BASELINE_DATA_TYPE", 150)],
