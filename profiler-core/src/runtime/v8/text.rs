@@ -136,7 +136,7 @@ mod tests {
             put(8, 1 << 32);
             put(layout.characters.into(), b'a'.into());
             for number in 1..=doublings {
-                let (at, before) = (number * SIZE, (number - 1) * SIZE | 1);
+                let (at, before) = (number * SIZE, ((number - 1) * SIZE) | 1);
                 put(at, OF_TWO | 1);
                 put(at + 8, 1 << number << 32);
                 put(at + u64::from(layout.first), before);
@@ -160,7 +160,7 @@ mod tests {
             let memory = Doubled::of(doublings);
             let known = assumed::known(2).unwrap();
             let heap = Heap { memory: &memory, layout: &known.layout };
-            let text = read(heap, doublings * SIZE | 1, 1 << 20).map(|text| text.to_string());
+            let text = read(heap, (doublings * SIZE) | 1, 1 << 20).map(|text| text.to_string());
             (text, memory.reads.get())
         };
         assert_eq!(read_doubled(3).0.as_deref(), Some("aaaaaaaa"));
