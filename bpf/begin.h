@@ -2,6 +2,7 @@
 // How a sample begins and goes on, whatever it is taken for.
 #pragma once
 
+#include "go.h"
 #include "native.h"
 #include "registers.h"
 #include "scope.h"
@@ -39,6 +40,7 @@ inline_always struct walk *begin(struct task_struct *task, u32 origin)
 	walk->switches = 0;
 	walk->inside = 0;
 	walk->runtimes = 0;
+	walk->is_go = process && process->flags & PROCESS_GO;
 	walk->first = process ? process->first : 0;
 	walk->count = process ? process->count : 0;
 	walk->record.kind = RECORD_SAMPLE;
@@ -46,6 +48,7 @@ inline_always struct walk *begin(struct task_struct *task, u32 origin)
 	walk->record.tid = tid_of(task);
 	walk->record.kernel_frames = 0;
 	walk->record.origin = origin;
+	walk->record.label_bytes = 0;
 	walk->record.cgroup = bpf_get_current_cgroup_id();
 	walk->record.time = bpf_ktime_get_ns();
 	bpf_get_current_comm(walk->record.comm, sizeof(walk->record.comm));
@@ -69,8 +72,11 @@ inline_always int can_climb(struct walk *walk, int is_64_bits)
 {
 	if (!is_64_bits)
 		walk->stop = STOP_COMPAT;
-	if (walk->stop == STOP_COMPLETE)
+	if (walk->stop == STOP_COMPLETE) {
+		if (go_labels && walk->is_go)
+			go_take_labels(walk);
 		return 1;
+	}
 	push(walk, walk->ip, 0, FRAME_UNMAPPED);
 	return 0;
 }

@@ -31,6 +31,7 @@ inline_always int take_registers(struct walk *walk, struct user_regs *regs)
 	walk->place = regs->regs[22];
 	walk->instruction = regs->regs[28];
 	walk->lr = regs->regs[30];
+	walk->goroutine = regs->regs[28];
 	walk->lr_valid = 1;
 #endif
 	return IS_64_BITS(regs);

@@ -37,9 +37,9 @@ int executed(u64 *ctx)
 		reconsider(pid);
 		return 0;
 	}
-	// The old program's mappings would mislead until user space has read the new one's.
+	// The old program's mappings would mislead until user space has read the new one's, and it is not of Go until then.
 	process->count = 0;
-	process->flags |= PROCESS_STALE;
+	process->flags = PROCESS_STALE;
 	tell(RECORD_EXEC, pid, 0);
 	return 0;
 }

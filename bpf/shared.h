@@ -59,6 +59,8 @@ struct process {
 };
 // Set by the kernel: user space was told that the mappings are not what it wrote.
 enum { PROCESS_STALE = 1 };
+// Set by user space: its goroutines have labels (go.h).
+enum { PROCESS_GO = 2 };
 
 // What travels through the ring buffer begins with its kind and a pid.
 enum {
@@ -93,7 +95,8 @@ struct sample {
 	u16 kernel_frames;
 	u16 user_frames;
 	u32 stop;
-	u32 origin;
+	u16 origin;
+	u16 label_bytes; // behind the frames: labels of what the thread works at
 	u64 cgroup;
 	u64 time;
 	char comm[16];
@@ -101,6 +104,10 @@ struct sample {
 	// runtime's frame: what stands for its function, place in it | kind << 32 | check << 48.
 	u64 words[RECORD_WORDS];
 };
+// A label: the lengths of its key and its value, a byte each, and both. All together are less than LABEL_BYTES, a power of
+// two for the sake of masks.
+#define LABEL_HEAD 2
+#define LABEL_BYTES 1024
 #define SAMPLE_HEADER (sizeof(struct sample) - sizeof(u64) * RECORD_WORDS)
 
 // Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory. From 16 on they are of
@@ -159,6 +166,8 @@ enum {
 	COUNT_ANNOUNCED = 3, // unknown processes that user space was told of
 	COUNT_STALE = 4,     // processes whose mappings were found to be old
 	COUNT_COLLIDED = 5,  // probes that were hit while another one's stack was walked on the same CPU
+	COUNT_LABELLED = 6,  // samples with all their labels
+	COUNT_LABELS_CUT = 7, // those with labels that could not be read, or were too many
 	COUNT_STOPS = 16,
 	COUNT_RUNTIMES = COUNT_STOPS + STOP_REASONS,
 	COUNTERS = COUNT_RUNTIMES + RUNTIME_REASONS * RUNTIMES,

@@ -4,6 +4,16 @@
 
 #include "maps.h"
 
+// Where in a map of Go's labels are read.
+struct go_place {
+	u64 table;
+	u64 behind; // the table behind that one, or 0
+	u64 next;
+	u64 used; // a byte for each place in the table
+	u32 tables_left;
+	u32 left; // labels
+};
+
 struct walk {
 	u64 ip;
 	u64 sp;
@@ -29,8 +39,12 @@ struct walk {
 	u64 runtime_frames[RUNTIMES]; // by unwinder: its next frame; 0: there are no more
 	u64 runtime_stacks[RUNTIMES]; // where a runtime has several: which one that frame is on
 	u64 runtime_places[RUNTIMES]; // where frames do not say it themselves: the place in that frame's function
+	u64 goroutine; // aarch64 alone: what is in the register that Go keeps it in
+	struct go_place go;
+	u8 is_go;      // its goroutines may have labels
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
+	u8 labels[LABEL_BYTES]; // `record.label_bytes` of them
 };
 
 struct {
@@ -81,9 +95,15 @@ inline_always int hand_over(struct walk *walk)
 {
 	u64 size = SAMPLE_HEADER + 8 * (walk->record.kernel_frames + 2 * walk->frames);
 	walk->record.user_frames = walk->frames;
+	// The masks are for the verifier: what may be written is less.
+	u32 labels = walk->record.label_bytes & (LABEL_BYTES - 1);
+	if (labels) {
+		u32 end = walk->record.kernel_frames + 2 * walk->frames;
+		bpf_probe_read_kernel(&walk->record.words[end & (RECORD_WORDS - 1)], labels, walk->labels);
+		size += labels;
+	}
 	walk->record.stop = walk->stop;
 	count(COUNT_STOPS + (walk->stop & (STOP_REASONS - 1)));
-	// The mask is for the verifier: what may be written is less.
 	long lost = bpf_ringbuf_output(&events, &walk->record, size & 0x3fff, wake_flag());
 	count(lost ? COUNT_LOST : COUNT_SAMPLES);
 	walk->busy = 0;

@@ -1,12 +1,13 @@
 //! Flamegate under load, beside a forwarder that does nothing else.
 //!
 //! `load` measures the program, `neighbours` what its pipelines do to one another, `ui` what those who look cost, `filters` its filters, `enrich` the one with targets, `guests` those of the examples,
-//! `ebpf` what sampling the machine costs, `java` what recording JVMs does, `jfr` how recordings become profiles, `scrape` what asking targets does,
+//! `ebpf` what sampling the machine costs, `runtimes` what the frames of each runtime do, `java` what recording JVMs does, `jfr` how recordings become profiles, `scrape` what asking targets does,
 //! `flame` how large profiles become flame graphs,
 //! `profiles` and `samples` changes of what is inside a profile and `config` how it reads a configuration; `sink` and `forward` are the
 //! backend and the yardstick that it starts as processes of their own.
 
 mod config;
+mod cpu;
 mod ebpf;
 mod enrich;
 mod filters;
@@ -18,6 +19,7 @@ mod jfr;
 mod load;
 mod memory;
 mod profiles;
+mod runtimes;
 mod samples;
 mod scrape;
 mod sink;
@@ -45,6 +47,8 @@ enum Command {
     Filters(filters::Arguments),
     /// Samples the machine, and what that costs
     Ebpf(ebpf::Flags),
+    /// Samples a program of each runtime, and what its frames cost
+    Runtimes(runtimes::Flags),
     /// Records JVMs, and what that costs
     Java(java::Flags),
     /// Scrapes very many targets, or large heap profiles
@@ -75,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Command::Flame(flags) => flame::run(&flags),
         Command::Filters(arguments) => filters::run(&arguments),
         Command::Ebpf(flags) => ebpf::run(&flags),
+        Command::Runtimes(flags) => runtimes::run(&flags),
         Command::Java(flags) => java::run(&flags),
         Command::Scrape(flags) => scrape::run(&flags),
         Command::Enrich(flags) => enrich::run(&flags),

@@ -5,5 +5,6 @@ pub mod delta;
 pub mod jfr;
 pub mod native;
 pub mod pprof;
+pub mod runtimes;
 pub mod symbols;
 pub mod syntax;

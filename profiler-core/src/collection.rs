@@ -75,6 +75,13 @@ impl<'n> ProfileBuilder<'n> {
         if self.style.pid_label {
             labels.push(self.tables.label("pid", &trace.pid.to_string()));
         }
+        for (key, value) in &trace.labels {
+            // Those above were asked for.
+            let key = self.tables.text(key);
+            if labels.iter().all(|label| label.key != key) {
+                labels.push(Label { key, str: self.tables.text(value), num: 0, num_unit: 0 });
+            }
+        }
         let stack = Stack { locations: self.locations.as_slice().into(), labels: labels.into() };
         *self.samples.entry(stack).or_default() += trace.value;
     }

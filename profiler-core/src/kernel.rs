@@ -30,8 +30,8 @@ use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
 pub use runtimes::{
-    CodeHeap, EntryEnd, HotSpotField, HotSpotProcess, InFrame, LoopFrame, PerlProcess, PhpProcess, PythonProcess,
-    RubyProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process,
+    CodeHeap, EntryEnd, GoProcess, HotSpotField, HotSpotProcess, InFrame, LoopFrame, PerlProcess, PhpProcess,
+    PythonProcess, RubyProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process,
 };
 use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};
@@ -211,9 +211,10 @@ impl Kernel {
         let count = u32::try_from(mappings.len()).map_err(|_| FillError::Mappings)?;
         let range = self.ranges.take(count).ok_or(FillError::Mappings)?;
         let words: Vec<u64> = mappings.iter().flat_map(Mapping::words).collect();
+        let flags = if self.runtimes.has_labels(pid) { layout::PROCESS_GO } else { 0 };
         let written = batch::update(&self.mappings, range.start, &words, layout::MAPPING_WORDS)
             .map_err(FillError::from)
-            .and_then(|()| Ok(self.processes.insert(pid, [range.start, count, 0, 0], 0)?));
+            .and_then(|()| Ok(self.processes.insert(pid, [range.start, count, flags, 0], 0)?));
         if let Err(error) = written {
             self.ranges.give_back(range);
             return Err(error);
@@ -235,7 +236,8 @@ impl Kernel {
         self.reclaim();
     }
 
-    /// Tells where a runtime has its frames in a process. Mappings that name the runtime's unwinder come after it.
+    /// Tells where a runtime has its frames in a process, or Go its labels. Mappings that name the runtime's unwinder come
+    /// after it, and so does [`Kernel::put_process`] of one with labels.
     ///
     /// # Errors
     /// Too many processes, or the kernel refuses.

@@ -14,11 +14,14 @@ use crate::kernel::{Frame, FrameKind, RuntimeProcess, Runtimes, Unwinder};
 use crate::native::elf::ElfFile;
 use crate::symbolizer::Function;
 
+pub use assumed::Assumption;
 pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
+mod assumed;
 mod eval_loop;
 mod exports;
+mod go;
 mod hotspot;
 mod memory;
 mod perl;
@@ -41,6 +44,7 @@ enum OfFile {
     Ruby(ruby::FileData),
     Perl(perl::FileData),
     Php(php::FileData),
+    Go(go::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -55,6 +59,8 @@ enum OfProcess {
     Ruby(ruby::Instance),
     Perl(perl::Instance),
     Php(php::Instance),
+    /// No frames of its own.
+    Go,
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -133,6 +139,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Php(data)))));
         }
+        if wanted.go
+            && let Some(data) = go::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::Go(data)))));
+        }
         Ok(None)
     }
 
@@ -146,6 +157,7 @@ impl FileData {
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
             OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
             OfFile::Php(data) => (Unwinder::PHP, &data.loop_code),
+            OfFile::Go(_) => (Unwinder::NATIVE, &[]),
         }
     }
 
@@ -158,6 +170,7 @@ impl FileData {
             OfFile::Ruby(data) => data.name(),
             OfFile::Perl(data) => data.name(),
             OfFile::Php(data) => data.name(),
+            OfFile::Go(data) => data.name(),
         }
     }
 
@@ -196,6 +209,7 @@ impl FileData {
                 let (process, instance) = data.attach(memory, bias)?;
                 Ok((RuntimeProcess::Php(process), Instance(OfProcess::Php(instance))))
             }
+            OfFile::Go(data) => Ok((RuntimeProcess::Go(data.attach(memory, bias)?), Instance(OfProcess::Go))),
         }
     }
 }
@@ -205,7 +219,7 @@ impl Instance {
     #[must_use]
     pub fn made_code(&self) -> MadeCode {
         match &self.0 {
-            OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
+            OfProcess::Python(_) | OfProcess::Perl(_) | OfProcess::Go => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
             OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
             OfProcess::Php(_) => MadeCode::Shared,

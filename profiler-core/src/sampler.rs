@@ -3,6 +3,7 @@
 mod choice;
 mod files;
 mod follow;
+mod goroutine_labels;
 mod tables;
 mod traces;
 
@@ -126,6 +127,9 @@ pub struct Statistics {
     pub in_kernel: Duration,
     /// Samples that were not kept because too many different stacks waited to be collected.
     pub dropped: u64,
+    /// Samples that were kept without their labels, because their process had too many different ones since the last
+    /// collection.
+    pub unlabelled: u64,
     /// Processes that are unwound now.
     pub processes: u64,
     /// Processes that began to be unwound.

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use flamegate_fuzz::{delta, jfr, native, pprof, symbols};
+use flamegate_fuzz::{delta, jfr, native, pprof, runtimes, symbols};
 
 #[test]
 fn what_must_hold_for_any_profile_holds_for_the_corpus() {
@@ -20,6 +20,11 @@ fn what_must_hold_for_any_deltas_holds_for_the_corpus() {
 #[test]
 fn what_must_hold_for_any_file_of_machine_code_holds_for_the_corpus() {
     replay("native", native::check);
+}
+
+#[test]
+fn what_must_hold_for_any_memory_of_a_runtime_holds_for_the_corpus() {
+    replay("runtimes", runtimes::check);
 }
 
 #[test]

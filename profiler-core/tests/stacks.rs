@@ -18,6 +18,9 @@ use stacks::replay::Replay;
 
 mod stacks {
     mod cores;
+    // aarch64 has goroutines in a register.
+    #[cfg(target_arch = "x86_64")]
+    mod go_labels;
     pub(crate) mod hostile;
     #[cfg(target_arch = "x86_64")]
     mod hotspot;

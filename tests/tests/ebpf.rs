@@ -5,6 +5,8 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[path = "ebpf/go_labels.rs"]
+mod go_labels;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/shops.rs"]

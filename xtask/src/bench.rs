@@ -27,6 +27,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
         debian::provide_java()?;
         java::fetch_profiler(&java::profiler_folder(root))?;
     }
+    if args.first().is_some_and(|benchmark| benchmark == "runtimes") {
+        debian::provide_compilers()?;
+        debian::provide_java()?;
+    }
     if let Some((benchmark, flags)) = args.split_first()
         && benchmark == "load"
     {

@@ -17,11 +17,12 @@ struct Target {
 }
 
 /// The time is divided among them evenly.
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target { name: "syntax", replayed: "alloy-syntax" },
     Target { name: "pprof", replayed: "profiler-core" },
     Target { name: "delta", replayed: "profiler-core" },
     Target { name: "native", replayed: "profiler-core" },
+    Target { name: "runtimes", replayed: "profiler-core" },
     Target { name: "symbols", replayed: "profiler-core" },
     Target { name: "jfr", replayed: "profiler-core" },
 ];

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use procfs::process::Process;
 use profiler_core::sampler::{Sampler, Scope, Settings};
 
+use crate::cpu;
 use crate::memory::resident;
 
 /// Flags of `agent`.
@@ -79,7 +79,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     });
     std::thread::sleep(SETTLE);
     let began = Instant::now();
-    let (cpu, in_kernel) = (cpu_seconds()?, sampler.statistics().in_kernel);
+    let (used, in_kernel) = (cpu::seconds()?, sampler.statistics().in_kernel);
     let mut output = std::io::stdout();
     writeln!(output, "{READY}")?;
     let mut traces = 0;
@@ -92,11 +92,6 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     std::thread::sleep(Duration::from_millis(1200));
     let in_kernel = sampler.statistics().in_kernel.saturating_sub(in_kernel).as_secs_f64();
     let seconds = began.elapsed().as_secs_f64();
-    writeln!(output, "{seconds} {} {in_kernel} {}", cpu_seconds()? - cpu, resident()?)?;
+    writeln!(output, "{seconds} {} {in_kernel} {}", cpu::seconds()? - used, resident()?)?;
     Ok(())
-}
-
-fn cpu_seconds() -> anyhow::Result<f64> {
-    let stat = Process::myself()?.stat()?;
-    Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }

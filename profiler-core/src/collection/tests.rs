@@ -60,7 +60,7 @@ fn trace(tid: u32, comm: &[u8; 5], user: &[Frame], stop: Stop) -> Trace {
     let mut name = [0; 16];
     name[..5].copy_from_slice(comm);
     let (origin, kernel, user) = (Origin::Cpu, Box::default(), user.into());
-    Trace { pid: 7, tid, comm: Comm(name), origin, kernel, user, stop, count: 3, value: 3 }
+    Trace { pid: 7, tid, comm: Comm(name), origin, kernel, user, stop, labels: Box::default(), count: 3, value: 3 }
 }
 
 /// Each sample's stack by names, innermost first; a place without a function by mapping and address.
@@ -168,6 +168,27 @@ fn what_is_shown_can_be_chosen() {
         .map(|s| s.label.iter().map(|l| (labelled.string(l.key), labelled.string(l.str))).collect())
         .collect();
     assert_eq!(labels, [[("comm", "one"), ("pid", "7")], [("comm", "two"), ("pid", "7")]]);
+}
+
+#[test]
+fn stacks_with_other_labels_are_other_samples() {
+    let user = [frame(FrameKind::Native, 1, 0x1200, false)];
+    let labelled = |labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        Trace { labels, ..trace(1, b"one\0\0", &user, Stop::Complete) }
+    };
+    let buy = [("endpoint", "/buy"), ("pid", "a"), ("tenant", "b")];
+    let traces = [labelled(&buy), labelled(&[]), labelled(&[("endpoint", "/sell")]), labelled(&buy)];
+    let profile = build(Style { pid_label: true, ..Style::default() }, &traces);
+    let said = |label: &Label| (profile.string(label.key), profile.string(label.str));
+    let samples: Vec<(Vec<_>, i64)> =
+        profile.sample.iter().map(|s| (s.label.iter().map(said).collect(), s.value[0] / 10_309_278)).collect();
+    let expected = [
+        (vec![("pid", "7"), ("endpoint", "/buy"), ("tenant", "b")], 6),
+        (vec![("pid", "7")], 3),
+        (vec![("pid", "7"), ("endpoint", "/sell")], 3),
+    ];
+    assert_eq!(samples, expected);
 }
 
 #[test]

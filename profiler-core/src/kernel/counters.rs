@@ -19,6 +19,10 @@ pub struct Counters {
     pub stale: u64,
     /// Probes that were hit while another one's stack was walked on the same CPU: they are not sampled.
     pub collided: u64,
+    /// Samples with the labels of a goroutine.
+    pub labelled: u64,
+    /// Samples of goroutines whose labels were too many or too long, or could not be read: some are left out.
+    pub labels_cut: u64,
     stops: Vec<u64>,
     runtimes: Vec<u64>,
 }
@@ -57,6 +61,8 @@ impl Counters {
             announced: at(3),
             stale: at(4),
             collided: at(5),
+            labelled: at(6),
+            labels_cut: at(7),
             stops: sums.get(STOPS..RUNTIMES).unwrap_or_default().to_vec(),
             runtimes: sums.get(RUNTIMES..).unwrap_or_default().to_vec(),
         })

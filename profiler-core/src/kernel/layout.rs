@@ -1,5 +1,8 @@
 //! What kernel and user space both know: `bpf/shared.h`. The two change together.
 
+/// A flag of a process: its goroutines have labels.
+pub(super) const PROCESS_GO: u32 = 2;
+
 /// Words of a mapping in the kernel.
 pub(super) const MAPPING_WORDS: usize = 6;
 const MAPPING_ANONYMOUS: u64 = 1;

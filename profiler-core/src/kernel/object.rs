@@ -42,6 +42,7 @@ pub(super) fn load(settings: &KernelSettings, pid_namespace: Option<u32>) -> Res
         Scope::Cgroups => 3,
     };
     let kernel_frames = u32::from(settings.kernel_frames);
+    let go_labels = u32::from(settings.runtimes.go);
     let pid_namespace = pid_namespace.unwrap_or(0);
     // Of the 2^32 numbers that the kernel draws from.
     let off_cpu_threshold = (settings.off_cpu_threshold.clamp(0.0, 1.0) * 2f64.powi(32)) as u64;
@@ -54,6 +55,7 @@ pub(super) fn load(settings: &KernelSettings, pid_namespace: Option<u32>) -> Res
         .btf(Some(&btf))
         .override_global("scope", &scope, true)
         .override_global("kernel_frames", &kernel_frames, true)
+        .override_global("go_labels", &go_labels, true)
         .override_global("wake_bytes", &wake_bytes, true)
         .override_global("pid_namespace", &pid_namespace, true)
         .override_global("off_cpu_threshold", &off_cpu_threshold, true)

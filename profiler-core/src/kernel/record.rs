@@ -51,6 +51,7 @@ pub struct Sample<'a> {
     pub stop: Stop,
     kernel: &'a [u8],
     user: &'a [u8],
+    labels: &'a [u8],
 }
 
 /// A frame of user space.
@@ -132,19 +133,34 @@ impl<'a> Sample<'a> {
         })
     }
 
+    /// The labels of what the thread works at, each a key and a value: bytes that a program chose. Long values are cut off,
+    /// within a character too.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut rest = self.labels;
+        std::iter::from_fn(move || {
+            let [key, value, behind @ ..] = rest else { return None };
+            let (key, behind) = behind.split_at_checked((*key).into())?;
+            let (value, behind) = behind.split_at_checked((*value).into())?;
+            rest = behind;
+            Some((key, value))
+        })
+    }
+
     fn parse(pid: u32, mut bytes: &'a [u8]) -> Option<Self> {
         let bytes = &mut bytes;
         let tid = u32::from_le_bytes(take(bytes)?);
         let kernel_frames = u16::from_le_bytes(take(bytes)?);
         let user_frames = u16::from_le_bytes(take(bytes)?);
         let stop = Stop::from_number(u32::from_le_bytes(take(bytes)?));
-        let origin = Origin::from_number(u32::from_le_bytes(take(bytes)?));
+        let origin = Origin::from_number(u16::from_le_bytes(take(bytes)?).into());
+        let label_bytes = u16::from_le_bytes(take(bytes)?);
         let cgroup = u64::from_le_bytes(take(bytes)?);
         let time = u64::from_le_bytes(take(bytes)?);
         let comm = take(bytes)?;
         let (kernel, rest) = bytes.split_at_checked(usize::from(kernel_frames) * 8)?;
-        let user = rest.get(..usize::from(user_frames) * 16)?;
-        Some(Self { pid, tid, origin, cgroup, time, comm, stop, kernel, user })
+        let (user, rest) = rest.split_at_checked(usize::from(user_frames) * 16)?;
+        let labels = rest.get(..usize::from(label_bytes))?;
+        Some(Self { pid, tid, origin, cgroup, time, comm, stop, kernel, user, labels })
     }
 }
 
@@ -174,7 +190,8 @@ mod tests {
         bytes.extend(1u16.to_le_bytes());
         bytes.extend(3u16.to_le_bytes());
         bytes.extend(6u32.to_le_bytes());
-        bytes.extend(1u32.to_le_bytes());
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(14u16.to_le_bytes());
         bytes.extend(77u64.to_le_bytes());
         bytes.extend(88u64.to_le_bytes());
         bytes.extend(*b"name\0\0\0\0\0\0\0\0\0\0\0\0");
@@ -185,6 +202,7 @@ mod tests {
             bytes.extend(file.to_le_bytes());
             bytes.extend(kind.to_le_bytes());
         }
+        bytes.extend(b"\x01\x02kv1\x02\x00k2\x05\x05cut");
         bytes
     }
 
@@ -209,6 +227,8 @@ mod tests {
         let outer = Frame { caller: true, by_pointer: true, ..frame(0x20, FrameKind::Anonymous) };
         let of_runtime = Frame { place: 6, check: 5, ..frame(0x30, FrameKind::Python) };
         assert_eq!(sample.user_frames().collect::<Vec<_>>(), [inner, outer, of_runtime]);
+        let labels: [(&[u8], &[u8]); 2] = [(b"k", b"v1"), (b"k2", b"")];
+        assert_eq!(sample.labels().collect::<Vec<_>>(), labels);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What the kernel knows of runtimes: which programs walk their frames, and where these are in each process.
 
+use std::collections::HashSet;
+
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use go::GoProcess;
 pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
 pub use perl::PerlProcess;
 pub use php::{LoopFrame, PhpProcess};
@@ -11,6 +14,7 @@ pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use ruby::RubyProcess;
 pub use v8::V8Process;
 
+mod go;
 mod hotspot;
 mod perl;
 mod php;
@@ -33,13 +37,16 @@ pub struct Runtimes {
     pub perl: bool,
     /// PHP.
     pub php: bool,
+    /// Go: the labels of goroutines. Its frames are walked in any case, as all machine code.
+    pub go: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, php: true };
+    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, php: true, go: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false, php: false };
+    pub const NONE: Self =
+        Self { python: false, hotspot: false, v8: false, ruby: false, perl: false, php: false, go: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -57,6 +64,8 @@ pub enum RuntimeProcess {
     Perl(PerlProcess),
     /// PHP.
     Php(PhpProcess),
+    /// Go.
+    Go(GoProcess),
 }
 
 impl RuntimeProcess {
@@ -70,6 +79,7 @@ impl RuntimeProcess {
             Self::Ruby(process) => process.words().to_vec(),
             Self::Perl(process) => process.words().to_vec(),
             Self::Php(process) => process.words().to_vec(),
+            Self::Go(process) => process.words().to_vec(),
         }
     }
 }
@@ -120,6 +130,7 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
         (runtimes.ruby, ruby::PROCESSES),
         (runtimes.perl, perl::PROCESSES),
         (runtimes.php, php::PROCESSES),
+        (runtimes.go, go::PROCESSES),
     ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
@@ -132,6 +143,8 @@ pub(super) struct RuntimeMaps {
     ruby: ProcessMap<{ ruby::WORDS }>,
     perl: ProcessMap<{ perl::WORDS }>,
     php: ProcessMap<{ php::WORDS }>,
+    go: ProcessMap<{ go::WORDS }>,
+    with_labels: HashSet<u32>,
 }
 
 impl RuntimeMaps {
@@ -143,6 +156,8 @@ impl RuntimeMaps {
             ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
             perl: ProcessMap::take(ebpf, runtimes.perl, perl::PROCESSES)?,
             php: ProcessMap::take(ebpf, runtimes.php, php::PROCESSES)?,
+            go: ProcessMap::take(ebpf, runtimes.go, go::PROCESSES)?,
+            with_labels: HashSet::new(),
         })
     }
 
@@ -154,7 +169,17 @@ impl RuntimeMaps {
             RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
             RuntimeProcess::Perl(process) => self.perl.put(pid, process.words()),
             RuntimeProcess::Php(process) => self.php.put(pid, process.words()),
+            RuntimeProcess::Go(process) => {
+                self.go.put(pid, process.words())?;
+                self.with_labels.insert(pid);
+                Ok(())
+            }
         }
+    }
+
+    /// Whether samples of a process may have labels.
+    pub(super) fn has_labels(&self, pid: u32) -> bool {
+        self.with_labels.contains(&pid)
     }
 
     pub(super) fn remove(&mut self, pid: u32) {
@@ -164,6 +189,9 @@ impl RuntimeMaps {
         self.ruby.remove(pid);
         self.perl.remove(pid);
         self.php.remove(pid);
+        if self.with_labels.remove(&pid) {
+            self.go.remove(pid);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use source::SourceMap;
 use strings::Strings;
 
 pub use debug_link::DebugLink;
+pub(crate) use go::find_functions as find_go_functions;
 pub use lookup::{Damage, Location, ReadAt, SymbolFile};
 pub use strings::MAX_NAME;
 

@@ -20,6 +20,7 @@ use layout::{Layout, Number, Place, WANTED};
 use method::{Identity, Method};
 use structs::{SYMBOLS, Structs};
 
+mod assumed;
 mod blobs;
 mod compiled;
 mod layout;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::kernel::PerlProcess;
 use crate::native::elf::{ElfFile, Machine};
 
+use super::assumed::one_of;
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported, exports, thread_slot};
 use layout::{Layout, Version};
@@ -105,6 +106,18 @@ impl FileData {
 }
 
 impl Instance {
+    /// See [`super::Assumption`]: what runs operations that say a place, and the interpreter.
+    pub(super) fn assumed(version: u8, found: [u64; 3], memory: &dyn ReadMemory) -> Option<Self> {
+        let version = Version(one_of(&[28, 30, 32, 34, 36, 38, 40], version)?);
+        let layout = Layout::of(version)?;
+        let [places, interpreter, _] = found;
+        let field = |offset: u16| memory.pointer(interpreter.wrapping_add(offset.into()));
+        let _places = field(layout.operation).and_then(|operation| functions::run_by(memory, operation));
+        let objects = Objects { memory, layout: &layout };
+        let _package = field(layout.main_package).and_then(|package| objects.package(package));
+        Some(Self { layout, places })
+    }
+
     /// What is known of a subroutine, or of the program itself, if it is the one of which `check` is.
     pub(super) fn function(&self, memory: &dyn ReadMemory, address: u64, check: u16) -> Option<PerlFunction> {
         functions::read(self, memory, address, check)

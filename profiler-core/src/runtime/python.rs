@@ -136,6 +136,19 @@ impl FileData {
 }
 
 impl Instance {
+    /// See [`super::Assumption`]: the types of code objects and of texts, and where a process describes itself, or has its
+    /// first interpreter.
+    pub(super) fn assumed(version: u8, found: [u64; 3], memory: &dyn ReadMemory) -> Option<Self> {
+        let [code_type, text_type, start] = found;
+        let version = Version(KNOWN.start().0 + version % (KNOWN.end().0 - KNOWN.start().0 + 1));
+        let layout = Layout::of_process(version, Machine::X86_64, memory, start).ok()?;
+        for thread in threads::of_interpreters(memory, &layout, start) {
+            let _types = types_of_a_frame(memory, &layout, &thread);
+        }
+        // No process has this pid.
+        Some(Self { pid: 0, layout, code_type, text_type })
+    }
+
     /// What is known of a function, by its code object, if that is the one of which `check` is.
     pub(super) fn function(&self, memory: &dyn ReadMemory, address: u64, check: u16) -> Option<CodeObject> {
         code::read(self, memory, address, check)

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::kernel::RubyProcess;
 use crate::native::elf::{ElfFile, Machine};
 
+use super::assumed::one_of;
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported, exports, thread_slot};
 use layout::{Layout, Version};
@@ -110,6 +111,23 @@ impl FileData {
 }
 
 impl Instance {
+    /// See [`super::Assumption`]: the table of names, and the numbers of two of them.
+    pub(super) fn assumed(version: u8, found: [u64; 3], memory: &dyn ReadMemory) -> Option<Self> {
+        const VERSIONS: [[u32; 3]; 6] = [[2, 7, 0], [3, 0, 0], [3, 1, 0], [3, 2, 0], [3, 3, 0], [3, 4, 0]];
+        let layout = Layout::of(Version::of(&one_of(&VERSIONS, version)?)?)?;
+        let [table, class_path, attached] = found;
+        let names = Names::assumed(table, class_path, attached);
+        let instance = Self { layout, names };
+        let variables = table..table.saturating_add(1 << 12);
+        let _names = Names::find(memory, &layout, &variables);
+        if let Some(first) = threads::first(memory, &layout, &variables) {
+            for thread in threads::beside(memory, &layout, first) {
+                let _has_frames = threads::has_frames(memory, &instance, thread.state);
+            }
+        }
+        Some(instance)
+    }
+
     /// What is known of a function, if it is the one that a frame was of: what stands for it, and its check.
     pub(super) fn function(&self, memory: &dyn ReadMemory, address: u64, check: u32) -> Option<RubyFunction> {
         functions::read(self, memory, address, check)

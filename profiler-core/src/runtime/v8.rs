@@ -23,6 +23,7 @@ use metadata::Metadata;
 use positions::{BytecodeSizes, Position};
 use script::Script;
 
+mod assumed;
 mod code;
 mod exits;
 mod function;
@@ -150,16 +151,28 @@ impl FileData {
             shared_literal: layout.shared.literal,
             script_id: layout.script.id,
         };
+        Ok((process, Instance::of(Arc::clone(&self.known))))
+    }
+}
+
+impl Instance {
+    /// See [`super::Assumption`]: where the stack of the main thread begins.
+    pub(super) fn assumed(version: u8, found: [u64; 3], memory: &dyn ReadMemory) -> Option<Self> {
+        let known = assumed::known(version)?;
+        let [stack, ..] = found;
+        let _has_function = has_function(Heap { memory, layout: &known.layout }, stack..stack.saturating_add(1 << 10));
+        Some(Self::of(Arc::new(known)))
+    }
+
+    fn of(known: Arc<Known>) -> Self {
         let cache = Cache {
             functions: Generations::new(FUNCTIONS),
             scripts: Generations::new(SCRIPTS),
             codes: Generations::new(CODES),
         };
-        Ok((process, Instance { known: Arc::clone(&self.known), cache: Box::new(Mutex::new(cache)) }))
+        Self { known, cache: Box::new(Mutex::new(cache)) }
     }
-}
 
-impl Instance {
     /// What a frame stands for, if it is still there. `check` is of its function.
     pub(super) fn read(&self, memory: &dyn ReadMemory, address: u64, place: u32, check: u16) -> Option<Read> {
         let heap = Heap { memory, layout: &self.known.layout };

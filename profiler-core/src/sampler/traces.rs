@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use indexmap::{Equivalent, IndexMap};
 
 use super::follow::Follower;
+use super::goroutine_labels::{LabelSets, pack, texts};
 use crate::kernel::{Frame, FrameKind, Origin, Record, Sample, Stop};
 
 /// The name of a thread, up to 15 bytes.
@@ -38,6 +39,9 @@ pub struct Trace {
     pub user: Box<[Frame]>,
     /// Why the walk through user space ended.
     pub stop: Stop,
+    /// What the program says of its work there, by keys in their order: the labels of a goroutine of Go. At most 16;
+    /// values are cut off after 128 bytes.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
     /// How often.
     pub count: u64,
     /// For [`Origin::OffCpu`] the nanoseconds until the thread was back, all times together; else the same as `count`.
@@ -55,6 +59,7 @@ pub(super) struct Traces {
     /// In both.
     frames: usize,
     dropped: u64,
+    label_sets: LabelSets,
     /// Stacks with addresses outside of the mappings that were known; no more than are read at once.
     unmapped: Vec<(Key, u64)>,
     /// Frames of runtimes in stacks that are new.
@@ -62,6 +67,7 @@ pub(super) struct Traces {
     // Kept from one sample to the next for their memory.
     kernel: Vec<u64>,
     user: Vec<Frame>,
+    labels: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -113,10 +119,11 @@ impl Traces {
     }
 
     pub(super) fn take(&mut self) -> Vec<Trace> {
+        self.label_sets.clear();
         self.frames = self.away.values().map(Key::frames).sum();
         std::mem::take(&mut self.seen)
             .into_iter()
-            .map(|(Key { pid, tid, comm, origin, stop, kernel, user }, Seen { count, value })| Trace {
+            .map(|(Key { pid, tid, comm, origin, stop, kernel, user, labels }, Seen { count, value })| Trace {
                 pid,
                 tid,
                 comm,
@@ -124,6 +131,7 @@ impl Traces {
                 kernel,
                 user,
                 stop,
+                labels: texts(&labels),
                 count,
                 value,
             })
@@ -139,13 +147,20 @@ impl Traces {
         self.dropped
     }
 
+    /// Samples that were kept without their labels.
+    pub(super) fn unlabelled(&self) -> u64 {
+        self.label_sets.refused()
+    }
+
     fn add_sample(&mut self, sample: &Sample<'_>) {
         let (mut kernel, mut user) = (std::mem::take(&mut self.kernel), std::mem::take(&mut self.user));
         kernel.clear();
         kernel.extend(sample.kernel_frames());
         user.clear();
         user.extend(sample.user_frames());
-        let view = View::new(sample, &kernel, &user);
+        let mut labels = std::mem::take(&mut self.labels);
+        pack(sample, &mut labels);
+        let view = View::new(sample, &kernel, &user, &labels);
         if sample.origin == Origin::OffCpu {
             self.leave(view);
         } else if view.has_unmapped() {
@@ -153,7 +168,7 @@ impl Traces {
         } else {
             self.count(view, 1);
         }
-        (self.kernel, self.user) = (kernel, user);
+        (self.kernel, self.user, self.labels) = (kernel, user, labels);
     }
 
     fn leave(&mut self, view: View<'_>) {
@@ -180,6 +195,8 @@ impl Traces {
         if let Some(seen) = self.seen.get_mut(&view) {
             seen.count += 1;
             seen.value = seen.value.saturating_add(value);
+        } else if !self.label_sets.take(view.pid, view.labels) {
+            self.count(View { labels: &[], ..view }, value);
         } else if self.has_room(view.frames()) {
             self.new.extend(view.of_runtimes());
             self.seen.insert(view.to_key(), Seen { count: 1, value });
@@ -206,6 +223,7 @@ struct Key {
     stop: Stop,
     kernel: Box<[u64]>,
     user: Box<[Frame]>,
+    labels: Box<[u8]>,
 }
 
 /// A key that owns nothing: most samples were seen before.
@@ -218,17 +236,18 @@ struct View<'a> {
     stop: Stop,
     kernel: &'a [u64],
     user: &'a [Frame],
+    labels: &'a [u8],
 }
 
 impl<'a> View<'a> {
-    fn new(sample: &Sample<'_>, kernel: &'a [u64], user: &'a [Frame]) -> Self {
+    fn new(sample: &Sample<'_>, kernel: &'a [u64], user: &'a [Frame], labels: &'a [u8]) -> Self {
         let Sample { pid, tid, comm, origin, stop, .. } = *sample;
-        Self { pid, tid, comm: Comm(comm), origin, stop, kernel, user }
+        Self { pid, tid, comm: Comm(comm), origin, stop, kernel, user, labels }
     }
 
     fn to_key(self) -> Key {
-        let Self { pid, tid, comm, origin, stop, kernel, user } = self;
-        Key { pid, tid, comm, origin, stop, kernel: kernel.into(), user: user.into() }
+        let Self { pid, tid, comm, origin, stop, kernel, user, labels } = self;
+        Key { pid, tid, comm, origin, stop, kernel: kernel.into(), user: user.into(), labels: labels.into() }
     }
 
     fn has_unmapped(&self) -> bool {
@@ -240,16 +259,16 @@ impl<'a> View<'a> {
         self.user.iter().filter(|frame| frame.kind.is_of_runtime()).map(move |frame| (pid, *frame))
     }
 
-    /// One more for what a stack without frames takes.
+    /// One more for what a stack without frames takes, and those that take as much as the labels.
     fn frames(&self) -> usize {
-        self.kernel.len() + self.user.len() + 1
+        self.kernel.len() + self.user.len() + self.labels.len().div_ceil(size_of::<Frame>()) + 1
     }
 }
 
 impl Key {
     fn view(&self) -> View<'_> {
-        let Self { pid, tid, comm, origin, stop, kernel, user } = self;
-        View { pid: *pid, tid: *tid, comm: *comm, origin: *origin, stop: *stop, kernel, user }
+        let Self { pid, tid, comm, origin, stop, kernel, user, labels } = self;
+        View { pid: *pid, tid: *tid, comm: *comm, origin: *origin, stop: *stop, kernel, user, labels }
     }
 
     fn frames(&self) -> usize {

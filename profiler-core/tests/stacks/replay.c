@@ -3,7 +3,8 @@
 //   TABLE slot rows row...                  MAPPINGS count (6 words each)...
 //   RULES count (2 words each)...           WALK origin ip sp fp lr words (address word)... by addresses
 //   RUNTIME unwinder words word...          THREAD (thread pointer)
-// A walk is answered by: stop frames (2 words each)... Where its number of words is ASK it has none, and before the answer
+// What goroutines are found by is that of runtime 0.
+// A walk is answered by: stop frames (2 words each)... bytes of labels (in words)... Where its number of words is ASK it has none, and before the answer
 // each word that is read is asked for (ASK address), which is answered by: whether it is there, and the word.
 #include "sample.bpf.c"
 
@@ -80,6 +81,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return place == PID ? known_runtimes[UNWINDER_PERL] : NULL;
 	if (map == &php_processes)
 		return place == PID ? known_runtimes[UNWINDER_PHP] : NULL;
+	if (map == &go_processes)
+		return place == PID ? known_runtimes[UNWINDER_NATIVE] : NULL;
 	if (map == &mappings)
 		return place < mapping_count ? &known_mappings[place] : NULL;
 	if (map == &tables)
@@ -217,6 +220,12 @@ long bpf_ringbuf_output(void *ring, void *data, u64 size, u64 flags)
 	u64 frames = sample->user_frames, head[2] = {sample->stop, frames};
 	fwrite(head, sizeof(head), 1, stdout);
 	fwrite(&sample->words[sample->kernel_frames], 2 * sizeof(u64), frames, stdout);
+	u64 bytes = sample->label_bytes, labels[(LABEL_BYTES + 7) / 8] = {};
+	if (bytes > LABEL_BYTES)
+		bad("too many labels");
+	memcpy(labels, &sample->words[sample->kernel_frames + 2 * frames], bytes);
+	fwrite(&bytes, sizeof(bytes), 1, stdout);
+	fwrite(labels, sizeof(u64), (bytes + 7) / 8, stdout);
 	fflush(stdout);
 	free(sample);
 	return 0;
@@ -267,6 +276,8 @@ static void walk_stack(void)
 	if (word_count != ASK)
 		known_words = read_words(known_words, word_count * 2);
 	known_process = (struct process){.count = mapping_count};
+	if (known_runtimes[UNWINDER_NATIVE])
+		known_process.flags = PROCESS_GO;
 	u64 switches[4] = {0, (u64)&task, (u64)&next_task, 0};
 	void *ctx = origin == ORIGIN_OFF_CPU ? (void *)switches : event;
 	tail_calls = 0;
@@ -284,6 +295,7 @@ int main(void)
 	u64 what;
 	task.tgid = task.pid = PID;
 	off_cpu_threshold = 1ull << 32;
+	go_labels = 1;
 	for (int origin = 0; origin < ORIGINS; origin++)
 		known_walks[origin] = calloc(1, sizeof(struct walk));
 	while (fread(&what, sizeof(what), 1, stdin) == 1) {

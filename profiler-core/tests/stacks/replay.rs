@@ -37,6 +37,8 @@ pub(crate) struct Walked {
     pub(crate) frames: Vec<u64>,
     /// Those of runtimes, as they were handed over: two words each.
     pub(crate) of_runtimes: Vec<[u64; 2]>,
+    /// As they were handed over.
+    pub(crate) labels: Vec<u8>,
 }
 
 /// `ORIGIN_*`.
@@ -120,7 +122,10 @@ impl Replay {
             let bias = self.biases.get((file as usize).wrapping_sub(1)).filter(|_| kind == 0);
             frame[0].wrapping_add(bias.copied().unwrap_or(0))
         };
-        Walked { stop, frames: frames.iter().map(in_memory).collect(), of_runtimes }
+        let bytes = usize::try_from(self.receive(1)[0]).expect("few labels");
+        let mut labels: Vec<u8> = self.receive(bytes.div_ceil(8)).into_iter().flat_map(u64::to_le_bytes).collect();
+        labels.truncate(bytes);
+        Walked { stop, frames: frames.iter().map(in_memory).collect(), of_runtimes, labels }
     }
 
     pub(crate) fn tell_table(&self, slot: u64, rows: &[u64]) {

@@ -1,5 +1,7 @@
 //! What Go's linker leaves in each program, stripped or not: its functions, their lines, and what was inlined.
 
+use std::ops::Range;
+
 use object::elf::{SHF_ALLOC, SHT_PROGBITS};
 
 use super::super::elf::{BuildId, ElfFile, Section};
@@ -30,10 +32,8 @@ pub(super) fn read(
 ) -> bool {
     let Some((address, bytes)) = find(file) else { return false };
     let Some(table) = Table::parse(&bytes) else { return false };
-    let module = if table.version >= Version::Go118 { Module::find(file, address, &table) } else { None };
-    let text =
-        module.as_ref().map(|module| module.text).or(table.text).or_else(|| Some(file.section(".text")?.address));
-    let Some(text) = text else { return false };
+    let module = module(file, address, &table);
+    let Some(text) = text(file, module.as_ref(), &table) else { return false };
     let inlined = module.filter(|_| source.is_some()).and_then(|module| module.function_data(file));
     let mut lines = source.map(|source| Lines::new(&table, inlined, base, source));
     for function in table.functions(text) {
@@ -49,6 +49,35 @@ pub(super) fn read(
         candidates.add(function.start, function.end - function.start, u64::MAX, named);
     }
     true
+}
+
+/// Where the functions of these names are, in this order. None of a file that is no Go program.
+pub(crate) fn find_functions<const N: usize>(file: &ElfFile, names: [&str; N]) -> Option<[Option<Range<u64>>; N]> {
+    let (address, bytes) = find(file)?;
+    let table = Table::parse(&bytes)?;
+    let text = text(file, module(file, address, &table).as_ref(), &table)?;
+    let mut found = [const { None }; N];
+    for function in table.functions(text) {
+        let Some(name) = usize::try_from(function.name).ok().and_then(|from| table.names.get(from..)) else { continue };
+        let is_called = |called: &&str| {
+            let rest = name.strip_prefix(called.as_bytes());
+            // As the linker calls those that keep to the first of Go's ways to call.
+            rest.is_some_and(|rest| rest.strip_prefix(b".abi0").unwrap_or(rest).first() == Some(&0))
+        };
+        if let Some(found) = names.iter().position(is_called).and_then(|place| found.get_mut(place)) {
+            *found = Some(function.start..function.end);
+        }
+    }
+    Some(found)
+}
+
+fn module(file: &ElfFile, address: u64, table: &Table<'_>) -> Option<Module> {
+    if table.version >= Version::Go118 { Module::find(file, address, table) } else { None }
+}
+
+/// Where the code begins.
+fn text(file: &ElfFile, module: Option<&Module>, table: &Table<'_>) -> Option<u64> {
+    module.map(|module| module.text).or(table.text).or_else(|| Some(file.section(".text")?.address))
 }
 
 /// The table, and its address.

@@ -70,7 +70,8 @@ impl Blobs {
         for _ in 0..HOPS {
             let back = back(memory, heap, segment)?;
             if back == 0 {
-                return Some(heap.start + (segment << self.shift) + u64::from(layout.block_header));
+                let block = heap.start.checked_add(segment << self.shift)?;
+                return block.checked_add(layout.block_header.into());
             }
             segment = segment.checked_sub(back.into())?;
         }
@@ -88,13 +89,13 @@ impl Blobs {
                 else {
                     break;
                 };
-                let blob = block + u64::from(layout.block_header);
+                let Some(blob) = block.checked_add(layout.block_header.into()) else { break };
                 let is_used = back(memory, heap, (block - heap.start) >> self.shift) == Some(0);
-                let text = memory.pointer(blob + u64::from(layout.blob_name));
+                let text = memory.pointer(blob.wrapping_add(layout.blob_name.into()));
                 if is_used && text.and_then(|text| name(memory, text)).is_some_and(|name| is_compiled(&name)) {
                     found.push(blob);
                 }
-                block += length << self.shift;
+                block = block.saturating_add(length << self.shift);
                 if found.len() >= most || block >= heap.end {
                     break;
                 }

@@ -96,6 +96,21 @@ impl Structs {
         Some(found)
     }
 
+    /// Has a field behind all others of its struct.
+    pub(super) fn say(&mut self, name: &str, kind: &str) {
+        let of = name.split_once("::").map_or(name, |(of, _)| of);
+        let place = 8 * self.of(of).count() as u64;
+        self.fields.insert(name.to_owned(), Field { kind: kind.to_owned(), place });
+    }
+
+    pub(super) fn say_size(&mut self, name: &str, size: u64) {
+        self.sizes.insert(name.to_owned(), size);
+    }
+
+    pub(super) fn say_constant(&mut self, name: &str, value: u32) {
+        self.constants.insert(name.to_owned(), value);
+    }
+
     /// Named `Struct::_field`.
     pub(super) fn field(&self, name: &'static str) -> Result<&Field, Missing> {
         self.fields.get(name).ok_or(Missing(name))

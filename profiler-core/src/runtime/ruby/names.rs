@@ -29,6 +29,11 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// As if it had been found.
+    pub(super) fn assumed(table: u64, class_path: u64, attached: u64) -> Self {
+        Self { table, class_path, attached }
+    }
+
     /// Looks for `ruby_global_symbols` among Ruby's variables: a number of names, an address, and an array of just so many
     /// arrays.
     pub(super) fn find(memory: &dyn ReadMemory, layout: &Layout, variables: &Range<u64>) -> Option<Self> {

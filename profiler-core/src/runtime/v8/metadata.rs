@@ -28,6 +28,12 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    /// That says these.
+    pub(super) fn of(constants: &[(&str, i32)]) -> Self {
+        let constants = constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Self { symbols: HashMap::new(), constants }
+    }
+
     /// None of a file that is nothing of V8's.
     pub(super) fn read(file: &ElfFile, path: &str) -> Option<Self> {
         let [any] = exports::find(file, [ANY]);

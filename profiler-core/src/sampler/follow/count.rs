@@ -8,13 +8,16 @@ use crate::sampler::{Shared, lock};
 impl Follower {
     /// Counts what there is now.
     pub(in crate::sampler) fn count(&self, kernel: &Kernel, shared: &Shared) {
-        let dropped = lock(&shared.traces).dropped();
+        let (dropped, unlabelled) = {
+            let traces = lock(&shared.traces);
+            (traces.dropped(), traces.unlabelled())
+        };
         let mut statistics = lock(&shared.statistics);
         if let Ok(counters) = kernel.counters() {
             statistics.kernel = counters;
         }
         statistics.in_kernel = kernel.run_time();
-        statistics.dropped = dropped;
+        (statistics.dropped, statistics.unlabelled) = (dropped, unlabelled);
         statistics.refused = self.refused;
         let runtimes = self.reader.counts();
         (statistics.runtimes, statistics.runtimes_refused) = (runtimes.attached, runtimes.refused);

@@ -80,6 +80,7 @@ impl Plan {
                     ruby: arguments.ruby_enabled,
                     perl: arguments.perl_enabled,
                     php: arguments.php_enabled,
+                    go: arguments.go_enabled,
                 },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
@@ -128,13 +129,6 @@ fn symbols(arguments: &EbpfArguments) -> Symbols {
 /// Of what is asked for and without effect.
 fn remark(arguments: &EbpfArguments) -> Option<String> {
     let missing = arguments.missing_runtimes();
-    let mut remarks = Vec::new();
-    if !missing.is_empty() {
-        let names = missing.join(", ");
-        remarks.push(format!("not unwound yet, and shown as machine code and unknown memory: {names}"));
-    }
-    if !arguments.go_enabled {
-        remarks.push("go_enabled = false changes nothing: Go is unwound as all machine code".to_owned());
-    }
-    (!remarks.is_empty()).then(|| remarks.join("; "))
+    let names = missing.join(", ");
+    (!missing.is_empty()).then(|| format!("not unwound yet, and shown as machine code and unknown memory: {names}"))
 }

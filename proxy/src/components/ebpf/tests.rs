@@ -145,6 +145,7 @@ fn each_kind_of_event_has_its_profile() {
             kernel: [1].into(),
             user: Box::default(),
             stop: Stop::Complete,
+            labels: Box::default(),
             count: 3,
             value: 5,
         };
@@ -201,6 +202,7 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
         "ruby_enabled = false",
         "perl_enabled = false",
         "php_enabled = false",
+        "go_enabled = false",
     ] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
