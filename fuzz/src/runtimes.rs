@@ -38,7 +38,8 @@ pub enum Broken {
     },
 }
 
-const KINDS: [FrameKind; 5] = [FrameKind::Python, FrameKind::HotSpot, FrameKind::V8, FrameKind::Ruby, FrameKind::Perl];
+const KINDS: [FrameKind; 6] =
+    [FrameKind::Python, FrameKind::HotSpot, FrameKind::V8, FrameKind::Ruby, FrameKind::Perl, FrameKind::Php];
 /// What is read for a runtime and one of its frames: most of all the source of a script of V8, or the code that a JVM has.
 const MOST_BYTES: usize = 256 << 20;
 const MOST_READS: usize = 4 << 20;

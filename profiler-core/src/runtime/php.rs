@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::kernel::PhpProcess;
 use crate::native::elf::ElfFile;
 
+use super::assumed::one_of;
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported, eval_loop, exports};
 use layout::{Layout, Version};
@@ -99,6 +100,15 @@ impl FileData {
 }
 
 impl Instance {
+    /// See [`super::Assumption`]: the globals, and the innermost frame.
+    pub(super) fn assumed(version: u8, found: [u64; 3], memory: &dyn ReadMemory) -> Option<Self> {
+        let layout = Layout::of(one_of(&Version::KNOWN, version)?)?;
+        let [globals, innermost, _] = found;
+        let _knows = functions::knows_its_own(memory, globals);
+        let _frames = functions::are_frames(memory, &layout, innermost);
+        Some(Self { layout })
+    }
+
     /// What is known of a function, if it is the one of which `check` is.
     pub(super) fn function(&self, memory: &dyn ReadMemory, address: u64, check: u16) -> Option<PhpFunction> {
         functions::read(memory, &self.layout, address, check)

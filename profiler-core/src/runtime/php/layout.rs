@@ -17,6 +17,9 @@ const HEADER: &[u8] = b"X-Powered-By: PHP/";
 pub(super) struct Version(u32, u32);
 
 impl Version {
+    /// Those that have a layout.
+    pub(super) const KNOWN: [Self; 6] = [Self(7, 4), Self(8, 0), Self(8, 1), Self(8, 2), Self(8, 3), Self(8, 4)];
+
     /// Whether opcache can make machine code: from the first version of its compiler on.
     pub(super) fn makes_code(self) -> bool {
         self >= Self(8, 0)
