@@ -66,6 +66,7 @@ enum {
 	UNWINDER_V8 = 3,
 	UNWINDER_RUBY = 4,
 	UNWINDER_PERL = 5,
+	UNWINDER_DOTNET = 7,
 };
 
 // When a pid that is not in `processes` was last announced.

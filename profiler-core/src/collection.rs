@@ -126,9 +126,12 @@ impl<'n> ProfileBuilder<'n> {
             FrameKind::Native => Place::File(frame.file, address),
             FrameKind::Anonymous => Place::Memory(pid, address),
             FrameKind::Unmapped => Place::Unmapped(address),
-            FrameKind::Python | FrameKind::HotSpot | FrameKind::V8 | FrameKind::Ruby | FrameKind::Perl => {
-                Place::Runtime(pid, *frame)
-            }
+            FrameKind::Python
+            | FrameKind::HotSpot
+            | FrameKind::V8
+            | FrameKind::Ruby
+            | FrameKind::Perl
+            | FrameKind::DotNet => Place::Runtime(pid, *frame),
         };
         self.locations.push(self.tables.location(&place, self.names));
     }

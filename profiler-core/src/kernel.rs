@@ -30,8 +30,8 @@ use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
 pub use runtimes::{
-    CodeHeap, EntryEnd, HotSpotField, HotSpotProcess, InFrame, PerlProcess, PythonProcess, RubyProcess, RuntimeProcess,
-    Runtimes, ThreadSlot, V8Process,
+    CodeHeap, DotNetProcess, EntryEnd, HotSpotField, HotSpotProcess, InFrame, PerlProcess, PythonProcess, RubyProcess,
+    RuntimeProcess, Runtimes, ThreadSlot, V8Process,
 };
 use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};

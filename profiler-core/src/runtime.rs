@@ -17,6 +17,7 @@ use crate::symbolizer::Function;
 pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
+mod dotnet;
 mod eval_loop;
 mod exports;
 mod hotspot;
@@ -39,6 +40,7 @@ enum OfFile {
     V8(v8::FileData),
     Ruby(ruby::FileData),
     Perl(perl::FileData),
+    DotNet(dotnet::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -52,6 +54,7 @@ enum OfProcess {
     V8(v8::Instance),
     Ruby(ruby::Instance),
     Perl(perl::Instance),
+    DotNet(dotnet::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -73,6 +76,7 @@ enum Read {
     V8(v8::Read),
     Ruby(ruby::RubyFunction),
     Perl(perl::PerlFunction),
+    DotNet(dotnet::Method),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -122,6 +126,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Perl(data)))));
         }
+        if wanted.dotnet
+            && let Some(data) = dotnet::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::DotNet(data)))));
+        }
         Ok(None)
     }
 
@@ -134,6 +143,7 @@ impl FileData {
             OfFile::V8(data) => (Unwinder::V8, data.builtins()),
             OfFile::Ruby(data) => (Unwinder::RUBY, &data.loop_code),
             OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
+            OfFile::DotNet(_) => (Unwinder::DOTNET, &[]),
         }
     }
 
@@ -145,6 +155,7 @@ impl FileData {
             OfFile::V8(data) => data.name(),
             OfFile::Ruby(data) => data.name(),
             OfFile::Perl(data) => data.name(),
+            OfFile::DotNet(data) => data.name(),
         }
     }
 
@@ -179,6 +190,10 @@ impl FileData {
                 let (process, instance) = data.attach(memory, pid, bias)?;
                 Ok((RuntimeProcess::Perl(process), Instance(OfProcess::Perl(instance))))
             }
+            OfFile::DotNet(data) => {
+                let (process, instance) = data.attach(memory, bias)?;
+                Ok((RuntimeProcess::DotNet(process), Instance(OfProcess::DotNet(instance))))
+            }
         }
     }
 }
@@ -190,7 +205,7 @@ impl Instance {
         match &self.0 {
             OfProcess::Python(_) | OfProcess::Perl(_) => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
-            OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
+            OfProcess::V8(_) | OfProcess::Ruby(_) | OfProcess::DotNet(_) => MadeCode::OfNoFile,
         }
     }
 
@@ -219,6 +234,9 @@ impl Instance {
             }
             (OfProcess::V8(instance), FrameKind::V8) => {
                 instance.read(memory, function.address, function.place, function.check).map(Read::V8)
+            }
+            (OfProcess::DotNet(instance), FrameKind::DotNet) => {
+                instance.method(memory, function.address, function.check).map(Read::DotNet)
             }
             _ => None,
         }
@@ -251,6 +269,13 @@ impl Read {
                 line: sub.line(place),
                 start_line: sub.first_line,
             }),
+            Self::DotNet(method) => each(Function {
+                name: &method.name,
+                system_name: &method.name,
+                file: &method.file,
+                line: 0,
+                start_line: 0,
+            }),
         }
     }
 
@@ -262,6 +287,7 @@ impl Read {
             Self::V8(read) => read.footprint(),
             Self::Ruby(function) => function.footprint(),
             Self::Perl(sub) => sub.footprint(),
+            Self::DotNet(method) => method.footprint(),
         }
     }
 }

@@ -54,6 +54,8 @@ impl Unwinder {
     pub const RUBY: Self = Self(4);
     /// Perl's loop.
     pub const PERL: Self = Self(5);
+    /// CoreCLR: code that it made, and images that were compiled ahead.
+    pub const DOTNET: Self = Self(7);
 }
 
 /// What executable memory holds.
@@ -184,6 +186,8 @@ numbered! {
         Ruby = 20 "ruby",
         /// That of a subroutine of Perl, or of the place in the program itself.
         Perl = 21 "perl",
+        /// The beginning of a method's code of CoreCLR.
+        DotNet = 23 "dotnet",
     }
 }
 
@@ -191,7 +195,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python | Self::HotSpot | Self::V8 | Self::Ruby | Self::Perl)
+        matches!(self, Self::Python | Self::HotSpot | Self::V8 | Self::Ruby | Self::Perl | Self::DotNet)
     }
 }
 

@@ -4,12 +4,14 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use dotnet::DotNetProcess;
 pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
 pub use perl::PerlProcess;
 pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use ruby::RubyProcess;
 pub use v8::V8Process;
 
+mod dotnet;
 mod hotspot;
 mod perl;
 mod python;
@@ -29,13 +31,15 @@ pub struct Runtimes {
     pub ruby: bool,
     /// Perl.
     pub perl: bool,
+    /// CoreCLR, of .NET.
+    pub dotnet: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true };
+    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, dotnet: true };
     /// Machine code alone.
-    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false };
+    pub const NONE: Self = Self { python: false, hotspot: false, v8: false, ruby: false, perl: false, dotnet: false };
 }
 
 /// Where a runtime has its frames in a process.
@@ -51,6 +55,8 @@ pub enum RuntimeProcess {
     Ruby(RubyProcess),
     /// Perl.
     Perl(PerlProcess),
+    /// CoreCLR.
+    DotNet(DotNetProcess),
 }
 
 impl RuntimeProcess {
@@ -63,6 +69,7 @@ impl RuntimeProcess {
             Self::V8(process) => process.words().to_vec(),
             Self::Ruby(process) => process.words().to_vec(),
             Self::Perl(process) => process.words().to_vec(),
+            Self::DotNet(process) => process.words().to_vec(),
         }
     }
 }
@@ -87,6 +94,8 @@ const RUBY: Walker =
     Walker { unwinder: Unwinder::RUBY, of_cpus: "ruby", off_cpu: "ruby_off_cpu", of_probes: "ruby_probe" };
 const PERL: Walker =
     Walker { unwinder: Unwinder::PERL, of_cpus: "perl", off_cpu: "perl_off_cpu", of_probes: "perl_probe" };
+const DOTNET: Walker =
+    Walker { unwinder: Unwinder::DOTNET, of_cpus: "dotnet", off_cpu: "dotnet_off_cpu", of_probes: "dotnet_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
@@ -96,6 +105,7 @@ pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     walkers.extend(runtimes.v8.then_some(V8));
     walkers.extend(runtimes.ruby.then_some(RUBY));
     walkers.extend(runtimes.perl.then_some(PERL));
+    walkers.extend(runtimes.dotnet.then_some(DOTNET));
     walkers
 }
 
@@ -110,6 +120,7 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
         (runtimes.v8, v8::PROCESSES),
         (runtimes.ruby, ruby::PROCESSES),
         (runtimes.perl, perl::PROCESSES),
+        (runtimes.dotnet, dotnet::PROCESSES),
     ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
@@ -121,6 +132,7 @@ pub(super) struct RuntimeMaps {
     v8: ProcessMap<{ v8::WORDS }>,
     ruby: ProcessMap<{ ruby::WORDS }>,
     perl: ProcessMap<{ perl::WORDS }>,
+    dotnet: ProcessMap<{ dotnet::WORDS }>,
 }
 
 impl RuntimeMaps {
@@ -131,6 +143,7 @@ impl RuntimeMaps {
             v8: ProcessMap::take(ebpf, runtimes.v8, v8::PROCESSES)?,
             ruby: ProcessMap::take(ebpf, runtimes.ruby, ruby::PROCESSES)?,
             perl: ProcessMap::take(ebpf, runtimes.perl, perl::PROCESSES)?,
+            dotnet: ProcessMap::take(ebpf, runtimes.dotnet, dotnet::PROCESSES)?,
         })
     }
 
@@ -141,6 +154,7 @@ impl RuntimeMaps {
             RuntimeProcess::V8(process) => self.v8.put(pid, process.words()),
             RuntimeProcess::Ruby(process) => self.ruby.put(pid, process.words()),
             RuntimeProcess::Perl(process) => self.perl.put(pid, process.words()),
+            RuntimeProcess::DotNet(process) => self.dotnet.put(pid, process.words()),
         }
     }
 
@@ -150,6 +164,7 @@ impl RuntimeMaps {
         self.v8.remove(pid);
         self.ruby.remove(pid);
         self.perl.remove(pid);
+        self.dotnet.remove(pid);
     }
 }
 
