@@ -128,7 +128,7 @@ pub(super) struct DebugInfoArguments {
 impl EbpfArguments {
     /// The runtimes that are asked for and not unwound yet, by the names of their switches.
     pub(super) fn missing_runtimes(&self) -> Vec<&'static str> {
-        let switches = [("php", self.php_enabled), ("dotnet", self.dotnet_enabled)];
+        let switches = [("php", self.php_enabled)];
         switches.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
     }
 

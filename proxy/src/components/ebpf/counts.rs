@@ -22,6 +22,7 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
         (ProfilerCounter::V8Frames, FrameKind::V8),
         (ProfilerCounter::RubyFrames, FrameKind::Ruby),
         (ProfilerCounter::PerlFrames, FrameKind::Perl),
+        (ProfilerCounter::DotnetFrames, FrameKind::DotNet),
     ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
     }
@@ -58,7 +59,7 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
 }
 
 /// The reference's names for what became of looking for runtimes' frames.
-const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 14] = [
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 17] = [
     (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
     (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
     (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
@@ -73,6 +74,9 @@ const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 14] = [
     (Unwinder::V8, RuntimeWalk::Unreadable, ProfilerCounter::V8Unreadable),
     (Unwinder::RUBY, RuntimeWalk::Entered, ProfilerCounter::RubyAttempts),
     (Unwinder::PERL, RuntimeWalk::Entered, ProfilerCounter::PerlAttempts),
+    (Unwinder::DOTNET, RuntimeWalk::Entered, ProfilerCounter::DotnetAttempts),
+    (Unwinder::DOTNET, RuntimeWalk::NoProcess, ProfilerCounter::DotnetNoProcess),
+    (Unwinder::DOTNET, RuntimeWalk::Unreadable, ProfilerCounter::DotnetUnreadable),
 ];
 
 /// The reference's name for why a walk ended, where it has one.

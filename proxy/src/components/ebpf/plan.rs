@@ -79,6 +79,7 @@ impl Plan {
                     v8: arguments.v8_enabled,
                     ruby: arguments.ruby_enabled,
                     perl: arguments.perl_enabled,
+                    dotnet: arguments.dotnet_enabled,
                 },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },

@@ -80,10 +80,18 @@ pub enum ProfilerCounter {
     PerlFrames,
     /// Stacks in which a thread's frames of Perl were found.
     PerlAttempts,
+    /// Frames of .NET.
+    DotnetFrames,
+    /// Stacks with code of .NET.
+    DotnetAttempts,
+    /// Stacks with code of .NET of a process of which nothing was known any more.
+    DotnetNoProcess,
+    /// Stacks in which a frame of .NET could not be read.
+    DotnetUnreadable,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 31] = [
+    const ALL: [(Self, &'static str, &'static str); 35] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -115,6 +123,10 @@ impl ProfilerCounter {
         (Self::RubyAttempts, "UnwindRubyAttempts_total", "Stacks in which frames of Ruby were found"),
         (Self::PerlFrames, "UnwindPerlFrames_total", "Frames of Perl"),
         (Self::PerlAttempts, "UnwindPerlAttempts_total", "Stacks in which frames of Perl were found"),
+        (Self::DotnetFrames, "UnwindDotnetFrames_total", "Frames of .NET"),
+        (Self::DotnetAttempts, "UnwindDotnetAttempts_total", "Stacks with code of .NET"),
+        (Self::DotnetNoProcess, "UnwindDotnetErrNoProcInfo_total", "Stacks with .NET of processes not known"),
+        (Self::DotnetUnreadable, "UnwindDotnetErrCodeHeader_total", "Stacks with unreadable frames of .NET"),
     ];
 }
 
