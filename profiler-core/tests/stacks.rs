@@ -18,6 +18,9 @@ use stacks::replay::Replay;
 
 mod stacks {
     mod cores;
+    // The runtimes that the tests have are for it alone.
+    #[cfg(target_arch = "x86_64")]
+    mod dotnet;
     pub(crate) mod hostile;
     #[cfg(target_arch = "x86_64")]
     mod hotspot;

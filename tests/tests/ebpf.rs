@@ -5,6 +5,9 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[cfg(target_arch = "x86_64")]
+#[path = "ebpf/dotnet.rs"]
+mod dotnet;
 #[path = "ebpf/program.rs"]
 mod program;
 #[path = "ebpf/shops.rs"]
