@@ -67,6 +67,7 @@ enum {
 	UNWINDER_RUBY = 4,
 	UNWINDER_PERL = 5,
 	UNWINDER_PHP = 6,
+	UNWINDER_DOTNET = 7,
 };
 
 // When a pid that is not in `processes` was last announced.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 // Samples what runs on each CPU, with its stack, and tells user space of processes that come and go.
 #include "begin.h"
+#include "dotnet.h"
 #include "hotspot.h"
 #include "off_cpu.h"
 #include "perl.h"

@@ -122,6 +122,7 @@ enum {
 	FRAME_RUBY = 20,
 	FRAME_PERL = 21,
 	FRAME_PHP = 22,
+	FRAME_DOTNET = 23,
 };
 // The address is where a call returns to, not where the processor was: the call is the instruction before it.
 #define FRAME_CALLER (1u << 8)

@@ -38,8 +38,15 @@ pub enum Broken {
     },
 }
 
-const KINDS: [FrameKind; 6] =
-    [FrameKind::Python, FrameKind::HotSpot, FrameKind::V8, FrameKind::Ruby, FrameKind::Perl, FrameKind::Php];
+const KINDS: [FrameKind; 7] = [
+    FrameKind::Python,
+    FrameKind::HotSpot,
+    FrameKind::V8,
+    FrameKind::Ruby,
+    FrameKind::Perl,
+    FrameKind::Php,
+    FrameKind::DotNet,
+];
 /// What is read for a runtime and one of its frames: most of all the source of a script of V8, or the code that a JVM has.
 const MOST_BYTES: usize = 256 << 20;
 const MOST_READS: usize = 4 << 20;

@@ -138,7 +138,8 @@ impl<'n> ProfileBuilder<'n> {
             | FrameKind::V8
             | FrameKind::Ruby
             | FrameKind::Perl
-            | FrameKind::Php => Place::Runtime(pid, *frame),
+            | FrameKind::Php
+            | FrameKind::DotNet => Place::Runtime(pid, *frame),
         };
         self.locations.push(self.tables.location(&place, self.names));
     }

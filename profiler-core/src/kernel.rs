@@ -30,8 +30,8 @@ use ranges::Ranges;
 pub use record::{Frame, Record, Sample};
 pub use rights::Shortfall;
 pub use runtimes::{
-    CodeHeap, EntryEnd, GoProcess, HotSpotField, HotSpotProcess, InFrame, LoopFrame, PerlProcess, PhpProcess,
-    PythonProcess, RubyProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process,
+    CodeHeap, DotNetProcess, EntryEnd, GoProcess, HotSpotField, HotSpotProcess, InFrame, LoopFrame, PerlProcess,
+    PhpProcess, PythonProcess, RubyProcess, RuntimeProcess, Runtimes, ThreadSlot, V8Process,
 };
 use runtimes::{RuntimeMaps, Walker};
 use tables::{Rules, new_table};

@@ -19,6 +19,7 @@ pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
 mod assumed;
+mod dotnet;
 mod eval_loop;
 mod exports;
 mod go;
@@ -45,6 +46,7 @@ enum OfFile {
     Perl(perl::FileData),
     Php(php::FileData),
     Go(go::FileData),
+    DotNet(dotnet::FileData),
 }
 
 /// What is known of a runtime in a process.
@@ -61,6 +63,7 @@ enum OfProcess {
     Php(php::Instance),
     /// No frames of its own.
     Go,
+    DotNet(dotnet::Instance),
 }
 
 /// Memory with machine code that a runtime has made in a process: its unwinder walks up from there, too.
@@ -85,6 +88,7 @@ enum Read {
     Ruby(ruby::RubyFunction),
     Perl(perl::PerlFunction),
     Php(php::PhpFunction),
+    DotNet(dotnet::Method),
 }
 
 /// A runtime that is there and not known, in one line.
@@ -144,6 +148,11 @@ impl FileData {
         {
             return Ok(Some(Arc::new(Self(OfFile::Go(data)))));
         }
+        if wanted.dotnet
+            && let Some(data) = dotnet::FileData::recognise(file, path)?
+        {
+            return Ok(Some(Arc::new(Self(OfFile::DotNet(data)))));
+        }
         Ok(None)
     }
 
@@ -158,6 +167,7 @@ impl FileData {
             OfFile::Perl(data) => (Unwinder::PERL, std::slice::from_ref(&data.loop_code)),
             OfFile::Php(data) => (Unwinder::PHP, &data.loop_code),
             OfFile::Go(_) => (Unwinder::NATIVE, &[]),
+            OfFile::DotNet(_) => (Unwinder::DOTNET, &[]),
         }
     }
 
@@ -171,6 +181,7 @@ impl FileData {
             OfFile::Perl(data) => data.name(),
             OfFile::Php(data) => data.name(),
             OfFile::Go(data) => data.name(),
+            OfFile::DotNet(data) => data.name(),
         }
     }
 
@@ -210,6 +221,10 @@ impl FileData {
                 Ok((RuntimeProcess::Php(process), Instance(OfProcess::Php(instance))))
             }
             OfFile::Go(data) => Ok((RuntimeProcess::Go(data.attach(memory, bias)?), Instance(OfProcess::Go))),
+            OfFile::DotNet(data) => {
+                let (process, instance) = data.attach(memory, bias)?;
+                Ok((RuntimeProcess::DotNet(process), Instance(OfProcess::DotNet(instance))))
+            }
         }
     }
 }
@@ -221,7 +236,7 @@ impl Instance {
         match &self.0 {
             OfProcess::Python(_) | OfProcess::Perl(_) | OfProcess::Go => MadeCode::Nowhere,
             OfProcess::HotSpot(instance) => MadeCode::Within(instance.code()),
-            OfProcess::V8(_) | OfProcess::Ruby(_) => MadeCode::OfNoFile,
+            OfProcess::V8(_) | OfProcess::Ruby(_) | OfProcess::DotNet(_) => MadeCode::OfNoFile,
             OfProcess::Php(_) => MadeCode::Shared,
         }
     }
@@ -255,6 +270,9 @@ impl Instance {
             (OfProcess::V8(instance), FrameKind::V8) => {
                 instance.read(memory, function.address, function.place, function.check).map(Read::V8)
             }
+            (OfProcess::DotNet(instance), FrameKind::DotNet) => {
+                instance.method(memory, function.address, function.check).map(Read::DotNet)
+            }
             _ => None,
         }
     }
@@ -287,6 +305,13 @@ impl Read {
                 start_line: sub.first_line,
             }),
             Self::Php(function) => each(function.at(place)),
+            Self::DotNet(method) => each(Function {
+                name: &method.name,
+                system_name: &method.name,
+                file: &method.file,
+                line: 0,
+                start_line: 0,
+            }),
         }
     }
 
@@ -299,6 +324,7 @@ impl Read {
             Self::Ruby(function) => function.footprint(),
             Self::Perl(sub) => sub.footprint(),
             Self::Php(function) => function.footprint(),
+            Self::DotNet(method) => method.footprint(),
         }
     }
 }

@@ -21,6 +21,9 @@ mod stacks {
     // aarch64 has goroutines in a register.
     #[cfg(target_arch = "x86_64")]
     mod go_labels;
+    // The runtimes that the tests have are for it alone.
+    #[cfg(target_arch = "x86_64")]
+    mod dotnet;
     pub(crate) mod hostile;
     #[cfg(target_arch = "x86_64")]
     mod hotspot;

@@ -194,7 +194,7 @@ fn a_file_and_what_was_split_off_from_it_say_as_much_as_the_whole() {
     let split = Table::of(&program.elf("stripped"), Some(&program.elf("debug")), true);
     let code = program.elf("program").executable()[0];
     let different = (code.address..code.end()).filter(|address| split.at(*address) != whole.at(*address));
-    assert_eq!(different.collect::<Vec<_>>(), []);
+    assert_eq!(different.collect::<Vec<_>>(), [0_u64; 0]);
     let deepest = (code.address..code.end()).map(|address| split.at(address).len()).max();
     assert!(deepest > Some(2), "{deepest:?}");
 }

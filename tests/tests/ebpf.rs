@@ -5,6 +5,9 @@
 mod command;
 #[path = "ebpf/container.rs"]
 mod container;
+#[cfg(target_arch = "x86_64")]
+#[path = "ebpf/dotnet.rs"]
+mod dotnet;
 #[path = "ebpf/go_labels.rs"]
 mod go_labels;
 #[path = "ebpf/program.rs"]

@@ -59,6 +59,11 @@ pub(crate) fn provide_compilers() -> anyhow::Result<()> {
     ])
 }
 
+/// What the tests fetch runtimes of .NET with, and compile their programs.
+pub(crate) fn provide_dotnet_tools() -> anyhow::Result<()> {
+    provide(&[("npm", "npm"), ("mcs", "mono-mcs"), ("tar", "tar")])
+}
+
 /// What async-profiler is fetched with.
 pub(crate) fn provide_maven() -> anyhow::Result<()> {
     provide(&[("mvn", "maven")])

@@ -134,7 +134,8 @@ fn provide_jvm(folder: &Path, package: &str, digests: &[&str]) -> Result<()> {
     Ok(fs::write(&record, wanted)?)
 }
 
-fn digest_of(file: &Path) -> Result<String> {
+/// The SHA-256 of a file, in hexadecimal digits.
+pub(crate) fn digest_of(file: &Path) -> Result<String> {
     let bytes = fs::read(file).with_context(|| format!("read {}", file.display()))?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -13,6 +13,7 @@ mod cargo_tools;
 mod checks;
 mod clients;
 mod debian;
+mod dotnet;
 mod fuzz;
 mod guests;
 mod java;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{bpf, checks, clients, debian, fuzz, guests, java, selection};
+use crate::{bpf, checks, clients, debian, dotnet, fuzz, guests, java, selection};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,6 +81,7 @@ fn example_filters(root: &Path) -> anyhow::Result<()> {
 fn units(root: &Path) -> anyhow::Result<()> {
     debian::provide_compilers()?;
     java::provide(root)?;
+    dotnet::provide(root)?;
     let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
     println!("bpf: rebuilt, {same}");
     steps::run(&mut selection::units(root)?)?;
@@ -92,6 +93,7 @@ fn units(root: &Path) -> anyhow::Result<()> {
 fn end_to_end(root: &Path, pyroscope: Option<&Path>) -> anyhow::Result<()> {
     clients::install(root)?;
     java::provide(root)?;
+    dotnet::provide(root)?;
     debian::provide_containers()?;
     debian::provide_network_tools()?;
     steps::build_flamegate(root)?;

@@ -59,6 +59,8 @@ impl Unwinder {
     pub const PERL: Self = Self(5);
     /// PHP's loop, and machine code that opcache made.
     pub const PHP: Self = Self(6);
+    /// CoreCLR: code that it made, and images that were compiled ahead.
+    pub const DOTNET: Self = Self(7);
 }
 
 /// What executable memory holds.
@@ -191,6 +193,8 @@ numbered! {
         Perl = 21 "perl",
         /// That of a function of PHP, be it written in PHP or in C.
         Php = 22 "php",
+        /// The beginning of a method's code of CoreCLR.
+        DotNet = 23 "dotnet",
     }
 }
 
@@ -198,7 +202,7 @@ impl FrameKind {
     /// Whether it is a function of a runtime: the address stands for the function, and no code of a processor is there.
     #[must_use]
     pub fn is_of_runtime(self) -> bool {
-        matches!(self, Self::Python | Self::HotSpot | Self::V8 | Self::Ruby | Self::Perl | Self::Php)
+        matches!(self, Self::Python | Self::HotSpot | Self::V8 | Self::Ruby | Self::Perl | Self::Php | Self::DotNet)
     }
 }
 

@@ -6,6 +6,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::{FillError, LoadError, Unwinder, take};
+pub use dotnet::DotNetProcess;
 pub use go::GoProcess;
 pub use hotspot::{CodeHeap, HotSpotField, HotSpotProcess};
 pub use perl::PerlProcess;
@@ -14,6 +15,7 @@ pub use python::{EntryEnd, InFrame, PythonProcess, ThreadSlot};
 pub use ruby::RubyProcess;
 pub use v8::V8Process;
 
+mod dotnet;
 mod go;
 mod hotspot;
 mod perl;
@@ -39,14 +41,25 @@ pub struct Runtimes {
     pub php: bool,
     /// Go: the labels of goroutines. Its frames are walked in any case, as all machine code.
     pub go: bool,
+    /// CoreCLR, of .NET.
+    pub dotnet: bool,
 }
 
 impl Runtimes {
     /// All that are known.
-    pub const ALL: Self = Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, php: true, go: true };
+    pub const ALL: Self =
+        Self { python: true, hotspot: true, v8: true, ruby: true, perl: true, php: true, go: true, dotnet: true };
     /// Machine code alone.
-    pub const NONE: Self =
-        Self { python: false, hotspot: false, v8: false, ruby: false, perl: false, php: false, go: false };
+    pub const NONE: Self = Self {
+        python: false,
+        hotspot: false,
+        v8: false,
+        ruby: false,
+        perl: false,
+        php: false,
+        go: false,
+        dotnet: false,
+    };
 }
 
 /// Where a runtime has its frames in a process.
@@ -66,6 +79,8 @@ pub enum RuntimeProcess {
     Php(PhpProcess),
     /// Go.
     Go(GoProcess),
+    /// CoreCLR.
+    DotNet(DotNetProcess),
 }
 
 impl RuntimeProcess {
@@ -80,6 +95,7 @@ impl RuntimeProcess {
             Self::Perl(process) => process.words().to_vec(),
             Self::Php(process) => process.words().to_vec(),
             Self::Go(process) => process.words().to_vec(),
+            Self::DotNet(process) => process.words().to_vec(),
         }
     }
 }
@@ -105,6 +121,8 @@ const RUBY: Walker =
 const PERL: Walker =
     Walker { unwinder: Unwinder::PERL, of_cpus: "perl", off_cpu: "perl_off_cpu", of_probes: "perl_probe" };
 const PHP: Walker = Walker { unwinder: Unwinder::PHP, of_cpus: "php", off_cpu: "php_off_cpu", of_probes: "php_probe" };
+const DOTNET: Walker =
+    Walker { unwinder: Unwinder::DOTNET, of_cpus: "dotnet", off_cpu: "dotnet_off_cpu", of_probes: "dotnet_probe" };
 
 /// That of machine code, and those of the runtimes that are wanted.
 pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
@@ -115,6 +133,7 @@ pub(super) fn walkers(runtimes: Runtimes) -> Vec<Walker> {
     walkers.extend(runtimes.ruby.then_some(RUBY));
     walkers.extend(runtimes.perl.then_some(PERL));
     walkers.extend(runtimes.php.then_some(PHP));
+    walkers.extend(runtimes.dotnet.then_some(DOTNET));
     walkers
 }
 
@@ -131,6 +150,7 @@ pub(super) fn maps(runtimes: Runtimes) -> impl Iterator<Item = (&'static str, u3
         (runtimes.perl, perl::PROCESSES),
         (runtimes.php, php::PROCESSES),
         (runtimes.go, go::PROCESSES),
+        (runtimes.dotnet, dotnet::PROCESSES),
     ];
     maps.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, name)| (name, MAX_PROCESSES))
 }
@@ -145,6 +165,7 @@ pub(super) struct RuntimeMaps {
     php: ProcessMap<{ php::WORDS }>,
     go: ProcessMap<{ go::WORDS }>,
     with_labels: HashSet<u32>,
+    dotnet: ProcessMap<{ dotnet::WORDS }>,
 }
 
 impl RuntimeMaps {
@@ -158,6 +179,7 @@ impl RuntimeMaps {
             php: ProcessMap::take(ebpf, runtimes.php, php::PROCESSES)?,
             go: ProcessMap::take(ebpf, runtimes.go, go::PROCESSES)?,
             with_labels: HashSet::new(),
+            dotnet: ProcessMap::take(ebpf, runtimes.dotnet, dotnet::PROCESSES)?,
         })
     }
 
@@ -174,6 +196,7 @@ impl RuntimeMaps {
                 self.with_labels.insert(pid);
                 Ok(())
             }
+            RuntimeProcess::DotNet(process) => self.dotnet.put(pid, process.words()),
         }
     }
 
@@ -192,6 +215,7 @@ impl RuntimeMaps {
         if self.with_labels.remove(&pid) {
             self.go.remove(pid);
         }
+        self.dotnet.remove(pid);
     }
 }
 

@@ -2,7 +2,7 @@
 //! process has to be made to have it.
 
 use super::memory::ReadMemory;
-use super::{Instance, OfProcess, hotspot, perl, php, python, ruby, v8};
+use super::{Instance, OfProcess, dotnet, hotspot, perl, php, python, ruby, v8};
 use crate::kernel::FrameKind;
 
 /// What a process would say of itself.
@@ -29,6 +29,7 @@ impl Instance {
             FrameKind::Ruby => OfProcess::Ruby(ruby::Instance::assumed(layout, found, memory)?),
             FrameKind::Perl => OfProcess::Perl(perl::Instance::assumed(layout, found, memory)?),
             FrameKind::Php => OfProcess::Php(php::Instance::assumed(layout, found, memory)?),
+            FrameKind::DotNet => OfProcess::DotNet(dotnet::Instance::assumed(layout, found, memory)?),
             FrameKind::Native | FrameKind::Anonymous | FrameKind::Unmapped => return None,
         };
         Some(Self(instance))

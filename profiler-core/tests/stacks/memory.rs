@@ -185,6 +185,8 @@ fn mapping(line: &str, memory: &File) -> Option<Mapping> {
             memory.read_exact_at(&mut bytes, start).expect("the vDSO");
             ElfFile::in_memory(bytes)
         }
+        // Code that CoreCLR makes, and what was compiled ahead for it.
+        path if path.starts_with("/memfd:") || path.ends_with(".dll") => return None,
         path if path.starts_with('/') => ElfFile::open(File::open(path).expect(path)),
         _ => return None,
     };

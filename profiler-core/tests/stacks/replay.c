@@ -83,6 +83,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return place == PID ? known_runtimes[UNWINDER_PHP] : NULL;
 	if (map == &go_processes)
 		return place == PID ? known_runtimes[UNWINDER_NATIVE] : NULL;
+	if (map == &dotnet_processes)
+		return place == PID ? known_runtimes[UNWINDER_DOTNET] : NULL;
 	if (map == &mappings)
 		return place < mapping_count ? &known_mappings[place] : NULL;
 	if (map == &tables)
@@ -133,6 +135,7 @@ long bpf_tail_call(void *ctx, void *programs, u32 index)
 		[UNWINDER_RUBY] = {(void *)ruby, (void *)ruby_off_cpu, (void *)ruby_probe},
 		[UNWINDER_PERL] = {(void *)perl, (void *)perl_off_cpu, (void *)perl_probe},
 		[UNWINDER_PHP] = {(void *)php, (void *)php_off_cpu, (void *)php_probe},
+		[UNWINDER_DOTNET] = {(void *)dotnet, (void *)dotnet_off_cpu, (void *)dotnet_probe},
 	};
 	// MAX_TAIL_CALL_CNT
 	if (index >= sizeof(known) / sizeof(*known) || !known[index][0] || ++tail_calls > 33)

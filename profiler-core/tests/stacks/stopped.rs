@@ -1,12 +1,14 @@
 //! Runtimes in processes that are stopped, and the kernel's code over their memory, or over one with other words.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::process::Command;
 use std::sync::Arc;
 
 use nix::unistd::Pid;
 use profiler_core::kernel::{FileRef, Frame, FrameKind, Runtimes};
-use profiler_core::runtime::{FileData, Instance, ProcessMemory, ReadMemory};
+use profiler_core::process::{Source, executable_memory};
+use profiler_core::runtime::{FileData, Instance, MadeCode, ProcessMemory, ReadMemory};
 
 use super::hostile::Chance;
 use super::image::Image;
@@ -59,10 +61,21 @@ impl Stopped {
             mapped.of_runtime = within.map(|code| (code, unwinder.0.into())).collect();
             mapped.of_runtime.sort_by_key(|(code, _)| code.start);
         }
-        let replay = Replay::new(&mapped);
+        let replay = Replay::with_made_code(&mapped, &self.made_code(&instance), unwinder.0.into());
         replay.tell_runtime(unwinder.0.into(), &process.words());
         replay.tell_thread_pointer(self.program.thread_pointer());
         (replay, instance)
+    }
+
+    /// Memory of no program's file, where the runtime makes code; assemblies are no programs.
+    fn made_code(&self, instance: &Instance) -> Vec<Range<u64>> {
+        if self.kind != FrameKind::DotNet || instance.made_code() != MadeCode::OfNoFile {
+            return Vec::new();
+        }
+        let made = executable_memory(pid(self.program.pid())).expect("its memory").into_iter();
+        let is_known = |start: u64| self.memory.mappings.iter().any(|known| (known.start..known.end).contains(&start));
+        let made = made.filter(|memory| memory.source != Source::Vdso && !is_known(memory.start));
+        made.map(|memory| memory.start..memory.end).collect()
     }
 
     /// Names and lines; of a frame without a name nothing.

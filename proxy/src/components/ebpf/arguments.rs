@@ -126,12 +126,6 @@ pub(super) struct DebugInfoArguments {
 }
 
 impl EbpfArguments {
-    /// The runtimes that are asked for and not unwound yet, by the names of their switches.
-    pub(super) fn missing_runtimes(&self) -> Vec<&'static str> {
-        let switches = [("dotnet", self.dotnet_enabled)];
-        switches.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name).collect()
-    }
-
     pub(super) fn rate(&self) -> Result<u32, Invalid> {
         let message = || format!("must be 1 to {MAX_SAMPLE_RATE} samples a second");
         u32::try_from(self.sample_rate)

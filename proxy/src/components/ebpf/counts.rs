@@ -23,6 +23,7 @@ pub(super) fn count_harvest(metrics: &EbpfMetrics, harvest: &Harvest) {
         (ProfilerCounter::RubyFrames, FrameKind::Ruby),
         (ProfilerCounter::PerlFrames, FrameKind::Perl),
         (ProfilerCounter::PhpFrames, FrameKind::Php),
+        (ProfilerCounter::DotnetFrames, FrameKind::DotNet),
     ] {
         metrics.profiler(counter, frames.get(kind.text()).copied().unwrap_or(0));
     }
@@ -59,7 +60,7 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
 }
 
 /// The reference's names for what became of looking for runtimes' frames.
-const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 15] = [
+const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 18] = [
     (Unwinder::PYTHON, RuntimeWalk::Entered, ProfilerCounter::PythonAttempts),
     (Unwinder::PYTHON, RuntimeWalk::NoProcess, ProfilerCounter::PythonNoProcess),
     (Unwinder::PYTHON, RuntimeWalk::NoThread, ProfilerCounter::PythonNoThread),
@@ -75,6 +76,9 @@ const RUNTIME_WALKS: [(Unwinder, RuntimeWalk, ProfilerCounter); 15] = [
     (Unwinder::RUBY, RuntimeWalk::Entered, ProfilerCounter::RubyAttempts),
     (Unwinder::PERL, RuntimeWalk::Entered, ProfilerCounter::PerlAttempts),
     (Unwinder::PHP, RuntimeWalk::Entered, ProfilerCounter::PhpAttempts),
+    (Unwinder::DOTNET, RuntimeWalk::Entered, ProfilerCounter::DotnetAttempts),
+    (Unwinder::DOTNET, RuntimeWalk::NoProcess, ProfilerCounter::DotnetNoProcess),
+    (Unwinder::DOTNET, RuntimeWalk::Unreadable, ProfilerCounter::DotnetUnreadable),
 ];
 
 /// The reference's name for why a walk ended, where it has one.

@@ -24,8 +24,6 @@ pub(super) struct Plan {
     pub(super) lazy: bool,
     pub(super) verbose: bool,
     pub(super) forward_to: Fanout,
-    /// What there is to say of it once, in one line.
-    pub(super) remark: Option<String>,
 }
 
 /// What cannot be changed in a sampler that runs.
@@ -81,6 +79,7 @@ impl Plan {
                     perl: arguments.perl_enabled,
                     php: arguments.php_enabled,
                     go: arguments.go_enabled,
+                    dotnet: arguments.dotnet_enabled,
                 },
                 symbols: arguments.debug_info.on_target_symbolization.then(|| symbols(arguments)),
             },
@@ -96,7 +95,6 @@ impl Plan {
             lazy: arguments.lazy_mode,
             verbose: arguments.verbose_mode,
             forward_to: Fanout::following(before, arguments.forward_to.clone()),
-            remark: remark(arguments),
         })
     }
 }
@@ -124,11 +122,4 @@ fn symbols(arguments: &EbpfArguments) -> Symbols {
         cache_bytes: arguments.symbol_tables().saturating_mul(TABLE_BYTES),
         demangle: arguments.demangle.0,
     }
-}
-
-/// Of what is asked for and without effect.
-fn remark(arguments: &EbpfArguments) -> Option<String> {
-    let missing = arguments.missing_runtimes();
-    let names = missing.join(", ");
-    (!missing.is_empty()).then(|| format!("not unwound yet, and shown as machine code and unknown memory: {names}"))
 }

@@ -45,7 +45,6 @@ pub(super) struct Session {
 struct Standing {
     health: Health,
     is_running: bool,
-    remark: Option<String>,
     seen: debug::Seen,
 }
 
@@ -63,7 +62,6 @@ impl Session {
             standing: Mutex::new(Standing {
                 health: Health::healthy("has not begun yet"),
                 is_running: false,
-                remark: None,
                 seen: debug::Seen::default(),
             }),
         })
@@ -86,10 +84,6 @@ impl Session {
     pub(super) fn follow(self: &Arc<Self>, plan: Arc<Plan>) {
         self.metrics.active_targets.set(i64::try_from(plan.selection.len()).unwrap_or(i64::MAX));
         let mut standing = self.standing();
-        if let Some(remark) = plan.remark.as_deref().filter(|_| standing.remark != plan.remark) {
-            tracing::info!(component_id = %self.component, "{remark}");
-        }
-        standing.remark.clone_from(&plan.remark);
         let begins = !std::mem::replace(&mut standing.is_running, true);
         drop(standing);
         self.plans.send_replace(Some(plan.clone()));

@@ -203,18 +203,12 @@ fn what_needs_another_sampler_is_told_from_what_does_not() {
         "perl_enabled = false",
         "php_enabled = false",
         "go_enabled = false",
+        "dotnet_enabled = false",
     ] {
         assert_ne!(plan(other).sampling, base.sampling, "{other}");
     }
     assert!(plan("lazy_mode = true").waits());
     assert!(!plan("lazy_mode = true\ntargets = [{\"__process_pid__\" = \"1\"}]").waits());
-}
-
-#[test]
-fn runtimes_that_are_not_unwound_are_named() {
-    let remark = plan("").remark.unwrap();
-    assert!(remark.ends_with(": dotnet"), "{remark}");
-    assert_eq!(plan("dotnet_enabled = false").remark, None);
 }
 
 #[test]

@@ -84,10 +84,18 @@ pub enum ProfilerCounter {
     PhpFrames,
     /// Stacks in which frames of PHP were found.
     PhpAttempts,
+    /// Frames of .NET.
+    DotnetFrames,
+    /// Stacks with code of .NET.
+    DotnetAttempts,
+    /// Stacks with code of .NET of a process of which nothing was known any more.
+    DotnetNoProcess,
+    /// Stacks in which a frame of .NET could not be read.
+    DotnetUnreadable,
 }
 
 impl ProfilerCounter {
-    const ALL: [(Self, &'static str, &'static str); 33] = [
+    const ALL: [(Self, &'static str, &'static str); 37] = [
         (Self::NativeAttempts, "UnwindNativeAttempts_total", "Walks up a stack of user space"),
         (Self::NativeFrames, "UnwindNativeFrames_total", "Frames of machine code"),
         (Self::StopDeltas, "UnwindNativeStackDeltaStop_total", "Walks that reached the outermost frame"),
@@ -121,6 +129,10 @@ impl ProfilerCounter {
         (Self::PerlAttempts, "UnwindPerlAttempts_total", "Stacks in which frames of Perl were found"),
         (Self::PhpFrames, "UnwindPHPFrames_total", "Frames of PHP"),
         (Self::PhpAttempts, "UnwindPHPAttempts_total", "Stacks in which frames of PHP were found"),
+        (Self::DotnetFrames, "UnwindDotnetFrames_total", "Frames of .NET"),
+        (Self::DotnetAttempts, "UnwindDotnetAttempts_total", "Stacks with code of .NET"),
+        (Self::DotnetNoProcess, "UnwindDotnetErrNoProcInfo_total", "Stacks with .NET of processes not known"),
+        (Self::DotnetUnreadable, "UnwindDotnetErrCodeHeader_total", "Stacks with unreadable frames of .NET"),
     ];
 }
 
