@@ -59,6 +59,13 @@ struct go_map {
 #define GO_BEHIND (GO_VALUES + GO_TABLE * 16)
 #define GO_TABLE_SIZE (GO_BEHIND + 8)
 
+// A number that is known to be no larger, so that the compiler does not leave it out.
+inline_always u64 within(u64 number, u64 most)
+{
+	asm volatile("" : "+r"(number));
+	return number & most;
+}
+
 inline_always int go_read(void *into, u32 size, u64 address)
 {
 	return bpf_probe_read_user(into, size, (void *)address) == 0;
@@ -89,12 +96,16 @@ __attribute__((noinline)) int go_take_label(struct walk *walk, u64 key, u64 key_
 {
 	if (!walk)
 		return 0;
-	u32 at = walk->record.label_bytes;
+	u64 at = walk->record.label_bytes;
 	// A part of a key is another key.
 	if (at >= LABEL_BYTES - LABEL_HEAD - GO_KEY - GO_VALUE || !key_length || key_length > GO_KEY)
 		return 0;
 	if (value_length > GO_VALUE)
 		value_length = GO_VALUE;
+	// The verifier of 6.1 forgets what was compared once it is put aside: it is told again, by powers of two.
+	at = within(at, LABEL_BYTES - 1);
+	key_length = within(key_length, 2 * GO_KEY - 1);
+	value_length = within(value_length, 2 * GO_VALUE - 1);
 	u8 *label = walk->labels + at;
 	if (bpf_probe_read_user(label + LABEL_HEAD, key_length, (void *)key) ||
 	    bpf_probe_read_user(label + LABEL_HEAD + key_length, value_length, (void *)value))

@@ -108,6 +108,8 @@ struct sample {
 // two for the sake of masks.
 #define LABEL_HEAD 2
 #define LABEL_BYTES 1024
+// Behind them, never used: as much as the verifier of 6.1 thinks may be written there.
+#define LABEL_SPARE 512
 #define SAMPLE_HEADER (sizeof(struct sample) - sizeof(u64) * RECORD_WORDS)
 
 // Kinds of user frames. The address is that in the file for FRAME_NATIVE, else that in memory. From 16 on they are of

@@ -44,7 +44,7 @@ struct walk {
 	u8 is_go;      // its goroutines may have labels
 	u32 busy;      // from begin to end, where another one may come between
 	struct sample record;
-	u8 labels[LABEL_BYTES]; // `record.label_bytes` of them
+	u8 labels[LABEL_BYTES + LABEL_SPARE]; // `record.label_bytes` of them
 };
 
 struct {
