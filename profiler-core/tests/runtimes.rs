@@ -14,12 +14,18 @@
 #[path = "truth/running.rs"]
 mod running;
 mod runtimes {
+    // The runtimes that the tests have are for it alone.
+    #[cfg(target_arch = "x86_64")]
+    mod dotnet;
     mod fpm;
     #[cfg(target_arch = "x86_64")]
     mod hotspot;
     mod node;
     mod perl;
     mod php;
+    #[cfg(target_arch = "x86_64")]
+    #[path = "../dotnet/programs.rs"]
+    mod programs;
     mod python;
     mod ruby;
     pub(crate) mod sampled;

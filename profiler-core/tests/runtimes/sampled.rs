@@ -82,24 +82,10 @@ impl Runtime {
     /// What the samples of a program said, whose shares are as it says, and whose stacks are whole.
     pub(crate) fn agrees(&'static self, program: Command) -> Sampled {
         let setting = format!("{program:?}");
-        println!("{setting}");
         let running = Running::start(program);
-        let sampler = start(running.pid(), Runtimes::ALL);
-        self.wait_until_settled(&sampler);
-        let mut stacks = Vec::new();
-        wait_for(|| {
-            let traces = sampler.collect();
-            let traces = traces.iter().filter(|trace| (self.is_of_work)(trace));
-            stacks.extend(traces.map(|trace| self.stack(&sampler, trace)));
-            count(&stacks, |_| true) >= ENOUGH
-        });
+        let stacks = self.whole_stacks(&setting, &running);
         let said = running.ask();
-
         let all = count(&stacks, |_| true);
-        let whole = count(&stacks, |stack| stack.is_whole);
-        let others: Vec<&Stack> = stacks.iter().filter(|stack| !stack.is_whole).take(5).collect();
-        println!("{whole} of {all} stacks are whole");
-        assert!(whole * 100 >= all * 97, "{setting}: {whole} of {all} stacks are whole: {others:#?}");
 
         let seen = said.keys().map(|name| (name, count(&stacks, |stack| stack.works_in == Some(name))));
         let seen: BTreeMap<&String, u64> = seen.collect();
@@ -119,6 +105,26 @@ impl Runtime {
             shares.insert(name.clone(), seen);
         }
         Sampled { runtime: self, stacks, shares }
+    }
+
+    /// Stacks of a program that runs, which are whole.
+    pub(crate) fn whole_stacks(&self, setting: &str, running: &Running) -> Vec<Stack> {
+        println!("{setting}");
+        let sampler = start(running.pid(), Runtimes::ALL);
+        self.wait_until_settled(&sampler);
+        let mut stacks = Vec::new();
+        wait_for(|| {
+            let traces = sampler.collect();
+            let traces = traces.iter().filter(|trace| (self.is_of_work)(trace));
+            stacks.extend(traces.map(|trace| self.stack(&sampler, trace)));
+            count(&stacks, |_| true) >= ENOUGH
+        });
+        let all = count(&stacks, |_| true);
+        let whole = count(&stacks, |stack| stack.is_whole);
+        let others: Vec<&Stack> = stacks.iter().filter(|stack| !stack.is_whole).take(5).collect();
+        println!("{whole} of {all} stacks are whole");
+        assert!(whole * 100 >= all * 97, "{setting}: {whole} of {all} stacks are whole: {others:#?}");
+        stacks
     }
 
     fn wait_until_settled(&self, sampler: &Sampler) {
