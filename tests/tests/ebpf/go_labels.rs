@@ -15,6 +15,7 @@ const SHOP: &str = r#"package main
 import (
 	"context"
 	"runtime/pprof"
+	"strings"
 )
 
 var sum uint64
@@ -29,9 +30,10 @@ func price(number uint64) uint64 {
 
 func main() {
 	tenant := pprof.WithLabels(context.Background(), pprof.Labels("tenant", "a"))
+	long := strings.Repeat("key", 50)
 	for {
 		for _, endpoint := range []string{"/buy", "/sell"} {
-			pprof.Do(tenant, pprof.Labels("endpoint", endpoint), func(context.Context) { sum += price(sum) })
+			pprof.Do(tenant, pprof.Labels("endpoint", endpoint, long, "left out"), func(context.Context) { sum += price(sum) })
 		}
 	}
 }
@@ -97,6 +99,12 @@ async fn labels_of_goroutines_are_those_of_samples_unless_that_is_switched_off()
         let keys: Vec<&str> = sample.label.iter().map(|label| text(label.key)).collect();
         assert_eq!(keys, ["endpoint", "tenant"], "{received}");
     }
+    let cut = [("component_id", super::COMPONENT), ("reason", "labels_cut")];
+    let is_counted = async || {
+        let counted = flamegate.metrics().await.unwrap().sum("flamegate_ebpf_samples_unlabelled_total", &cut);
+        counted.filter(|counted| *counted > 0.0)
+    };
+    eventually("keys that are too long are counted", is_counted).await.unwrap();
 
     flamegate.reload(&settings("  go_enabled = false")).await.unwrap();
     let before = backend.received().len();

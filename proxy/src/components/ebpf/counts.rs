@@ -39,6 +39,8 @@ pub(super) fn count_statistics(metrics: &EbpfMetrics, before: &Statistics, now: 
     metrics.lost("ring_buffer_full", since(|counters| counters.lost));
     metrics.lost("probes_collided", since(|counters| counters.collided));
     metrics.lost("too_many_stacks", now.dropped.saturating_sub(before.dropped));
+    metrics.unlabelled("labels_cut", since(|counters| counters.labels_cut));
+    metrics.unlabelled("too_many_sets", now.unlabelled.saturating_sub(before.unlabelled));
     metrics.tables(now.tables);
     metrics.profiler(ProfilerCounter::Began, now.began.saturating_sub(before.began));
     metrics.profiler(ProfilerCounter::Ended, now.ended.saturating_sub(before.ended));

@@ -183,6 +183,7 @@ pub(super) struct Families {
     frames: Family<KindLabels, Counter>,
     stacks: Family<EndLabels, Counter>,
     lost: Family<ReasonLabels, Counter>,
+    unlabelled: Family<ReasonLabels, Counter>,
     profiler: [Family<ProfilerLabels, Counter>; ProfilerCounter::ALL.len()],
     tables: Family<ProfilerLabels, IntGauge>,
     /// By component, the values of labels that have series.
@@ -228,6 +229,11 @@ impl Families {
             frames: counters(r, "flamegate_ebpf_frames_total", "Frames of the stacks collected, by kind"),
             stacks: counters(r, "flamegate_ebpf_stacks_total", "Stacks collected, by why their walk ended"),
             lost: counters(r, "flamegate_ebpf_samples_lost_total", "Samples lost, by why"),
+            unlabelled: counters(
+                r,
+                "flamegate_ebpf_samples_unlabelled_total",
+                "Samples without all the labels of their goroutine, by why",
+            ),
             profiler: ProfilerCounter::ALL.map(|(_, name, help)| counters(r, name, help)),
             tables: gauges(r, "NumExeIDLoadedToEBPF", "Files whose unwind tables are in the kernel"),
             seen: Arc::default(),
@@ -261,6 +267,7 @@ impl Families {
             self.frames.remove(&kind_labels(component, word));
             self.stacks.remove(&end_labels(component, word));
             self.lost.remove(&reason_labels(component, word));
+            self.unlabelled.remove(&reason_labels(component, word));
         }
         let labels = profiler_labels(component);
         for family in &self.profiler {
@@ -304,6 +311,11 @@ impl EbpfMetrics {
     /// Counts samples that were lost.
     pub fn lost(&self, reason: &'static str, more: u64) {
         self.count(&self.families.lost, reason, &reason_labels(&self.component, reason), more);
+    }
+
+    /// Counts samples that are there, without labels that they should have.
+    pub fn unlabelled(&self, reason: &'static str, more: u64) {
+        self.count(&self.families.unlabelled, reason, &reason_labels(&self.component, reason), more);
     }
 
     /// Counts what the profiler counts of itself.
