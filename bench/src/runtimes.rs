@@ -1,5 +1,5 @@
-//! What the frames of each runtime cost: in the kernel and in user space a sample, until they are named in a process that
-//! begins, and memory for each process.
+//! What the frames of each runtime cost: in the kernel and in user space a sample, and until they are named in a process
+//! that begins.
 //!
 //! All figures are of one machine at one time: compare those of one run alone. The programs are those of the tests.
 
@@ -16,7 +16,7 @@ use profiler_core::collection::{Kind, Known, ProfileBuilder, Style};
 use profiler_core::kernel::{RunTimes, Stop};
 use profiler_core::sampler::{Sampler, Scope, Settings, Trace};
 
-use crate::{cpu, memory};
+use crate::cpu;
 use programs::{Program, Running};
 
 /// Flags of `runtimes`.
@@ -28,9 +28,6 @@ pub(crate) struct Flags {
     /// Seconds that each runtime is sampled
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(2..=600))]
     seconds: u64,
-    /// Processes of each runtime whose memory is measured, beside one
-    #[arg(long, default_value_t = 8, value_parser = value_parser!(u32).range(1..=100))]
-    processes: u32,
     /// Times that a process' first named stack is waited for; the median counts
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..=100))]
     starts: u32,
@@ -51,24 +48,19 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let _measured = RunTimes::measure().context("this benchmark needs root")?;
     let folder = tempfile::tempdir().context("cannot make a folder for the programs")?;
     println!("at {} Hz; one process a runtime, two threads", flags.rate);
-    println!(
-        "{:<10} {:>12} {:>10} {:>12} {:>14} {:>16}",
-        "program", "in kernel", "frames", "user space", "first names", "memory"
-    );
+    println!("{:<10} {:>12} {:>10} {:>12} {:>14}", "program", "in kernel", "frames", "user space", "first names");
     for program in Program::ALL.into_iter().filter(|program| flags.only.is_empty() || flags.only.contains(program)) {
         let built = program.build(folder.path()).with_context(|| format!("building the program of {program}"))?;
         let start = || built.start().with_context(|| format!("starting the program of {program}"));
         let first = first_names(flags, &start).with_context(|| program.to_string())?;
         let sample = samples(flags, &start()?).with_context(|| program.to_string())?;
-        let memory = memory_of_each(flags, &start).with_context(|| program.to_string())?;
         println!(
-            "{:<10} {:>9.2} us {:>10.1} {:>9.2} us {:>11.0} ms {:>13.0} kB",
+            "{:<10} {:>9.2} us {:>10.1} {:>9.2} us {:>11.0} ms",
             program.to_string(),
             sample.in_kernel * 1e6,
             sample.frames,
             sample.in_user_space * 1e6,
-            first * 1e3,
-            memory / 1e3
+            first * 1e3
         );
     }
     Ok(())
@@ -127,26 +119,6 @@ fn first_names(flags: &Flags, start: &impl Fn() -> anyhow::Result<Running>) -> a
     took.remove(0);
     took.sort_by(f64::total_cmp);
     took.get(took.len() / 2).copied().context("no start")
-}
-
-/// Bytes that are resident for each process more than one.
-fn memory_of_each(flags: &Flags, start: &impl Fn() -> anyhow::Result<Running>) -> anyhow::Result<f64> {
-    let first = start()?;
-    let sampler = sampler(flags, Scope::All)?;
-    wait_for_names(&sampler, &first)?;
-    sleep(COUNTED);
-    let _named = sampler.collect();
-    let before = memory::resident()?;
-    let mut others = Vec::new();
-    for _ in 0..flags.processes {
-        others.push(start()?);
-    }
-    for running in &others {
-        wait_for_names(&sampler, running)?;
-    }
-    sleep(COUNTED);
-    let _named = sampler.collect();
-    Ok((memory::resident()? as f64 - before as f64) / f64::from(flags.processes))
 }
 
 fn sampler(flags: &Flags, scope: Scope) -> anyhow::Result<Sampler> {
