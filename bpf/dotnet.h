@@ -73,13 +73,6 @@ inline_always int dotnet_half(u64 address, u32 *half)
 	return bpf_probe_read_user(half, sizeof(*half), (void *)address) == 0;
 }
 
-inline_always u16 dotnet_fold(u64 value)
-{
-	value ^= value >> 32;
-	value ^= value >> 16;
-	return (u16)value ? (u16)value : 1;
-}
-
 // Functions of their own, as `step` is: the verifier checks each once.
 
 // 0: there is none.
@@ -178,7 +171,7 @@ inline_always int dotnet_find_in_image(struct dotnet_process *process, u64 secti
 	if (!begin)
 		return DOTNET_UNREADABLE;
 	place->start = base + begin;
-	place->check = dotnet_fold(module);
+	place->check = check_of(module);
 	return DOTNET_FOUND;
 }
 
@@ -206,7 +199,7 @@ inline_always int dotnet_find(struct dotnet_process *process, u64 address, struc
 		return DOTNET_FOUND;
 	if (!dotnet_word(header + process->header_method, &method))
 		return DOTNET_UNREADABLE;
-	place->check = dotnet_fold(header ^ method);
+	place->check = check_of(header ^ method);
 	place->start = start;
 	return DOTNET_FOUND;
 }

@@ -66,13 +66,6 @@ inline_always int hotspot_word(u64 address, u64 *word)
 	return bpf_probe_read_user(word, sizeof(*word), (void *)address) == 0;
 }
 
-inline_always u16 hotspot_fold(u64 value)
-{
-	value ^= value >> 32;
-	value ^= value >> 16;
-	return (u16)value ? (u16)value : 1;
-}
-
 inline_always int hotspot_unreadable(struct walk *walk)
 {
 	count_runtime(UNWINDER_HOTSPOT, RUNTIME_UNREADABLE);
@@ -230,7 +223,7 @@ inline_always int hotspot_place(struct hotspot_process *process, u64 method, u64
 	    bpf_probe_read_user(&length, sizeof(length), (void *)(constant + process->const_length)))
 		return 0;
 	u64 code = constant + process->const_code;
-	*check = hotspot_fold(constant);
+	*check = check_of(constant);
 	if (in_register - code < length)
 		*place = in_register - code;
 	else if (bytecode - code < length)
@@ -318,14 +311,14 @@ __attribute__((noinline)) int hotspot_step(struct walk *walk)
 		    bpf_probe_read_user(&number, sizeof(number), (void *)(blob + process->compiled_number)))
 			return hotspot_unreadable(walk);
 		int part = walk->exact ? hotspot_part(process, blob, code, walk->ip) : HOTSPOT_FRAME_WHOLE;
-		push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, hotspot_fold(method ^ number));
+		push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, check_of(method ^ number));
 		// Wrappers of native methods keep a frame pointer, and look for exceptions when the frame is gone.
 		if (is_wrapper && walk->exact && part == HOTSPOT_FRAME_WHOLE)
 			return walk->fp - walk->sp < size ? hotspot_leave_by_pointer(walk) :
 							    hotspot_leave_part(walk, HOTSPOT_FRAME_NONE);
 		return hotspot_leave_sized(walk, size, part);
 	}
-	push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, hotspot_fold(text));
+	push_runtime(walk, blob, walk->ip - code, FRAME_HOTSPOT, check_of(text));
 	u64 bytes = 0;
 	if (walk->exact && hotspot_word(walk->ip, &bytes)) {
 		if ((bytes & 0xff) == 0xc3 || (bytes & 0xff) == 0x55)

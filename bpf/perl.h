@@ -101,10 +101,7 @@ inline_always u16 perl_check(u64 sub)
 	if (!perl_word(sub + PERL_SUB_BODY, &body) || !perl_word(body + PERL_BODY_START, &start) ||
 	    !perl_word(body + PERL_BODY_NAME, &name))
 		return 0;
-	body ^= start ^ name << 1;
-	body ^= body >> 32;
-	body ^= body >> 16;
-	return (u16)body ? (u16)body : 1;
+	return check_of(body ^ start ^ name << 1);
 }
 
 // Whether an entry ends with a context that returns to no operation. The last one in the block of a sort does not return to

@@ -83,14 +83,6 @@ inline_always u32 php_line(struct php_process *process, u64 function, u64 instru
 	return line & ~PHP_OUTERMOST;
 }
 
-// Of what user space can see of a function as well, and that is another one's when this one is gone.
-inline_always u16 php_fold(u64 bits)
-{
-	bits ^= bits >> 32;
-	bits ^= bits >> 16;
-	return (u16)bits ? (u16)bits : 1;
-}
-
 // Code of a file has no name.
 inline_always u64 php_hash(u64 text)
 {
@@ -102,7 +94,7 @@ inline_always u64 php_hash(u64 text)
 
 inline_always void php_push_internal(struct walk *walk, u64 function, u64 *words)
 {
-	u16 check = php_fold(php_hash(words[PHP_FUNCTION_NAME]) ^ words[PHP_FUNCTION_SCOPE]);
+	u16 check = check_of(php_hash(words[PHP_FUNCTION_NAME]) ^ words[PHP_FUNCTION_SCOPE]);
 	push_runtime(walk, function, 0, FRAME_PHP, check);
 }
 
@@ -121,7 +113,7 @@ inline_always int php_push_user(struct walk *walk, struct php_process *process, 
 		line = php_line(process, function, place);
 	if ((call & (PHP_CODE | PHP_ENTRY)) == (PHP_CODE | PHP_ENTRY))
 		line |= PHP_OUTERMOST;
-	u16 check = php_fold(php_hash(words[PHP_FUNCTION_NAME]) ^ php_hash(file) << 1 ^ lines);
+	u16 check = check_of(php_hash(words[PHP_FUNCTION_NAME]) ^ php_hash(file) << 1 ^ lines);
 	push_runtime(walk, function, line, FRAME_PHP, check);
 	return 1;
 }

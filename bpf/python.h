@@ -105,10 +105,7 @@ inline_always u16 python_check(struct python_process *process, u64 code)
 	if (!python_word(code + process->code_name, &name) || !python_word(name + process->text_hash, &hash) ||
 	    bpf_probe_read_user(&line, sizeof(line), (void *)(code + process->code_line)))
 		return 0;
-	hash ^= line;
-	hash ^= hash >> 32;
-	hash ^= hash >> 16;
-	return (u16)hash ? (u16)hash : 1;
+	return check_of(hash ^ line);
 }
 
 // The place in a function's code; the largest number where it is not known.

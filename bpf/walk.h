@@ -80,6 +80,15 @@ inline_always void push(struct walk *walk, u64 address, u32 file, u32 kind)
 	walk->frames++;
 }
 
+// Of what user space can see of a function as well, and that is another one's when this one is gone; 0 is left for what could
+// not be read.
+inline_always u16 check_of(u64 bits)
+{
+	bits ^= bits >> 32;
+	bits ^= bits >> 16;
+	return (u16)bits ? (u16)bits : 1;
+}
+
 // A frame of a runtime: the function by whatever stands for it in memory, a place in it, and bits by which user space tells
 // that another function stands there by now.
 inline_always void push_runtime(struct walk *walk, u64 function, u32 place, u32 kind, u16 check)

@@ -19,6 +19,7 @@ pub use memory::{ProcessMemory, ReadMemory};
 pub(crate) use reader::{Reader, Target};
 
 mod assumed;
+mod check;
 mod dotnet;
 mod eval_loop;
 mod exports;

@@ -12,6 +12,7 @@ use crate::native::elf::{ElfFile, Machine};
 use crate::symbolizer::Generations;
 
 use super::assumed::one_of;
+use super::check::check_of;
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported, exports};
 use contracts::Contracts;
@@ -133,13 +134,13 @@ impl Instance {
             Kind::Heap(_) => {
                 let header = memory.pointer(start.checked_sub(8)?)?;
                 let method = self.field(memory, header, self.layout.header_method)?;
-                (fold(header ^ method) == check).then(|| self.named(memory, method)).flatten()
+                (check_of(header ^ method) == check).then(|| self.named(memory, method)).flatten()
             }
             Kind::Image(module) => {
                 let image = self.field(memory, module, self.layout.module.image)?;
                 let image = self.field(memory, image, self.layout.image.whole)?;
                 let points = EntryPoints { memory, layout: &self.layout, image, base: section.start };
-                let method = (fold(module) == check).then(|| points.method(start)).flatten()?;
+                let method = (check_of(module) == check).then(|| points.method(start)).flatten()?;
                 self.named(memory, method)
             }
             Kind::Stubs => None,
@@ -207,12 +208,6 @@ impl Method {
     pub(super) fn footprint(&self) -> usize {
         self.name.len() + self.file.len()
     }
-}
-
-/// `dotnet_fold` of `bpf/dotnet.h`.
-fn fold(value: u64) -> u16 {
-    let value = value ^ value >> 32;
-    ((value ^ value >> 16) as u16).max(1)
 }
 
 fn short(memory: &dyn ReadMemory, address: u64, offset: u16) -> Option<u16> {

@@ -11,6 +11,7 @@ use crate::kernel::{HotSpotField, HotSpotProcess};
 use crate::native::elf::{ElfFile, Machine};
 use crate::symbolizer::{Function, Generations};
 
+use super::check::check_of;
 use super::exports::{self, Export};
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported};
@@ -117,7 +118,7 @@ impl Instance {
         }
         if !self.blobs.holds(address) {
             let identity = Identity::read(&self.layout, memory, address)?;
-            return (fold(identity.constant) == check)
+            return (check_of(identity.constant) == check)
                 .then(|| self.method(memory, identity))?
                 .map(|method| Code(Read::Interpreted(method)));
         }
@@ -125,11 +126,11 @@ impl Instance {
         let text = at(self.layout.blob_name)?;
         let name = blobs::name(memory, text)?;
         if !blobs::is_compiled(&name) {
-            return (fold(text) == check).then(|| self.stub(memory, address, name));
+            return (check_of(text) == check).then(|| self.stub(memory, address, name));
         }
         let method = at(self.layout.compiled_method)?;
         let number = memory.word(address.checked_add(self.layout.compiled_number.into())?)? as u32;
-        if fold(method ^ u64::from(number)) != check {
+        if check_of(method ^ u64::from(number)) != check {
             return None;
         }
         let named = |address| self.method(memory, Identity::read(&self.layout, memory, address)?);
@@ -247,13 +248,6 @@ fn function(method: &Method, bytecode: u32) -> Function<'_> {
     // Of a native method, and where the bytecode is not known.
     let line = if bytecode == u32::MAX { 0 } else { lines.of(bytecode) };
     Function { name, system_name, file, line, start_line: lines.first() }
-}
-
-/// As `hotspot_fold` of `bpf/hotspot.h`.
-fn fold(value: u64) -> u16 {
-    let value = value ^ value >> 32;
-    let value = (value ^ value >> 16) as u16;
-    value.max(1)
 }
 
 /// Of Java. 8 calls itself 25, as later 25 does; only later ones have a code cache of several heaps.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Method;
 use super::contracts::Contracts;
 use super::entry_points::EntryPoints;
 use super::layout::Layout;
 use super::metadata::Metadata;
 use super::sections::{Kind, Section, Sections};
 use super::version::Version;
-use super::{Method, fold};
 use crate::native::elf::Machine;
 use crate::runtime::memory::ReadMemory;
 
@@ -176,9 +176,4 @@ fn assembly(memory: &mut Memory, base: u64, is_loaded: bool) {
     tables.extend(short(&[0, 0, 0, 0, 28, 0, 1]));
     tables.extend(short(&[2, 1]));
     memory.put(root + 0x80, &tables);
-}
-
-#[test]
-fn the_check_of_a_method_is_never_zero() {
-    assert_eq!([fold(0), fold(0x1_0001), fold(0x1234)], [1, 1, 0x1234]);
 }

@@ -2,6 +2,7 @@
 
 use super::Instance;
 use super::objects::{FORMAT, Objects, SUB, VARIABLE};
+use crate::runtime::check::check_of;
 use crate::runtime::memory::ReadMemory;
 
 /// A subroutine, as it was when it was read.
@@ -94,8 +95,5 @@ fn place(instance: &Instance, objects: Objects<'_>, operation: u64) -> Option<(S
 
 /// `perl_check` of the kernel's side.
 fn checked(body: u64, start: u64, name: u64) -> u16 {
-    let mut bits = body ^ start ^ name << 1;
-    bits ^= bits >> 32;
-    bits ^= bits >> 16;
-    (bits as u16).max(1)
+    check_of(body ^ start ^ name << 1)
 }

@@ -2,6 +2,7 @@
 
 use super::layout::{FUNCTIONS, Layout};
 use super::objects;
+use crate::runtime::check::check_of;
 use crate::runtime::memory::ReadMemory;
 use crate::symbolizer::Function;
 
@@ -102,15 +103,12 @@ fn kind(memory: &dyn ReadMemory, address: u64) -> Option<u8> {
 fn checked(memory: &dyn ReadMemory, layout: &Layout, address: u64) -> Option<u16> {
     let own = |offset: u64| memory.word(address.wrapping_add(offset));
     let name = objects::hash(memory, own(NAME)?);
-    let mut bits = if kind(memory, address)? == INTERNAL {
+    Some(check_of(if kind(memory, address)? == INTERNAL {
         name ^ own(SCOPE)?
     } else {
         let file = own(layout.file.into())?;
         name ^ objects::hash(memory, file) << 1 ^ own(layout.line.into())?
-    };
-    bits ^= bits >> 32;
-    bits ^= bits >> 16;
-    Some((bits as u16).max(1))
+    }))
 }
 
 /// Whether one of the first functions that PHP knows, all of which are written in C, is called as it is known.

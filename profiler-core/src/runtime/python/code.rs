@@ -5,6 +5,7 @@ use super::layout::{BYTES, BYTES_LENGTH, Lines, OBJECT_TYPE};
 use super::lines::{LineTable, MAX_TABLE};
 use super::{module, text};
 use crate::process::Root;
+use crate::runtime::check::check_of;
 use crate::runtime::memory::ReadMemory;
 
 /// A function, as it was when it was read.
@@ -77,10 +78,7 @@ fn name_hash(instance: &Instance, memory: &dyn ReadMemory, address: u64) -> Opti
 
 /// `python_check` of the kernel's side.
 pub(super) fn checked(hash: u64, line: u32) -> u16 {
-    let mut bits = hash ^ u64::from(line);
-    bits ^= bits >> 32;
-    bits ^= bits >> 16;
-    (bits as u16).max(1)
+    check_of(hash ^ u64::from(line))
 }
 
 fn read_bytes(memory: &dyn ReadMemory, object: u64) -> Option<Vec<u8>> {
