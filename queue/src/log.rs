@@ -101,6 +101,11 @@ impl<D: Folder> Log<D> {
         }
     }
 
+    /// Whether more was acknowledged than is durable.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved
+    }
+
     /// That record is no more to be lent, but did not arrive; whether it is kept elsewhere.
     pub(crate) fn reject(&mut self, sequence: u64, kept: bool) {
         if self.outstanding.remove(&sequence).is_some() {

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::limits::{AppendError, Limits, Stats};
 use crate::log::Payload;
-use crate::writer::{Inbox, Observer, Shared, Waiting, Want};
+use crate::writer::{Observer, Shared, Waiting, Want};
 
 /// A queue on disk. A clone is the same queue; its thread ends, and its folder is free, when all clones and all records
 /// are gone.
@@ -169,7 +169,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let verdict = std::mem::replace(&mut self.verdict, Verdict::GiveBack);
-        self.lease.shared.tell(|inbox: &mut Inbox| inbox.verdicts.push((self.sequence, verdict)));
+        self.lease.shared.settle(self.sequence, verdict);
     }
 }
 

@@ -20,6 +20,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often records are looked through for those that are too old.
 const QUIET_TICK: Duration = Duration::from_secs(60);
 
+/// What was acknowledged waits so long for an append or a loan to be written down with: of its own it costs a sync.
+const SAVE_WITHIN: Duration = Duration::from_millis(20);
 /// The same, where there are no files.
 const IDLE_TICK: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -108,19 +110,34 @@ impl Shared {
         });
     }
 
-    /// What there is to be done; waits for it, but no longer than that.
+    /// What became of a record. The first one wakes the thread, so that it knows of a time to look at them.
+    pub(crate) fn settle(&self, sequence: u64, verdict: Verdict) {
+        let mut inbox = lock(&self.inbox);
+        inbox.verdicts.push((sequence, verdict));
+        if inbox.verdicts.len() == 1 {
+            self.wake.notify_one();
+        }
+    }
+
+    /// What there is to be done; waits for it, but no longer than that. Verdicts alone are no hurry.
     fn wait(&self, longest: Duration) -> Inbox {
-        let waiting = self.wake.wait_timeout_while(lock(&self.inbox), longest, |inbox| inbox.is_idle());
-        let (mut inbox, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+        let while_waiting = |inbox, longest, is_idle: fn(&mut Inbox) -> bool| {
+            let waiting = self.wake.wait_timeout_while(inbox, longest, is_idle);
+            waiting.unwrap_or_else(PoisonError::into_inner).0
+        };
+        let inbox = while_waiting(lock(&self.inbox), longest, |inbox| !inbox.is_urgent() && inbox.verdicts.is_empty());
+        let mut inbox =
+            while_waiting(inbox, longest.min(SAVE_WITHIN), |inbox| !inbox.is_urgent() && !inbox.verdicts.is_empty());
         let closed = inbox.closed;
         std::mem::replace(&mut *inbox, Inbox { closed, ..Inbox::default() })
     }
 }
 
 impl Inbox {
-    fn is_idle(&self) -> bool {
-        let Self { appends, verdicts, wants, saves, closed } = self;
-        appends.is_empty() && verdicts.is_empty() && wants.is_empty() && saves.is_empty() && !closed
+    /// Whether somebody waits.
+    fn is_urgent(&self) -> bool {
+        let Self { appends, verdicts: _, wants, saves, closed } = self;
+        !appends.is_empty() || !wants.is_empty() || !saves.is_empty() || *closed
     }
 }
 
@@ -140,7 +157,7 @@ impl Writer {
 
     fn run(mut self) {
         let _closed = CloseAtEnd(Arc::clone(&self.shared));
-        let (mut wants, mut closed, mut tick) = (Vec::new(), false, QUIET_TICK);
+        let (mut wants, mut closed, mut tick, mut unsaved_since) = (Vec::new(), false, QUIET_TICK, None);
         while !closed {
             let inbox = self.shared.wait(tick);
             self.log.limits = *lock(&self.shared.limits);
@@ -153,14 +170,24 @@ impl Writer {
             wants.extend(inbox.wants);
             wants.retain(|want: &Want| !want.reply.is_closed());
             // Before the position is saved: lending finds out what is too old.
-            self.lend(&mut wants, now);
-            let saved = self.log.save_position(now);
+            let loans = self.lend(&mut wants, now);
+            let is_late = unsaved_since.is_some_and(|since: Instant| since.elapsed() >= SAVE_WITHIN);
+            // Nobody gets more before what he had is written down: so much can come twice, and no more.
+            let is_due = is_late || !loans.is_empty() || !inbox.saves.is_empty() || inbox.closed;
+            let saved = !self.log.is_unsaved() || is_due && self.log.save_position(now);
+            for (reply, records) in loans {
+                // Records that nobody takes come back by themselves.
+                let _ = reply.send(records);
+            }
             *lock(&self.shared.stats) = self.log.stats();
             for done in inbox.saves {
                 // Nobody there is nobody to be told.
                 let _ = done.send(saved);
             }
+            let waits = !saved && !is_due;
+            unsaved_since = waits.then(|| unsaved_since.unwrap_or_else(Instant::now));
             tick = match (saved && !self.log.stalled, self.log.stats().bytes) {
+                _ if waits => SAVE_WITHIN,
                 (false, _) => TICK,
                 (true, 0) => IDLE_TICK,
                 (true, _) => QUIET_TICK,
@@ -198,8 +225,9 @@ impl Writer {
         }
     }
 
-    fn lend(&mut self, wants: &mut Vec<Want>, now: u64) {
-        let mut waiting = std::mem::take(wants).into_iter();
+    /// Records for those who wait, in their order.
+    fn lend(&mut self, wants: &mut Vec<Want>, now: u64) -> Vec<(oneshot::Sender<Vec<Record>>, Vec<Record>)> {
+        let (mut loans, mut waiting) = (Vec::new(), std::mem::take(wants).into_iter());
         for want in waiting.by_ref() {
             let Some(lease) = want.lease.upgrade() else { continue };
             let lent = self.log.lend(want.max_records, want.max_bytes, now);
@@ -207,10 +235,10 @@ impl Writer {
                 wants.push(want);
                 break;
             }
-            // Records that nobody takes come back by themselves.
-            let _ = want.reply.send(lent.into_iter().map(|lent| Record::new(lent, Arc::clone(&lease))).collect());
+            loans.push((want.reply, lent.into_iter().map(|lent| Record::new(lent, Arc::clone(&lease))).collect()));
         }
         wants.extend(waiting);
+        loans
     }
 }
 
