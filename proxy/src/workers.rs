@@ -70,6 +70,12 @@ impl Workers {
         Place { runtime: worker.runtime.clone(), connections: Some(worker.connections.clone()) }
     }
 
+    /// The runtimes of all threads, for what waits more than it works.
+    pub fn runtimes(&self) -> impl Iterator<Item = &Handle> + Clone {
+        let home = self.threads.is_empty().then_some(&self.home);
+        self.threads.iter().map(|worker| &worker.runtime).chain(home)
+    }
+
     /// The runtime for what takes long: its threads take work from each other.
     pub fn home(&self) -> &Handle {
         &self.home

@@ -15,7 +15,7 @@ pub struct Listeners(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     bound: HashMap<Key, Weak<Listener>>,
-    /// Serve the connections of all of them; started with the first.
+    /// Serve the connections of all of them; started when they are first wanted.
     workers: Option<Workers>,
 }
 
@@ -47,16 +47,29 @@ impl Listeners {
         if let Some(claim) = known.bound.get(&key).and_then(Weak::upgrade).and_then(|listener| listener.claim()) {
             return Ok(claim);
         }
-        let workers = match &known.workers {
-            Some(workers) => workers.clone(),
-            None => known.workers.insert(Workers::start().map_err(ClaimError::Workers)?).clone(),
-        };
-        let claim = Listener::bind(address, workers)?;
+        let claim = Listener::bind(address, known.workers().map_err(ClaimError::Workers)?)?;
         known.bound.insert(key, Arc::downgrade(claim.listener()));
         Ok(claim)
     }
 
+    /// The threads that serve connections, for what is as short-lived there.
+    ///
+    /// # Errors
+    /// When there are none yet, and the system gives none.
+    pub fn workers(&self) -> io::Result<Workers> {
+        self.known().workers()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn workers(&mut self) -> io::Result<Workers> {
+        match &self.workers {
+            Some(workers) => Ok(workers.clone()),
+            None => Ok(self.workers.insert(Workers::start()?).clone()),
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::telemetry::LogLimit;
 use crate::telemetry::metrics::{ComponentLabels, WriteQueueMetrics};
 use crate::telemetry::traces::{SpanKind, Tracer};
 use crate::upstream::Call;
+use crate::workers::Workers;
 
 mod arguments;
 mod batch;
@@ -55,6 +56,7 @@ pub(super) struct QueuedTarget {
     taken: Notify,
     stop: CancellationToken,
     senders: Mutex<JoinSet<()>>,
+    workers: Workers,
     /// Of lines about requests that the queue did not take, and about what the endpoint refused.
     refusals: LogLimit,
     rejections: LogLimit,
@@ -83,6 +85,8 @@ impl QueuedTarget {
         let limits = arguments.limits();
         let (queue, recovered) = (services.queues.open(&name, limits))
             .map_err(|error| Invalid::attribute("queue", format!("{error} (--storage.path says where)")))?;
+        let workers = (services.listeners.workers())
+            .map_err(|error| Invalid::attribute("queue", format!("no threads to send from: {error}")))?;
         let metrics = services.metrics.write_queue(component, target.endpoint.name(), &name);
         Ok(Self {
             target,
@@ -97,6 +101,7 @@ impl QueuedTarget {
             taken: Notify::new(),
             stop: CancellationToken::new(),
             senders: Mutex::default(),
+            workers,
             refusals: LogLimit::default(),
             rejections: LogLimit::default(),
         })
@@ -114,8 +119,9 @@ impl QueuedTarget {
         self.queue.observe_writes(move |took| writes.observe(took.as_secs_f64()));
         self.queues.begin(&self.name, self.queue.clone(), self.metrics.clone(), self.stop.clone());
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        for _ in 0..sender::SENDERS {
-            senders.spawn(sender::run(self.clone(), self.stop.clone()));
+        // Beside the connections that fill the queue: each wake-up between threads costs as much as a request.
+        for runtime in self.workers.runtimes().cycle().take(sender::SENDERS) {
+            senders.spawn_on(sender::run(self.clone(), self.stop.clone()), runtime);
         }
     }
 
