@@ -40,23 +40,17 @@ pub(super) async fn serve(listener: &Arc<Listener>, accepted: Accepted) {
     };
     let Some((opened, http2)) = begun else { return };
     let session = Arc::new(Session::new(listener.clone(), idle_timeout, http2.then_some(protocols.http2.clone())));
-    // Pingora serves every request of the connection in this one call.
-    let write_timeout = protocols.http2.write_timeout;
-    let served = match opened {
-        Opened::Plain(stream) if !http2 => session.process_new(stream, &leave),
-        opened if !http2 => session.process_new(Box::new(Transport::new(opened)), &leave),
-        opened => {
-            let transport = Transport::new(opened).lingering().with_write_timeout(write_timeout);
-            session.process_new(Box::new(transport), &leave)
-        }
-    };
     if !http2 {
-        let _reusable = served.await;
-        return;
+        let stream: pingora_core::protocols::Stream = match opened {
+            Opened::Plain(stream) => stream,
+            opened => Box::new(Transport::new(opened)),
+        };
+        return session.serve_http1(stream, &leave).await;
     }
+    let transport = Transport::new(opened).lingering().with_write_timeout(protocols.http2.write_timeout);
     // Pingora has no deadline for a sender that was told to go and stays.
     tokio::select! {
-        _ = served => {}
+        _ = session.process_new(Box::new(transport), &leave) => {}
         () = overdue(leave.clone(), last) => {}
     }
 }

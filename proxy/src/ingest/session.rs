@@ -1,18 +1,25 @@
 //! One request on a connection: head, body, work, answer, each under its deadline.
 
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use futures_util::FutureExt;
 use http::{StatusCode, header};
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,6 +34,8 @@ use crate::telemetry::LogLimit;
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// Bytes read on at most.
 const LINGER_BYTES: usize = 16 << 20;
+/// Bytes of a request that are read at first.
+const FIRST_BYTES: usize = 4096;
 /// Headers that are added to a reply's own: Content-Length, and Pingora's Date and Connection.
 const MORE_HEADERS: usize = 3;
 /// A body of so many bytes, or of so many compressed ones, may keep a thread busy for a while.
@@ -52,9 +61,6 @@ struct Exchange<'a> {
     session: &'a mut ServerSession,
 }
 
-/// Marks a connection whose first request is over.
-struct Reused;
-
 impl Session {
     pub(super) fn new(listener: Arc<Listener>, idle_timeout: Duration, http2: Option<Http2>) -> Self {
         let mut options = HttpServerOptions::default();
@@ -68,20 +74,10 @@ impl Session {
 impl Session {
     /// Reads the head, or sees that there will be none.
     async fn read_head(&self, session: &mut ServerSession) -> Option<Head> {
-        let idle = session.take_connection_user_context().is_some_and(|context| context.is::<Reused>());
-        let patience = {
-            let tenure = self.listener.tenure.load();
-            let limits = &tenure.as_ref()?.limits;
-            limits.read_timeout + if idle { limits.idle_timeout } else { Duration::ZERO }
-        };
+        let patience = self.listener.tenure.load().as_ref()?.limits.read_timeout;
         // What is sent behind a request is the next one, and not lost.
         session.set_pipelining_enabled(true);
-        let mut stop = self.stop.clone();
-        let read = tokio::select! {
-            biased;
-            read = tokio::time::timeout(patience, session.read_request()) => read,
-            _ = stop.wait_for(|stop| *stop), if idle => return None,
-        };
+        let read = tokio::time::timeout(patience, session.read_request()).await;
         if !matches!(read, Ok(Ok(true))) {
             return None;
         }
@@ -195,13 +191,45 @@ struct Served {
     body_read: bool,
 }
 
-#[async_trait]
-impl HttpServerApp for Session {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        leave: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+/// What is left of a connection after a request, where another one may follow.
+struct Kept {
+    stream: Stream,
+    settings: HttpPersistentSettings,
+    /// What came of the next request already.
+    ahead: BytesMut,
+}
+
+impl Session {
+    /// Serves HTTP/1.1. Between two requests there is nothing but the connection itself: what a request takes while it is
+    /// read is there when its first bytes are.
+    pub(super) async fn serve_http1(&self, stream: Stream, leave: &ShutdownWatch) {
+        let mut exchange = Box::pin(self.exchange(ServerSession::new_http1(stream), leave));
+        while let Some(Kept { mut stream, settings, mut ahead }) = exchange.await {
+            if ahead.is_empty() {
+                let Some(first) = self.first_bytes(&mut stream).await else { return };
+                ahead = first;
+            }
+            let mut session = ServerSession::new_http1(stream);
+            settings.apply_to_session(&mut session);
+            session.set_pipelined_prefix(ahead);
+            exchange = Box::pin(self.exchange(session, leave));
+        }
+    }
+
+    /// Waits for the next request; none where it does not come in time, or where nobody is to wait for it.
+    async fn first_bytes(&self, stream: &mut Stream) -> Option<BytesMut> {
+        let patience = self.listener.tenure.load().as_ref()?.limits.idle_timeout;
+        let mut stop = self.stop.clone();
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout(patience, poll_fn(|context| read_some(stream, context))) => read,
+            _ = stop.wait_for(|stop| *stop) => return None,
+        };
+        read.ok()?.ok().filter(|bytes| !bytes.is_empty())
+    }
+
+    /// One request; what is left of its connection.
+    async fn exchange(&self, mut session: ServerSession, leave: &ShutdownWatch) -> Option<Kept> {
         let head = self.read_head(&mut session).await?;
         // Whatever was reloaded while the connection waited: from here on it is this app.
         let tenure = self.listener.tenure.load_full()?;
@@ -247,10 +275,33 @@ impl HttpServerApp for Session {
                 return None;
             }
         }
-        let mut settings = HttpPersistentSettings::for_session(&session);
-        settings.set_user_context(Box::new(Reused));
-        let reusable = session.finish().await.ok()??;
-        Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+        let settings = HttpPersistentSettings::for_session(&session);
+        let (stream, ahead) = session.finish().await.ok()??.into_parts();
+        Some(Kept { stream, settings, ahead: ahead.unwrap_or_default() })
+    }
+}
+
+/// Reads what is there. The place for it is taken only while it is read.
+fn read_some(stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+    let mut place = [MaybeUninit::uninit(); FIRST_BYTES];
+    let mut read = ReadBuf::uninit(&mut place);
+    ready!(Pin::new(stream).poll_read(context, &mut read))?;
+    // As large as Pingora's own, so that the rest of a head has room.
+    let mut bytes = BytesMut::with_capacity(FIRST_BYTES);
+    bytes.extend_from_slice(read.filled());
+    Poll::Ready(Ok(bytes))
+}
+
+#[async_trait]
+impl HttpServerApp for Session {
+    /// One request of HTTP/2.
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        leave: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        self.exchange(session, leave).await;
+        None
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
