@@ -80,10 +80,8 @@ pub struct Point {
 pub enum Position {
     /// They begin there: there are no labels before.
     Source,
-    /// They pass through, and go on as others or not at all.
+    /// They come there, and go on with other labels, or with the same, or not at all.
     Between,
-    /// They end there: there are no labels after.
-    Sink,
 }
 
 impl Taps {

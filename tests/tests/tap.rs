@@ -120,7 +120,9 @@ async fn labels_are_told_before_and_after_and_what_became_of_each() {
 #[tokio::test]
 async fn every_component_on_the_way_is_told_where_none_is_named() {
     let nobody = "http://127.0.0.1:1";
+    let labels = "external_labels = { zone = \"north\" }\n}";
     let write = blocks::write("away", &[nobody.to_owned()], "max_backoff_retries = 1");
+    let write = format!("{}\n{labels}\n", write.trim_end().strip_suffix('}').unwrap());
     let to = "forward_to = [profiles.view.default.receiver, pyroscope.write.away.receiver]";
     let configuration = pipeline(RULES).replace("forward_to = [profiles.view.default.receiver]", to);
     let running = Running::start(&format!("{write}{configuration}")).await;
@@ -136,6 +138,10 @@ async fn every_component_on_the_way_is_told_where_none_is_named() {
     assert_eq!((has(RELABEL, "before"), has(RELABEL, "after")), (true, true));
     assert_eq!((has(VIEW, "before"), has(VIEW, "after")), (true, false));
     assert_eq!(rows[VIEW]["before"], rows[RELABEL]["after"]);
+    // As its endpoints are told them.
+    let sent = &rows["pyroscope.write.away"];
+    assert_eq!((&sent["before"], &sent["after"]["zone"]), (&rows[RELABEL]["after"], &json!("north")));
+    assert!(sent["before"].get("zone").is_none(), "{sent}");
     let outcome = |component: &str| rows[component]["outcome"].as_str().unwrap().to_owned();
     assert_eq!(outcome(VIEW), "passed");
     for component in ["pyroscope.write.away", RELABEL, RECEIVE] {

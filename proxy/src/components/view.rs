@@ -100,7 +100,7 @@ impl Component for View {
 impl Stage for ViewStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
         let now = SystemTime::now();
-        let watch = self.point.watch(&batch, Position::Sink);
+        let watch = self.point.watch(&batch, Position::Between);
         let outcome = Outcome { profiles: batch.profiles.iter().map(|profile| self.keep(profile, now)).collect() };
         if let Some(watch) = watch {
             watch.end(&outcome);

@@ -36,7 +36,7 @@ fn wanted(component: &str, selector: &str) -> Wanted {
 /// What a tap is told of a profile of each of these pods that ends at a component.
 fn pass(point: &Point, pods: &[&str]) {
     let batch = batch(pods, &pprof());
-    if let Some(watch) = point.watch(&batch, Position::Sink) {
+    if let Some(watch) = point.watch(&batch, Position::Between) {
         watch.end(&Outcome::accepted(pods.len()));
     }
 }
@@ -51,12 +51,12 @@ fn nothing_is_noted_while_nobody_looks() {
     let taps = Arc::new(Taps::default());
     let point = taps.point("a");
     let batch = batch(&["x"], &pprof());
-    assert!(point.watch(&batch, Position::Sink).is_none());
+    assert!(point.watch(&batch, Position::Between).is_none());
     let tap = taps.open(wanted("a", "")).unwrap();
-    assert!(point.watch(&batch, Position::Sink).is_some());
-    assert!(taps.point("b").watch(&batch, Position::Sink).is_none());
+    assert!(point.watch(&batch, Position::Between).is_some());
+    assert!(taps.point("b").watch(&batch, Position::Between).is_none());
     drop(tap);
-    assert!(point.watch(&batch, Position::Sink).is_none());
+    assert!(point.watch(&batch, Position::Between).is_none());
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn what_is_in_a_profile_is_told_where_it_can_be() {
     ];
     for body in &bodies {
         let batch = batch(&["x"], body);
-        taps.point("a").watch(&batch, Position::Sink).unwrap().end(&Outcome::accepted(1));
+        taps.point("a").watch(&batch, Position::Between).unwrap().end(&Outcome::accepted(1));
     }
     let rows = tap.take().rows;
     let mut opening = Opening::default();

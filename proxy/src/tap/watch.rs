@@ -72,7 +72,6 @@ impl Watch {
             let (before, after) = match self.position {
                 Position::Source => (None, Some(labels.clone())),
                 Position::Between => (Some(labels.clone()), after),
-                Position::Sink => (Some(labels.clone()), None),
             };
             let end = match (dropped, &ended.error) {
                 (Some(reason), _) => End::Dropped(reason),

@@ -9,7 +9,7 @@ use profiler_core::labels::{LabelError, Labels};
 
 use super::by_push::Pushable;
 use super::labels;
-use crate::pipeline::PushError;
+use crate::pipeline::{Body, Profile, PushError};
 use crate::recent::{LABEL_SETS, Recent, Weigh};
 use crate::upstream::hash_key;
 use crate::wire::{ingest, ingest_name, push};
@@ -75,6 +75,14 @@ impl SentLabels {
     pub(super) fn for_ingest_by_push(&self, labels: &Labels, profile: &Pushable) -> Result<Bytes, PushError> {
         let sent = self.checked(labels, |labels, external| labels::for_ingest_by_push(labels, external, profile))?;
         Ok(push::encode_labels(&sent))
+    }
+
+    /// The labels that a backend is told; none where it is told none, or others than these.
+    pub(super) fn as_sent(&self, profile: &Profile) -> Option<Labels> {
+        match &profile.body {
+            Body::Pprof(_) => self.checked(&profile.labels, labels::for_push).ok(),
+            Body::Ingest(_) => self.checked(&profile.labels, labels::for_ingest).ok().filter(ingest_name::is_exact),
+        }
     }
 
     /// The value of a label as it is sent; none where there is none.

@@ -57,7 +57,12 @@ pub(super) struct Target {
 
 impl Stage for WriteStage {
     fn push(&self, batch: Batch) -> BoxFuture<'_, Outcome> {
-        let Some(watch) = self.point.watch(&batch, Position::Sink) else { return self.take(batch) };
+        let Some(mut watch) = self.point.watch(&batch, Position::Between) else { return self.take(batch) };
+        for (place, profile) in batch.profiles.iter().enumerate() {
+            if let Some(labels) = self.sent.as_sent(profile) {
+                watch.goes_on(place, &labels);
+            }
+        }
         self.take(batch).inspect(move |outcome| watch.end(outcome)).boxed()
     }
 
