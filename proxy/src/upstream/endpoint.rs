@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use tokio::time::Instant;
 
 use super::balancer::Pick;
@@ -17,11 +17,11 @@ use super::{Backoff, Balancer, Client, Failure, Segments};
 use crate::component::Trouble;
 use crate::pipeline::{PushError, Retry};
 use crate::telemetry::traces::{Propagation, Span, SpanKind, Trace};
-use crate::wire::{ingest, push};
 
 mod base;
 mod debug_info;
 mod patience;
+mod request;
 
 pub(super) use self::base::Base;
 pub use self::base::UrlError;
@@ -385,49 +385,6 @@ impl Endpoint {
         }
         Err(Failure::redirect(&HttpError::TooManyRedirects))
     }
-
-    async fn complete_request(&self, call: &Call, trace: &Trace) -> Result<Request<Segments>, Failure> {
-        let mut request = self.request(call).map_err(|error| Failure {
-            error: PushError::internal(format!("the request cannot be built: {error}")),
-            retryable: false,
-            evidence: Evidence::Well,
-        })?;
-        self.prove(request.headers_mut(), trace).await?;
-        Ok(request)
-    }
-
-    /// Adds what says whose request it is.
-    async fn prove(&self, headers: &mut HeaderMap, trace: &Trace) -> Result<(), Failure> {
-        trace.inject(self.settings.propagation, headers);
-        if let Some(credentials) = &self.settings.credentials {
-            let value = credentials.header().await.map_err(|error| Failure {
-                error: PushError::internal(error.to_string()),
-                // A file may be just about to be replaced, and whoever gives tokens may come back.
-                retryable: true,
-                evidence: Evidence::Well,
-            })?;
-            headers.insert(header::AUTHORIZATION, value);
-        }
-        Ok(())
-    }
-
-    fn request(&self, call: &Call) -> Result<Request<Segments>, http::Error> {
-        let mut request = Request::new(call.body.clone());
-        *request.method_mut() = Method::POST;
-        let (path, headers) = match call.api {
-            Api::Push => (push::PATH, &self.push_headers),
-            Api::Ingest => (ingest::PATH, &self.ingest_headers),
-        };
-        *request.uri_mut() = self.base.uri(path, call.query.as_deref())?;
-        *request.headers_mut() = with_said(headers, &call.headers);
-        if let Some((first, rest)) = call.content_types.split_first() {
-            request.headers_mut().insert(header::CONTENT_TYPE, first.clone());
-            for further in rest {
-                request.headers_mut().append(header::CONTENT_TYPE, further.clone());
-            }
-        }
-        Ok(request)
-    }
 }
 
 impl Way {
@@ -438,18 +395,6 @@ impl Way {
             Self::Balanced(_) => None,
         }
     }
-}
-
-/// An endpoint's headers, with what the sender said in their place.
-fn with_said(own: &HeaderMap, said: &HeaderMap) -> HeaderMap {
-    let mut headers = own.clone();
-    for name in said.keys() {
-        headers.remove(name);
-    }
-    for (name, value) in said {
-        headers.append(name, value.clone());
-    }
-    headers
 }
 
 fn leads_on(status: StatusCode) -> bool {

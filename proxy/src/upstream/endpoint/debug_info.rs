@@ -5,7 +5,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
-use super::{Api, Endpoint, Way, with_said};
+use super::request::with_said;
+use super::{Api, Endpoint, Way};
 use crate::pipeline::{Code, DebugInfo, DebugInfoCall, DebugInfoUpload, Fault, PushError, Retry};
 use crate::upstream::balancer::Pick;
 use crate::upstream::client::{Answer, ClientError};
