@@ -29,7 +29,7 @@ fn in_order(program: &Installed, settings: &[(&str, &str)]) {
         let walked = replay.walk_asking(origin, stopped.program.registers(), |address| stopped.memory.word(address));
         assert_eq!(walked.stop, 0, "{settings:?}: {:?}", stopped.memory.places(&walked.frames));
         let functions = stopped.functions(&instance, &stopped.live(), &walked.of_runtimes);
-        let names: Vec<&str> = functions.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
         // The sort has some more, and how the system is called.
         let own: Vec<&str> = names.iter().filter(|name| !name.starts_with("System.Col")).copied().collect();
         let own: Vec<&str> = own.into_iter().skip_while(|name| !name.starts_with("Trade.")).collect();

@@ -9,7 +9,7 @@ use profiler_core::kernel::FrameKind;
 use profiler_core::runtime::ReadMemory;
 
 use super::replay::ORIGINS;
-use super::stopped::Stopped;
+use super::stopped::{Function, Stopped};
 
 #[test]
 fn frames_of_python_lie_where_they_belong() {
@@ -24,9 +24,9 @@ fn frames_of_python_lie_where_they_belong() {
                 replay.walk_asking(origin, stopped.program.registers(), |address| stopped.memory.word(address));
             assert_eq!(walked.stop, 0, "{}: {:?}", python.display(), stopped.memory.places(&walked.frames));
             let functions = stopped.functions(&instance, &stopped.live(), &walked.of_runtimes);
-            let names: Vec<&str> = functions.iter().map(|(name, _)| last(name)).collect();
+            let names: Vec<&str> = functions.iter().map(|function| last(&function.name)).collect();
             assert_eq!(names, expected, "{}", python.display());
-            for (name, line) in &functions {
+            for Function { name, line, .. } in &functions {
                 let text = source.lines().nth(*line as usize - 1).unwrap_or_default();
                 let call = match last(name) {
                     "stop_here" => "os.kill(",

@@ -7,7 +7,7 @@ use std::process::Command;
 use profiler_core::kernel::FrameKind;
 
 use super::replay::ORIGINS;
-use super::stopped::Stopped;
+use super::stopped::{Function, Stopped};
 
 #[test]
 fn frames_of_ruby_lie_where_they_belong() {
@@ -35,9 +35,9 @@ fn frames_of_ruby_lie_where_they_belong() {
                 replay.walk_asking(origin, stopped.program.registers(), |address| stopped.memory.word(address));
             assert_eq!(walked.stop, 0, "{}: {:?}", ruby.display(), stopped.memory.places(&walked.frames));
             let functions = stopped.functions(&instance, &stopped.live(), &walked.of_runtimes);
-            let names: Vec<&str> = functions.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
             assert_eq!(names, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{}", ruby.display());
-            for ((name, line), (_, call)) in functions.iter().zip(&expected) {
+            for (Function { name, line, .. }, (_, call)) in functions.iter().zip(&expected) {
                 let text = source.lines().nth((*line as usize).wrapping_sub(1)).unwrap_or_default();
                 assert!(text.contains(call), "{}: {name} in line {line}: {text}", ruby.display());
             }

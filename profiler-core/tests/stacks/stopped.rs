@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
 use nix::unistd::Pid;
 use profiler_core::kernel::{FileRef, Frame, FrameKind, Runtimes};
-use profiler_core::process::{Source, executable_memory};
+use profiler_core::process::{MappedMemory, Source, executable_memory};
 use profiler_core::runtime::{FileData, Instance, MadeCode, ProcessMemory, ReadMemory};
 
 use super::hostile::Chance;
@@ -24,8 +25,18 @@ pub(crate) struct Stopped {
     pub(crate) program: Program,
     pub(crate) memory: Memory,
     data: Arc<FileData>,
+    /// Of the runtime's file, and how far it was moved first.
+    path: PathBuf,
     bias: u64,
     kind: FrameKind,
+}
+
+/// What a frame says of itself.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
 }
 
 impl Stopped {
@@ -36,10 +47,10 @@ impl Stopped {
         let recognised = memory.mappings.iter().find_map(|mapping| {
             let path = mapping.path.to_str()?;
             let data = FileData::recognise(Runtimes::ALL, &mapping.file, path).expect("a version that is known")?;
-            Some((data, mapping.bias))
+            Some((data, mapping.path.clone(), mapping.bias))
         });
-        let (data, bias) = recognised.expect("a file of the runtime");
-        Self { program, memory, data, bias, kind }
+        let (data, path, bias) = recognised.expect("a file of the runtime");
+        Self { program, memory, data, path, bias, kind }
     }
 
     pub(crate) fn live(&self) -> ProcessMemory {
@@ -55,9 +66,14 @@ impl Stopped {
         let (process, instance) = self.data.attach(&self.live(), pid(self.program.pid()), self.bias).expect("it runs");
         let (unwinder, code) = self.data.code();
         let mut mapped = self.memory.mapped();
-        for mapped in mapped.iter_mut().filter(|mapped| mapped.bias == self.bias) {
-            let within = code.iter().map(|code| code.start.wrapping_add(self.bias)..code.end.wrapping_add(self.bias));
-            let within = within.filter(|code| (mapped.start..mapped.end).contains(&code.start));
+        // Some map a part of their file once more, elsewhere.
+        let of_file = mapped.iter_mut().zip(&self.memory.mappings).filter(|(_, mapping)| mapping.path == self.path);
+        for (mapped, _) in of_file {
+            let within = code.iter().map(|code| {
+                let [start, end] = [code.start, code.end].map(|address| address.wrapping_add(mapped.bias));
+                start.max(mapped.start)..end.min(mapped.end)
+            });
+            let within = within.filter(|code| code.start < code.end);
             mapped.of_runtime = within.map(|code| (code, unwinder.0.into())).collect();
             mapped.of_runtime.sort_by_key(|(code, _)| code.start);
         }
@@ -67,24 +83,23 @@ impl Stopped {
         (replay, instance)
     }
 
-    /// Memory of no program's file, where the runtime makes code; assemblies are no programs.
+    /// Where the runtime makes code. What is of a file that is no program is of none, as assemblies are.
     fn made_code(&self, instance: &Instance) -> Vec<Range<u64>> {
-        if self.kind != FrameKind::DotNet || instance.made_code() != MadeCode::OfNoFile {
-            return Vec::new();
-        }
-        let made = executable_memory(pid(self.program.pid())).expect("its memory").into_iter();
+        let made = |is_made: &dyn Fn(&MappedMemory) -> bool| {
+            let memory = executable_memory(pid(self.program.pid())).expect("its memory").into_iter();
+            memory.filter(|memory| is_made(memory)).map(|memory| memory.start..memory.end).collect()
+        };
         let is_known = |start: u64| self.memory.mappings.iter().any(|known| (known.start..known.end).contains(&start));
-        let made = made.filter(|memory| memory.source != Source::Vdso && !is_known(memory.start));
-        made.map(|memory| memory.start..memory.end).collect()
+        match instance.made_code() {
+            MadeCode::Nowhere => Vec::new(),
+            MadeCode::OfNoFile => made(&|memory| memory.source != Source::Vdso && !is_known(memory.start)),
+            MadeCode::Shared => made(&|memory| memory.source.is_shared_memory()),
+            MadeCode::Within(ranges) => ranges,
+        }
     }
 
-    /// Names and lines; of a frame without a name nothing.
-    pub(crate) fn functions(
-        &self,
-        instance: &Instance,
-        memory: &dyn ReadMemory,
-        frames: &[[u64; 2]],
-    ) -> Vec<(String, u32)> {
+    /// The functions of frames; of one without a name nothing.
+    pub(crate) fn functions(&self, instance: &Instance, memory: &dyn ReadMemory, frames: &[[u64; 2]]) -> Vec<Function> {
         let mut functions = Vec::new();
         for [address, what] in frames {
             let frame = Frame {
@@ -96,8 +111,10 @@ impl Stopped {
                 caller: false,
                 by_pointer: false,
             };
-            let mut add = |name: &str, line| functions.push((name.to_owned(), line));
-            instance.functions(memory, &frame, &mut |function| add(function.name, function.line));
+            instance.functions(memory, &frame, &mut |function| {
+                let (name, file) = (function.name.to_owned(), function.file.to_owned());
+                functions.push(Function { name, file, line: function.line });
+            });
         }
         functions
     }
@@ -118,20 +135,23 @@ impl Stopped {
         let attach = || {
             let _ = self.data.attach(&image, pid(self.program.pid()), self.bias);
         };
-        walk();
-        attach();
         // Words that are looked at, and values that lead from one to another.
-        let read = image.take_read();
+        walk();
+        let walked = image.take_read();
+        attach();
+        let attached = image.take_read();
         let mut pick = |from: &[u64]| from[usize::try_from(chance.below(from.len() as u64)).expect("few")];
         for change in 0..CHANGES {
-            let address = pick(&read);
+            // Of a runtime that describes itself, what is read once is most of it.
+            let read = if change % 4 == 3 && !attached.is_empty() { &attached } else { &walked };
+            let address = pick(read);
             let before = image.word(address).unwrap_or(0);
             let values =
-                [0, 1, u64::MAX, before ^ 1, before.wrapping_add(8), pick(&read), image.word(pick(&read)).unwrap_or(0)];
+                [0, 1, u64::MAX, before ^ 1, before.wrapping_add(8), pick(read), image.word(pick(read)).unwrap_or(0)];
             image.change(address, values[change % values.len()]);
-            let walked = walk();
-            stops.insert(walked.stop);
-            walked_frames.insert(walked.of_runtimes.len());
+            let found = walk();
+            stops.insert(found.stop);
+            walked_frames.insert(found.of_runtimes.len());
             // Some changes come together.
             if change % 3 == 2 {
                 attach();
