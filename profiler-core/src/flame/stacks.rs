@@ -5,7 +5,7 @@
 //! What is wide enough to be seen comes first: where there is no room for all, the narrowest are cut short.
 
 use super::message::Frames;
-use super::{Place, ROOT, Side, TreeBuilder};
+use super::{MOST_NODES, Place, ROOT, Side, TreeBuilder};
 
 /// Stacks of locations and their values.
 pub(super) struct Stacks {
@@ -63,6 +63,8 @@ fn sum(stacks: &[Stack]) -> u64 {
 impl TreeBuilder {
     pub(super) fn add_stacks(&mut self, stacks: Stacks, frames: &Frames, side: Side) {
         let Stacks { frames: of_stacks, mut stacks } = stacks;
+        // A table that grows by and by is copied again and again. What is not used of it is never touched.
+        self.nodes.reserve(of_stacks.len().min(MOST_NODES.saturating_sub(self.nodes.len())));
         let narrow = sum(&stacks) / NARROW;
         let all = Group { begin: 0, end: stacks.len(), depth: 0, place: ROOT };
         let later = self.add_groups(vec![all], narrow, &mut stacks, &of_stacks, frames, side);

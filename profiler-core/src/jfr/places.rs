@@ -28,6 +28,11 @@ impl Places {
         }
     }
 
+    /// How many ids there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Adds an id that is not known, and says how many bytes more are taken.
     pub(super) fn insert(&mut self, id: u64, place: u32) -> usize {
         let before = self.close.len();

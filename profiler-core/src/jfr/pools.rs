@@ -132,6 +132,10 @@ impl Pools {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => new.insert(Entries::plan(class, classes, reader)?),
                 };
+                if matches!(entries, Entries::Stacks(_)) {
+                    let stacks = usize::try_from(count).unwrap_or(usize::MAX).min(needed.stacks.len());
+                    self.stacks.stacks.reserve(stacks);
+                }
                 for _ in 0..count {
                     let id = reader.long()?;
                     match entries {

@@ -31,6 +31,7 @@ impl Stacks {
         locations: &[u32],
         mut placed: impl FnMut(Stack, u32),
     ) {
+        self.reserve(stacks.len());
         let mut read = 0;
         for stack in stacks {
             let start = self.bytes.len();
@@ -57,6 +58,7 @@ impl Stacks {
         mut placed: impl FnMut(Stack, u32),
     ) {
         self.bytes = frames;
+        self.reserve(stacks.len());
         let (mut read, mut written) = (0, 0);
         for stack in stacks {
             let start = written;
@@ -72,6 +74,13 @@ impl Stacks {
             placed(stack, place);
         }
         self.bytes.truncate(written);
+    }
+
+    /// Makes room at once: tables that grow by and by are there twice while they do.
+    fn reserve(&mut self, stacks: usize) {
+        let Self { bytes, ends, places, hasher } = self;
+        places.reserve(stacks, |place| hasher.hash_one(slice(bytes, ends, *place)));
+        ends.reserve(stacks);
     }
 
     /// The place of the stack between these places of the bytes, and whether it is new.
