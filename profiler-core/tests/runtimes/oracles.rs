@@ -3,6 +3,7 @@
 // The runtime is for it alone.
 #[cfg(target_arch = "x86_64")]
 mod hotspot;
+mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
 
