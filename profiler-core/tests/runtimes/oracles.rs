@@ -4,6 +4,7 @@
 #[cfg(target_arch = "x86_64")]
 mod hotspot;
 mod node;
+mod python;
 
 use std::collections::{BTreeMap, BTreeSet};
 
