@@ -21,6 +21,7 @@ mod runtimes {
     #[cfg(target_arch = "x86_64")]
     mod hotspot;
     mod node;
+    mod oracles;
     mod perl;
     mod php;
     #[cfg(target_arch = "x86_64")]

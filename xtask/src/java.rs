@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::{debian, steps};
+use crate::{debian, steps, wheels};
 
 const VERSION: &str = "4.6";
 const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy";
@@ -104,34 +104,9 @@ pub(crate) fn provide(root: &Path) -> Result<()> {
     debian::provide_java()?;
     fetch_profiler(&profiler_folder(root))?;
     for (name, package, digests) in JVMS.into_iter().chain(cfg!(target_arch = "x86_64").then_some(OLDEST)) {
-        provide_jvm(&root.join(".test-tools").join(name), package, digests)
-            .with_context(|| format!("install {package}"))?;
+        wheels::provide(&root.join(".test-tools").join(name), package, digests)?;
     }
     Ok(())
-}
-
-fn provide_jvm(folder: &Path, package: &str, digests: &[&str]) -> Result<()> {
-    let hashes: String = digests.iter().map(|digest| format!(" --hash=sha256:{digest}")).collect();
-    let wanted = format!("{package}{hashes}\n");
-    // Written last: a folder without it was left half done.
-    let record = folder.join("requirements.txt");
-    if fs::read_to_string(&record).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    debian::provide_python()?;
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder)?;
-    let work = tempfile::tempdir()?;
-    let requirements = work.path().join("requirements.txt");
-    fs::write(&requirements, &wanted)?;
-    let venv = work.path().join("venv");
-    steps::run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let mut pip = Command::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]);
-    steps::run(pip.arg("--requirement").arg(&requirements).arg("--target").arg(folder))?;
-    Ok(fs::write(&record, wanted)?)
 }
 
 /// The SHA-256 of a file, in hexadecimal digits.

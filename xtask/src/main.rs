@@ -17,10 +17,12 @@ mod dotnet;
 mod fuzz;
 mod guests;
 mod java;
+mod oracles;
 mod rings;
 mod selection;
 mod soak;
 mod steps;
+mod wheels;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Everything a developer of Flamegate runs")]

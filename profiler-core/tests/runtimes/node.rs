@@ -10,7 +10,7 @@ use super::source::{Source, path, versions};
 
 const SOURCE: &str = "node/truth.js";
 
-static NODE: Runtime = Runtime {
+pub(super) static NODE: Runtime = Runtime {
     kind: FrameKind::V8,
     unwinder: Unwinder::V8,
     programs: "v8",

@@ -12,7 +12,7 @@ const SOURCE: &str = "python/truth.py";
 /// `DEPTH` of the program, and the call that is not deeper.
 const DESCENTS: usize = 31;
 
-static PYTHON: Runtime = Runtime {
+pub(super) static PYTHON: Runtime = Runtime {
     kind: FrameKind::Python,
     unwinder: Unwinder::PYTHON,
     programs: "python",

@@ -37,8 +37,6 @@ pub(crate) struct Runtime {
 pub(crate) struct Sampled {
     runtime: &'static Runtime,
     pub(crate) stacks: Vec<Stack>,
-    /// Of each function whose work is counted: its part of all work.
-    pub(crate) shares: BTreeMap<String, f64>,
 }
 
 /// The functions of the runtime in a stack, the innermost first.
@@ -97,34 +95,46 @@ impl Runtime {
             all_seen * 100 > all * self.percent_of_work,
             "{setting}: of {all} samples {all_seen} are of the work, these are not: {others:#?}"
         );
-        let mut shares = BTreeMap::new();
         for (name, seen) in seen {
             let (seen, said) = (seen as f64 / all_seen as f64, said[name] as f64 / all_said as f64);
             println!("{name}: {seen:.3} of the samples, {said:.3} of the work");
             assert!((seen - said).abs() < TOLERANCE, "{setting}: {name}: {seen} of the samples, {said} of the work");
-            shares.insert(name.clone(), seen);
         }
-        Sampled { runtime: self, stacks, shares }
+        Sampled { runtime: self, stacks }
     }
 
     /// Stacks of a program that runs, which are whole.
     pub(crate) fn whole_stacks(&self, setting: &str, running: &Running) -> Vec<Stack> {
+        self.whole_stacks_beside(setting, running, || ()).0
+    }
+
+    /// The same for as long as something else is done beside, and what came of that.
+    pub(crate) fn whole_stacks_beside<T: Send>(
+        &self,
+        setting: &str,
+        running: &Running,
+        beside: impl FnOnce() -> T + Send,
+    ) -> (Vec<Stack>, T) {
         println!("{setting}");
         let sampler = start(running.pid(), Runtimes::ALL);
         self.wait_until_settled(&sampler);
         let mut stacks = Vec::new();
-        wait_for(|| {
-            let traces = sampler.collect();
-            let traces = traces.iter().filter(|trace| (self.is_of_work)(trace));
-            stacks.extend(traces.map(|trace| self.stack(&sampler, trace)));
-            count(&stacks, |_| true) >= ENOUGH
+        let done = std::thread::scope(|scope| {
+            let beside = scope.spawn(beside);
+            wait_for(|| {
+                let traces = sampler.collect();
+                let traces = traces.iter().filter(|trace| (self.is_of_work)(trace));
+                stacks.extend(traces.map(|trace| self.stack(&sampler, trace)));
+                count(&stacks, |_| true) >= ENOUGH && beside.is_finished()
+            });
+            beside.join().unwrap()
         });
         let all = count(&stacks, |_| true);
         let whole = count(&stacks, |stack| stack.is_whole);
         let others: Vec<&Stack> = stacks.iter().filter(|stack| !stack.is_whole).take(5).collect();
         println!("{whole} of {all} stacks are whole");
         assert!(whole * 100 >= all * 97, "{setting}: {whole} of {all} stacks are whole: {others:#?}");
-        stacks
+        (stacks, done)
     }
 
     fn wait_until_settled(&self, sampler: &Sampler) {

@@ -7,6 +7,11 @@ pub(crate) fn path(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(of)
 }
 
+/// What the test command has installed.
+pub(crate) fn tool(of: &str) -> PathBuf {
+    path("../../.test-tools").join(of)
+}
+
 /// The program of the system, and those that a variable names.
 pub(crate) fn versions(of_the_system: &str, variable: &str) -> Vec<PathBuf> {
     let named = std::env::var_os(variable).unwrap_or_default();

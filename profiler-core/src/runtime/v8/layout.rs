@@ -165,9 +165,10 @@ impl Layout {
         let external = number(&["class_ExternalString__resource__Object"])?;
         let types = Types {
             first_function: optional("FirstJSFunctionType").unwrap_or(function),
-            // Constructors of arrays and the like come behind: 13 types, 14 from 9.6.138 on (instance-type.h).
+            // Constructors come behind: of eleven typed arrays, arrays, promises and regular expressions, and from 9.6.138 on
+            // those of classes (js-function.tq). Node.js 16, 18 and 20 have them there.
             last_function: optional("LastJSFunctionType")
-                .unwrap_or(function + if version < Version(9, 6) { 13 } else { 14 }),
+                .unwrap_or(function + if version < Version(9, 6) { 14 } else { 15 }),
             shared: number(&["type_SharedFunctionInfo__SHARED_FUNCTION_INFO_TYPE"])?,
             script: number(&["type_Script__SCRIPT_TYPE"])?,
             scope: number(&["type_ScopeInfo__SCOPE_INFO_TYPE"])?,
