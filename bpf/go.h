@@ -3,7 +3,7 @@
 // CPU: later its memory may be another label's already.
 #pragma once
 
-#include "registers.h"
+#include "goroutine.h"
 
 // Set by the loader.
 SETTING u32 go_labels = 0;
@@ -64,31 +64,6 @@ inline_always u64 within(u64 number, u64 most)
 {
 	asm volatile("" : "+r"(number));
 	return number & most;
-}
-
-inline_always int go_read(void *into, u32 size, u64 address)
-{
-	return bpf_probe_read_user(into, size, (void *)address) == 0;
-}
-
-// The goroutine that the thread runs, or runs something for. 0: none.
-inline_always u64 go_current(struct walk *walk, struct go_process *process)
-{
-	u64 routine, machine, current, its_machine;
-#if defined(__TARGET_ARCH_x86)
-	if (!go_read(&routine, 8, thread_pointer(bpf_get_current_task_btf()) + (s64)process->thread))
-		routine = 0;
-#else
-	routine = walk->goroutine;
-#endif
-	(void)walk;
-	// The thread did not begin in Go, or is in code of C that uses the register for something else.
-	if (!routine || !go_read(&machine, 8, routine + process->machine) || !machine ||
-	    !go_read(&current, 8, machine + process->current))
-		return 0;
-	if (!current || !go_read(&its_machine, 8, current + process->machine) || its_machine != machine)
-		return 0;
-	return current;
 }
 
 // False: there is no room, or it cannot be read. A function of its own, as `step` is.
@@ -197,7 +172,9 @@ __attribute__((noinline)) int go_take_labels(struct walk *walk)
 		return 0;
 	u32 pid = walk->record.pid;
 	struct go_process *process = bpf_map_lookup_elem(&go_processes, &pid);
-	u64 current = process ? go_current(walk, process) : 0, labels;
+	if (!process)
+		return 0;
+	u64 current = goroutine_of(walk, process->thread, process->machine, process->current), labels;
 	if (!current || !go_read(&labels, 8, current + process->labels) || !labels)
 		return 0;
 	int whole = process->is_map ? go_take_map(walk, labels) : go_take_list(walk, labels);

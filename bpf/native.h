@@ -2,14 +2,14 @@
 // One step up the stack through machine code.
 #pragma once
 
-#include "walk.h"
+#include "goroutine.h"
 
 enum { STEP_DONE = 0, STEP_STOP = 1, STEP_OTHER = 2 };
 
 // Searches of 2^12 mappings and 2^24 rows.
 #define MAPPING_STEPS 13
 #define ROW_STEPS 25
-// From one stack to a lower one by frame pointers.
+// From one stack to a lower one by frame pointers, or to a goroutine's.
 #define STACK_SWITCHES 4
 
 inline_always int stop(struct walk *walk, u32 reason)
@@ -126,6 +126,32 @@ inline_always int step_over_signal(struct walk *walk)
 	return result;
 }
 
+// Go's runtime does on the thread's stack what a goroutine has come to: its caller is where that was left.
+inline_always int step_to_goroutine(struct walk *walk, struct unwind_rule *rule)
+{
+	u32 places = rule->fp_offset, saved = rule->ra_offset;
+	u64 stack[2], spip[2], fp;
+	u64 routine = goroutine_of(walk, rule->cfa_offset, places, places >> 16);
+	// The thread has left it to look for another one.
+	if (!routine)
+		return stop(walk, STOP_COMPLETE);
+	if (walk->switches++ >= STACK_SWITCHES)
+		return stop(walk, STOP_POINTER_LOST);
+	// A goroutine begins with the bounds of its stack.
+	if (!go_read(stack, sizeof(stack), routine) || !go_read(spip, sizeof(spip), routine + (u16)saved) ||
+	    !go_read(&fp, sizeof(fp), routine + (saved >> 16)))
+		return stop(walk, STOP_UNREADABLE);
+	// While its stack is copied to another one its frames are on neither.
+	if (spip[0] < stack[0] || spip[0] >= stack[1] || (fp && (fp < stack[0] || fp >= stack[1])))
+		return stop(walk, STOP_COMPLETE);
+	walk->by_pointer = 0;
+	walk->lr_valid = 0;
+	int result = move(walk, spip[1], spip[0], fp);
+	// Go until 1.20 names the first instruction of a function that stands for the one that was called.
+	walk->exact = 1;
+	return result;
+}
+
 inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 {
 	u64 cfa, ip, fp = walk->fp;
@@ -157,6 +183,8 @@ inline_always int step_by_rule(struct walk *walk, struct unwind_rule *rule)
 	case CFA_FP_CHAIN:
 		// Go's runtime goes from a goroutine's stack to the thread's and back.
 		return step_by_pointer(walk, 1);
+	case CFA_GOROUTINE:
+		return step_to_goroutine(walk, rule);
 	default:
 		return stop(walk, STOP_UNSUPPORTED);
 	}

@@ -22,6 +22,11 @@ enum {
 	// In full rules alone, and `ra_offset` is added to what is read; the return address is below, as ever on x86_64.
 	CFA_AT_SP = 9,	 // the word at stack pointer + offset
 	CFA_AT_FP = 10,	 // the word at frame pointer + offset
+	// What the goroutine has saved that the thread works for: stack pointer, behind it the instruction, and the frame
+	// pointer. In `cfa_offset` it is how far from the thread pointer the thread's goroutine is, in the halves of
+	// `fp_offset` where in a goroutine its thread is and in that the goroutine it works for, in those of `ra_offset` where
+	// in a goroutine the stack pointer and the frame pointer are. The lower halves come first.
+	CFA_GOROUTINE = 11,
 };
 // The last one, too, in full rules alone.
 enum { FP_UNCHANGED = 0, FP_SAVED = 1, FP_AT_FP = 2 };

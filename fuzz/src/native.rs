@@ -82,7 +82,7 @@ fn check_walk(input: &[u8], table: &UnwindTable) -> Result<(), Broken> {
     let lr = (table.machine == Machine::Aarch64).then_some(table.base);
     for row in table.rows.iter().take(FRAMES) {
         let ip = table.base.wrapping_add(row.pc.into());
-        let registers = Registers { ip, sp: ip, fp: ip, lr };
+        let registers = Registers { ip, sp: ip, fp: ip, lr, thread_pointer: Some(ip) };
         let limits = Limits { frames: FRAMES, address_mask: u64::MAX };
         let frames = walk(registers, limits, |address| Some(Code { table, address }), word).frames.len();
         if frames > FRAMES {

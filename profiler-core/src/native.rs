@@ -4,6 +4,7 @@
 //! panics, maps a file into memory, or takes more than a small multiple of the bytes that a file really has.
 
 pub mod elf;
+pub(crate) mod goroutine;
 pub mod perf_map;
 pub mod symbols;
 pub mod unwind;

@@ -53,6 +53,8 @@ programs! {
     go_is_as_it_says: GO "truth.go" [], WHOLE;
     go_stripped_is_as_it_says: GO "truth.go" [], STRIPPED;
     go_with_c_is_as_it_says: GO "truth.go" ["-ldflags=-linkmode=external"], STRIPPED;
+    go_collecting_garbage_is_as_it_says: GO "garbage.go" [], WHOLE;
+    go_collecting_garbage_stripped_is_as_it_says: GO "garbage.go" ["-buildmode=pie"], STRIPPED;
 }
 
 /// What a program says of itself, and what the samples say of it.
@@ -101,10 +103,10 @@ fn lost(stacks: &[Trace]) -> Vec<String> {
 }
 
 fn is_in(sampler: &Sampler, trace: &Trace, program: &Path, place: &Range<u64>) -> bool {
-    let Some(innermost) = trace.user.first().filter(|frame| frame.kind == FrameKind::Native) else { return false };
     // A copy without symbols has its code at the same addresses.
-    let path = || sampler.file(innermost.file).map(|file| file.path.clone()).unwrap_or_default();
-    place.contains(&innermost.address) && path().starts_with(program.to_str().unwrap())
+    let is_of_program = |file| sampler.file(file).is_some_and(|file| file.path.starts_with(program.to_str().unwrap()));
+    let mut frames = trace.user.iter().filter(|frame| frame.kind == FrameKind::Native);
+    frames.any(|frame| place.contains(&frame.address) && is_of_program(frame.file))
 }
 
 fn count(stacks: &[Trace], of: impl Fn(&Trace) -> bool) -> u64 {

@@ -72,7 +72,8 @@ fn damage_stays_where_it_is() {
 fn aarch64_is_walked_by_link_register_frame_and_frame_pointer() {
     const SIGNATURE: u64 = 0x7a << 48;
     let table = UnwindTable::build(&open(&folder().join("compiled-aarch64.elf"))).expect("a table");
-    let registers = Registers { ip: 0x1528, sp: 0x8000, fp: 0x9000, lr: Some(SIGNATURE | 0x154c) };
+    let registers =
+        Registers { ip: 0x1528, sp: 0x8000, fp: 0x9000, lr: Some(SIGNATURE | 0x154c), thread_pointer: None };
     // `caller` has its return address at the stack pointer, `grow` frame pointer and return address at the frame's.
     let stack = [(0x8000, SIGNATURE | 0x1590), (0x9000, 0xa000), (0x9008, 0)];
     let limits = Limits { frames: 16, address_mask: (1 << 48) - 1 };

@@ -11,6 +11,7 @@ use strings::Strings;
 
 pub use debug_link::DebugLink;
 pub(crate) use go::find_functions as find_go_functions;
+pub(crate) use go::{Frames as GoFrames, frames as go_frames};
 pub use lookup::{Damage, Location, ReadAt, SymbolFile};
 pub use strings::MAX_NAME;
 

@@ -9,7 +9,7 @@ use super::elf::{ElfError, ElfFile, Machine};
 use rows::Pieces;
 use rule::Rules;
 
-pub use rule::{Cfa, FramePointer, MAX_RULES, PackedRule, ReturnAddress, Rule};
+pub use rule::{Cfa, FramePointer, GoroutinePlaces, MAX_RULES, PackedRule, ReturnAddress, Rule};
 pub use walk::{Code, Limits, Registers, Stop, Walk, walk};
 
 mod aarch64;
@@ -108,10 +108,8 @@ impl UnwindTable {
         let mut found = Found::nothing(file, base);
         cfi::eh_frame(file, &mut found, |_function| {})?;
         plt::without_description(file, &mut found)?;
-        if go::is_go(file) {
-            go::fill(file, &mut found)?;
-        } else {
-            cfi::debug_frame(file, &mut found, |_function, _rules| {})?;
+        if !go::fill(file, &mut found)? {
+            cfi::debug_frame(file, &mut found)?;
         }
         let Found { pieces, rules, machine, signed_return_addresses, mut stats } = found;
         let mut rows = pieces.into_rows(end)?;

@@ -5,16 +5,15 @@
 //! was found is checked by the kernel at each sample: it names the thread that names it.
 
 use crate::kernel::GoProcess;
-use crate::native::elf::{ElfFile, Machine};
+use crate::native::elf::ElfFile;
+use crate::native::goroutine::{self, Goroutine, StackSwitch};
 use crate::native::symbols::find_go_functions;
 
 use super::memory::ReadMemory;
 use super::{AttachError, Unsupported, exports};
 use version::Version;
 
-mod aarch64;
 mod version;
-mod x86_64;
 
 /// What is known of a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,31 +24,8 @@ pub(super) struct FileData {
     labels: u16,
 }
 
-/// What `runtime.systemstack` says: it asks which goroutine runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct StackSwitch {
-    goroutine: Goroutine,
-    /// `g.m`
-    machine: u16,
-    /// `m.curg`
-    current: u16,
-}
-
-/// Where a thread has its goroutine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goroutine {
-    /// In a register.
-    Register,
-    /// So far from the thread pointer.
-    At(i32),
-    /// As far from the thread pointer as stands at this address of the file, when it runs.
-    Slot(u64),
-}
-
 /// Longest function that is read, in bytes.
 const LONGEST: u64 = 1024;
-/// The stack and what belongs to it come first in a goroutine; it has some hundred bytes in all.
-const LABELS: std::ops::Range<u16> = 64..2048;
 
 impl FileData {
     /// None of a file that is no Go program, or of one without labels.
@@ -62,16 +38,10 @@ impl FileData {
             let length = (range.end - range.start).min(LONGEST);
             Some((range.start, file.code(range.start, length).ok()?))
         };
-        let switch = switch.and_then(code).and_then(|(at, code)| match file.machine() {
-            Machine::X86_64 => x86_64::stack_switch(at, &code),
-            Machine::Aarch64 => aarch64::stack_switch(&code),
-        });
-        let labels = code(set).and_then(|(at, code)| match file.machine() {
-            Machine::X86_64 => x86_64::stored(at, &code),
-            Machine::Aarch64 => aarch64::stored(&code),
-        });
+        let switch = switch.and_then(code).and_then(|(at, code)| StackSwitch::read(file.machine(), at, &code));
+        let labels = code(set).and_then(|(at, code)| goroutine::labels(file.machine(), at, &code));
         match (switch, labels) {
-            (Some(switch), Some(labels)) if LABELS.contains(&labels) => Ok(Some(Self { version, switch, labels })),
+            (Some(switch), Some(labels)) => Ok(Some(Self { version, switch, labels })),
             _ => Err(unknown(&format!("the goroutines of Go {version} are not found"))),
         }
     }
@@ -94,11 +64,4 @@ impl FileData {
         let StackSwitch { machine, current, .. } = self.switch;
         Ok(GoProcess { thread, machine, current, labels: self.labels, is_map: self.version.labels_are_a_map() })
     }
-}
-
-/// The one of all, if they are the same and there is one.
-fn agreed(offsets: impl IntoIterator<Item = u16>) -> Option<u16> {
-    let mut offsets = offsets.into_iter();
-    let first = offsets.next()?;
-    offsets.all(|offset| offset == first).then_some(first)
 }

@@ -1,4 +1,5 @@
-// Says which thread it is, and stops itself where its stack is known: in the first goroutine, or in another.
+// Says which thread it is, and stops itself where its stack is known: in the first goroutine, or in another; or before its
+// stack becomes too small.
 package main
 
 import (
@@ -16,6 +17,16 @@ func stopHere() {
 	// To this thread: any other could take what is sent to the process, and this one go on.
 	syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(syscall.Getpid()), uintptr(syscall.Gettid()), uintptr(syscall.SIGSTOP))
 	sink += leaf(sink)
+	if len(os.Args) > 1 && os.Args[1] == "grows" {
+		sink += large(sink)
+	}
+}
+
+//go:noinline
+func large(a int) int {
+	var bytes [64 << 10]byte
+	bytes[a&0xff] = 1
+	return int(bytes[a&0xfff])
 }
 
 //go:noinline

@@ -83,6 +83,6 @@ impl Core {
             })
             .expect("the state of a thread");
         let words: Vec<u64> = status[REGISTERS..].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        Registers { ip: words[32], sp: words[31], fp: words[29], lr: Some(words[30]) }
+        Registers { ip: words[32], sp: words[31], fp: words[29], lr: Some(words[30]), thread_pointer: None }
     }
 }

@@ -37,6 +37,7 @@ impl Chance {
 fn no_table_and_no_stack_breaks_the_walk() {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     let replay = Replay::new(&[]);
+    replay.tell_thread_pointer(STACK.start);
     let mut stops = BTreeSet::new();
     for _ in 0..WORLDS {
         let order = chance.below(4);
@@ -48,6 +49,7 @@ fn no_table_and_no_stack_breaks_the_walk() {
                 sp: chance.within(STACK) & !7,
                 fp: if chance.below(4) == 0 { chance.below(u64::MAX) } else { chance.within(STACK) & !7 },
                 lr: Some(chance.within(CODE)),
+                thread_pointer: None,
             };
             for origin in ORIGINS {
                 let walked = replay.walk(origin, registers, &memory);

@@ -109,6 +109,9 @@ impl Memory {
             Stop::Unreadable => &[6],
             Stop::Limit => &[7],
         };
+        if let Some(thread_pointer) = registers.thread_pointer {
+            replay.tell_thread_pointer(thread_pointer);
+        }
         for origin in ORIGINS {
             let replayed = replay.walk(origin, registers, &read.borrow());
             assert_eq!(replayed.frames, walk.frames, "{:?} {:x?}", walk.stop, self.places(&walk.frames));

@@ -94,13 +94,15 @@ impl Program {
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn registers(&self) -> Registers {
         let registers = ptrace::getregs(self.thread).expect("registers");
-        Registers { ip: registers.rip, sp: registers.rsp, fp: registers.rbp, lr: None }
+        let thread_pointer = Some(registers.fs_base);
+        Registers { ip: registers.rip, sp: registers.rsp, fp: registers.rbp, lr: None, thread_pointer }
     }
 
     #[cfg(target_arch = "aarch64")]
     pub(crate) fn registers(&self) -> Registers {
         let registers = ptrace::getregs(self.thread).expect("registers");
-        Registers { ip: registers.pc, sp: registers.sp, fp: registers.regs[29], lr: Some(registers.regs[30]) }
+        let [fp, lr] = [registers.regs[29], registers.regs[30]];
+        Registers { ip: registers.pc, sp: registers.sp, fp, lr: Some(lr), thread_pointer: None }
     }
 
     #[cfg(target_arch = "x86_64")]

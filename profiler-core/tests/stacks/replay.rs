@@ -85,7 +85,7 @@ impl Replay {
 
     /// The stack of these registers, with this memory.
     pub(crate) fn walk(&self, origin: u64, registers: Registers, memory: &BTreeMap<u64, u64>) -> Walked {
-        let Registers { ip, sp, fp, lr } = registers;
+        let Registers { ip, sp, fp, lr, .. } = registers;
         let head = [WALK, origin, ip, sp, fp, lr.unwrap_or(0), memory.len() as u64];
         self.send(head.into_iter().chain(memory.iter().flat_map(|(address, word)| [*address, *word])));
         self.answer(|_address| panic!("it has all words"))
@@ -98,7 +98,7 @@ impl Replay {
         registers: Registers,
         word: impl FnMut(u64) -> Option<u64>,
     ) -> Walked {
-        let Registers { ip, sp, fp, lr } = registers;
+        let Registers { ip, sp, fp, lr, .. } = registers;
         self.send([WALK, origin, ip, sp, fp, lr.unwrap_or(0), ASK].into_iter());
         self.answer(word)
     }

@@ -13,6 +13,9 @@ use lines::Lines;
 use module::Module;
 use table::{Table, Version};
 
+pub(crate) use frame_sizes::{Frames, frames};
+
+mod frame_sizes;
 mod lines;
 mod module;
 mod table;

@@ -52,7 +52,7 @@ const NOTHING: Columns<'_> =
     Columns { cfa: CfaColumn::Unset, frame_pointer: Column::Unset, return_address: Column::Unset };
 
 /// Adds the functions that `.eh_frame` describes, and tells `each` of them.
-pub(super) fn eh_frame(file: &ElfFile, found: &mut Found, mut each: impl FnMut(&Function)) -> Result<(), UnwindError> {
+pub(super) fn eh_frame(file: &ElfFile, found: &mut Found, each: impl FnMut(&Function)) -> Result<(), UnwindError> {
     let Some(section) = file.section(".eh_frame") else { return Ok(()) };
     let bytes = file.section_bytes(section, MAX_SECTION)?;
     let mut frames = EhFrame::new(&bytes, LittleEndian);
@@ -61,16 +61,11 @@ pub(super) fn eh_frame(file: &ElfFile, found: &mut Found, mut each: impl FnMut(&
     let address = |name| file.section(name).map_or(0, |section| section.address);
     let bases =
         BaseAddresses::default().set_eh_frame(section.address).set_text(address(".text")).set_got(address(".got"));
-    follow(&frames, &bytes, &bases, found, |function, _rules| each(function))
+    follow(&frames, &bytes, &bases, found, each)
 }
 
-/// Adds the functions that `.debug_frame` describes, after `adapt` has changed what is known better. Of one that is
-/// known already its first description stays.
-pub(super) fn debug_frame(
-    file: &ElfFile,
-    found: &mut Found,
-    adapt: impl FnMut(&mut Function, &mut Rules),
-) -> Result<(), UnwindError> {
+/// Adds the functions that `.debug_frame` describes. Of one that is known already its first description stays.
+pub(super) fn debug_frame(file: &ElfFile, found: &mut Found) -> Result<(), UnwindError> {
     let Some(section) = file.section(".debug_frame") else { return Ok(()) };
     let bytes = match file.section_bytes(section, MAX_SECTION) {
         // The rest of the table is good without it.
@@ -83,7 +78,7 @@ pub(super) fn debug_frame(
     let mut frames = DebugFrame::new(&bytes, LittleEndian);
     frames.set_address_size(8);
     frames.set_vendor(vendor(file.machine()));
-    follow(&frames, &bytes, &BaseAddresses::default(), found, adapt)
+    follow(&frames, &bytes, &BaseAddresses::default(), found, |_function| {})
 }
 
 fn vendor(machine: Machine) -> Vendor {
@@ -104,7 +99,7 @@ fn follow<'d, S: UnwindSection<Bytes<'d>>>(
     bytes: &'d [u8],
     bases: &BaseAddresses,
     found: &mut Found,
-    mut adapt: impl FnMut(&mut Function, &mut Rules),
+    mut each: impl FnMut(&Function),
 ) -> Result<(), UnwindError> {
     let commons = commons(section, bytes, bases, found);
     let mut described = Function::default();
@@ -138,7 +133,7 @@ fn follow<'d, S: UnwindSection<Bytes<'d>>>(
             found.stats.damaged += 1;
         }
         found.signed_return_addresses |= program.signs;
-        adapt(&mut described, &mut found.rules);
+        each(&described);
         found.pieces.add(&described)?;
     }
     Ok(())

@@ -41,6 +41,24 @@ pub enum Cfa {
     AtStackPointer(i32, i32),
     /// The word at frame pointer and offset, and so many bytes more.
     AtFramePointer(i32, i32),
+    /// What the goroutine has saved that the thread works for. Where it works for none, or the goroutine's stack is being
+    /// copied to another one, this is the outermost frame.
+    Goroutine(GoroutinePlaces),
+}
+
+/// Where in memory of Go's runtime (x86_64) that is which a goroutine has saved. All places are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GoroutinePlaces {
+    /// From the thread pointer to the address of the goroutine that the thread runs at the moment.
+    pub thread: i32,
+    /// In a goroutine: the address of its thread (`g.m`).
+    pub machine: u16,
+    /// In a thread: the address of the goroutine that it works for (`m.curg`).
+    pub current: u16,
+    /// In a goroutine: its stack pointer, and behind that the address of its next instruction (`g.sched`).
+    pub stack_pointer: u16,
+    /// In a goroutine: its frame pointer.
+    pub frame_pointer: u16,
 }
 
 /// Where the caller's frame pointer is.
@@ -95,6 +113,7 @@ const SIGNAL: u8 = 7;
 const FRAME_CHAIN: u8 = 8;
 const AT_STACK_POINTER: u8 = 9;
 const AT_FRAME_POINTER: u8 = 10;
+const GOROUTINE: u8 = 11;
 
 impl PackedRule {
     /// Nothing is known.
@@ -146,7 +165,7 @@ impl PackedRule {
             Cfa::StackPointer(offset) => (STACK_POINTER, words(offset)?),
             Cfa::FramePointer(offset) => (FRAME_POINTER, words(offset)?),
             Cfa::Plt(bytes) => (PLT, bytes.into()),
-            Cfa::AtStackPointer(..) | Cfa::AtFramePointer(..) => return None,
+            Cfa::AtStackPointer(..) | Cfa::AtFramePointer(..) | Cfa::Goroutine(_) => return None,
             Cfa::None | Cfa::Unsupported | Cfa::End | Cfa::Signal | Cfa::FrameChain => {
                 return Some(PackedRule(kind(rule.cfa).into()));
             }
@@ -181,6 +200,7 @@ fn kind(cfa: Cfa) -> u8 {
         Cfa::FrameChain => FRAME_CHAIN,
         Cfa::AtStackPointer(..) => AT_STACK_POINTER,
         Cfa::AtFramePointer(..) => AT_FRAME_POINTER,
+        Cfa::Goroutine(_) => GOROUTINE,
     }
 }
 
@@ -202,12 +222,18 @@ impl Rule {
     /// The kinds of frame addresses that are only here are 9, the word at stack pointer and `cfa_offset`, and 10, the
     /// word at frame pointer and `cfa_offset`: to both `ra_offset` is added, and the return address is below as ever
     /// on x86_64. The kind of frame pointer that is only here is 2: at frame pointer and `fp_offset`.
+    ///
+    /// Of kind 11, what a goroutine has saved, are `{ s32 thread; u16 machine; u16 current; u16 stack_pointer; u16
+    /// frame_pointer; }` in the place of the offsets.
     pub fn to_bytes(self) -> [u8; 16] {
+        if let Cfa::Goroutine(places) = self.cfa {
+            return places.to_bytes();
+        }
         let (cfa_offset, more) = match self.cfa {
             Cfa::StackPointer(offset) | Cfa::FramePointer(offset) => (offset, None),
             Cfa::Plt(bytes) => (bytes.into(), None),
             Cfa::AtStackPointer(offset, more) | Cfa::AtFramePointer(offset, more) => (offset, Some(more)),
-            Cfa::None | Cfa::Unsupported | Cfa::End | Cfa::Signal | Cfa::FrameChain => (0, None),
+            Cfa::None | Cfa::Unsupported | Cfa::End | Cfa::Signal | Cfa::FrameChain | Cfa::Goroutine(_) => (0, None),
         };
         let (fp_kind, fp_offset) = match self.frame_pointer {
             FramePointer::Unchanged => (0, 0),
@@ -222,6 +248,15 @@ impl Rule {
         let [f0, f1, f2, f3] = fp_offset.to_le_bytes();
         let [r0, r1, r2, r3] = more.unwrap_or(ra_offset).to_le_bytes();
         [kind(self.cfa), fp_kind, ra_kind, 0, c0, c1, c2, c3, f0, f1, f2, f3, r0, r1, r2, r3]
+    }
+}
+
+impl GoroutinePlaces {
+    fn to_bytes(self) -> [u8; 16] {
+        let [t0, t1, t2, t3] = self.thread.to_le_bytes();
+        let [[m0, m1], [c0, c1]] = [self.machine, self.current].map(u16::to_le_bytes);
+        let [[s0, s1], [f0, f1]] = [self.stack_pointer, self.frame_pointer].map(u16::to_le_bytes);
+        [GOROUTINE, 0, 0, 0, t0, t1, t2, t3, m0, m1, c0, c1, s0, s1, f0, f1]
     }
 }
 

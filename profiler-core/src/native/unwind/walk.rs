@@ -1,7 +1,7 @@
 //! Walks a stack by the rows of tables: what the kernel's code does, in user space.
 
 use super::super::elf::Machine;
-use super::{Cfa, FramePointer, ReturnAddress, Rule, UnwindTable};
+use super::{Cfa, FramePointer, GoroutinePlaces, ReturnAddress, Rule, UnwindTable};
 
 /// What is kept of a thread's registers from frame to frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Registers {
     pub fp: u64,
     /// `x30`: only in a frame that was interrupted, a caller's is no longer known.
     pub lr: Option<u64>,
+    /// Where the thread's own data are: the base of `fs`. Only on x86_64, and only Go's runtime needs it.
+    pub thread_pointer: Option<u64>,
 }
 
 /// Where an address of a process is.
@@ -84,7 +86,7 @@ pub fn walk<'t>(
         if registers.ip == 0 {
             return Walk { frames, stop: Stop::End };
         }
-        is_return_address = rule.cfa != Cfa::Signal;
+        is_return_address = !matches!(rule.cfa, Cfa::Signal | Cfa::Goroutine(_));
     }
     Walk { frames, stop: Stop::Limit }
 }
@@ -96,16 +98,17 @@ fn step(
     word: &mut impl FnMut(u64) -> Option<u64>,
 ) -> Result<Registers, Stop> {
     let mut at = |address: u64| word(address).ok_or(Stop::Unreadable);
-    let Registers { ip, sp, fp, lr } = registers;
+    let Registers { ip, sp, fp, lr, thread_pointer } = registers;
     let cfa = match rule.cfa {
         Cfa::None => return Err(Stop::NoInformation),
         Cfa::Unsupported => return Err(Stop::Unsupported),
         Cfa::End => return Err(Stop::End),
-        Cfa::Signal => return interrupted(machine, sp, at),
+        Cfa::Signal => return interrupted(machine, registers, at),
+        Cfa::Goroutine(places) => return goroutine(places, registers, at),
         Cfa::FrameChain if fp == 0 => return Err(Stop::End),
         Cfa::FrameChain => {
-            let caller = Registers { ip: at(fp.wrapping_add(8))?, sp: fp.wrapping_add(16), fp: at(fp)?, lr: None };
-            return Ok(caller);
+            let (ip, sp) = (at(fp.wrapping_add(8))?, fp.wrapping_add(16));
+            return Ok(Registers { ip, sp, fp: at(fp)?, lr: None, thread_pointer });
         }
         Cfa::StackPointer(offset) => moved(sp, offset),
         Cfa::FramePointer(offset) => moved(fp, offset),
@@ -122,7 +125,7 @@ fn step(
         ReturnAddress::LinkRegister => lr.ok_or(Stop::NoReturnAddress)?,
         ReturnAddress::AtCfa(offset) => at(moved(cfa, offset))?,
     };
-    Ok(Registers { ip, sp: cfa, fp, lr: None })
+    Ok(Registers { ip, sp: cfa, fp, lr: None, thread_pointer })
 }
 
 fn moved(address: u64, offset: i32) -> u64 {
@@ -131,10 +134,38 @@ fn moved(address: u64, offset: i32) -> u64 {
 
 /// The registers that the kernel saved when it called a signal handler, as `struct ucontext` has them: at the stack
 /// pointer on x86_64, behind `struct siginfo` (128 bytes) on aarch64.
-fn interrupted(machine: Machine, sp: u64, mut at: impl FnMut(u64) -> Result<u64, Stop>) -> Result<Registers, Stop> {
-    let mut saved = |offset: u64| at(sp.wrapping_add(offset));
-    match machine {
-        Machine::X86_64 => Ok(Registers { ip: saved(168)?, sp: saved(160)?, fp: saved(120)?, lr: None }),
-        Machine::Aarch64 => Ok(Registers { ip: saved(568)?, sp: saved(560)?, fp: saved(544)?, lr: Some(saved(552)?) }),
+fn interrupted(
+    machine: Machine,
+    registers: Registers,
+    mut at: impl FnMut(u64) -> Result<u64, Stop>,
+) -> Result<Registers, Stop> {
+    let mut saved = |offset: u64| at(registers.sp.wrapping_add(offset));
+    let (ip, sp, fp, lr) = match machine {
+        Machine::X86_64 => (saved(168)?, saved(160)?, saved(120)?, None),
+        Machine::Aarch64 => (saved(568)?, saved(560)?, saved(544)?, Some(saved(552)?)),
+    };
+    Ok(Registers { ip, sp, fp, lr, ..registers })
+}
+
+/// Where the goroutine goes on that the thread works for. Its first two words are the bounds of its stack.
+fn goroutine(
+    places: GoroutinePlaces,
+    registers: Registers,
+    mut at: impl FnMut(u64) -> Result<u64, Stop>,
+) -> Result<Registers, Stop> {
+    let mut current = || {
+        let own = at(moved(registers.thread_pointer?, places.thread)).ok().filter(|own| *own != 0)?;
+        let machine = at(own.wrapping_add(places.machine.into())).ok().filter(|machine| *machine != 0)?;
+        let current = at(machine.wrapping_add(places.current.into())).ok().filter(|current| *current != 0)?;
+        (at(current.wrapping_add(places.machine.into())).ok()? == machine).then_some(current)
+    };
+    let current = current().ok_or(Stop::End)?;
+    let stack = at(current)?..at(current.wrapping_add(8))?;
+    let saved = current.wrapping_add(places.stack_pointer.into());
+    let (sp, ip) = (at(saved)?, at(saved.wrapping_add(8))?);
+    let fp = at(current.wrapping_add(places.frame_pointer.into()))?;
+    if !stack.contains(&sp) || (fp != 0 && !stack.contains(&fp)) {
+        return Err(Stop::End);
     }
+    Ok(Registers { ip, sp, fp, lr: None, ..registers })
 }

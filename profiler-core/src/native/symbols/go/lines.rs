@@ -4,23 +4,19 @@ use std::collections::HashMap;
 
 use super::super::source::{Inlined, LineRow, SourceMap};
 use super::super::strings::{Place, Strings};
-use super::table::{Function, Table, read_u32};
+use super::table::{Function, MAX_STEPS, Steps, Table, read_u32};
 
-/// Most steps through values: a file may say that each of its functions has the longest ones.
-const MAX_STEPS: usize = 256 << 20;
 /// Functions that are inlined into each other.
 const MAX_DEPTH: usize = 64;
 /// Bytes of one in the tree: what it is, name, where it is called, where it is declared.
 const ENTRY: usize = 16;
-
-/// A value from an address on, counted from the function's beginning.
-type Steps = Vec<(u32, i32)>;
 
 pub(super) struct Lines<'a> {
     table: &'a Table<'a>,
     trees: Option<Vec<u8>>,
     base: u64,
     source: &'a mut SourceMap,
+    /// Steps through values that are left.
     steps: usize,
     /// Of the names of files; most functions of a package come one after the other.
     last_file: (usize, Place),
@@ -28,7 +24,7 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(super) fn new(table: &'a Table<'a>, trees: Option<Vec<u8>>, base: u64, source: &'a mut SourceMap) -> Self {
-        Self { table, trees, base, source, steps: 0, last_file: (0, 0) }
+        Self { table, trees, base, source, steps: MAX_STEPS, last_file: (0, 0) }
     }
 
     /// Adds the lines of a function, and says where it is declared: file and line.
@@ -37,8 +33,8 @@ impl<'a> Lines<'a> {
             return (0, 0);
         };
         let length = u32::try_from(function.end - function.start).unwrap_or(u32::MAX);
-        let files = self.steps(function.files, length);
-        let lines = self.steps(function.lines, length);
+        let files = self.table.steps(function.files, length, &mut self.steps);
+        let lines = self.table.steps(function.lines, length, &mut self.steps);
         let rows = self.rows(function, &files, &lines, strings);
         let first = rows.first().copied();
         self.add_inlined(function, start, length, &rows, strings);
@@ -78,32 +74,9 @@ impl<'a> Lines<'a> {
         self.last_file.1
     }
 
-    /// Values are pairs of differences: { zigzag of the value; of the address }, until a value that does not change.
-    fn steps(&mut self, from: u32, length: u32) -> Steps {
-        let mut bytes = self.table.values(from);
-        let mut steps = Steps::new();
-        let (mut pc, mut value) = (0_u32, -1_i32);
-        while pc < length && self.steps < MAX_STEPS {
-            self.steps += 1;
-            let Some(difference) = variable(&mut bytes) else { break };
-            if difference == 0 && !steps.is_empty() {
-                break;
-            }
-            let Some(distance) = variable(&mut bytes) else { break };
-            let difference = (difference >> 1).cast_signed() ^ -(difference & 1).cast_signed();
-            value = value.wrapping_add(difference);
-            match steps.last_mut() {
-                Some((at, last)) if *at == pc => *last = value,
-                _ => steps.push((pc, value)),
-            }
-            pc = pc.saturating_add(distance.saturating_mul(self.table.quantum));
-        }
-        steps
-    }
-
     fn add_inlined(&mut self, function: &Function, start: u32, length: u32, rows: &[LineRow], strings: &mut Strings) {
         let (Some(values), Some(tree)) = (function.inlined, function.inlined_tree) else { return };
-        let places = self.steps(values, length);
+        let places = self.table.steps(values, length, &mut self.steps);
         let Some(trees) = self.trees.take() else { return };
         let tree = usize::try_from(tree).ok().and_then(|from| trees.get(from..)).unwrap_or_default();
         let mut nodes = Nodes { tree, names: self.table.names, places: &places, rows, known: HashMap::new() };
@@ -159,20 +132,6 @@ impl Nodes<'_> {
 /// The last that begins at an address or before.
 fn at<T>(rows: &[T], pc: u32, begins: impl Fn(&T) -> u32) -> Option<&T> {
     rows.partition_point(|row| begins(row) <= pc).checked_sub(1).and_then(|last| rows.get(last))
-}
-
-/// A number in groups of seven bits, the lowest first.
-fn variable(bytes: &mut &[u8]) -> Option<u32> {
-    let mut number = 0_u32;
-    for shift in (0..35).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -12,6 +12,12 @@ pub(super) enum Version {
     Go120,
 }
 
+/// A value from an address on, counted from the function's beginning.
+pub(super) type Steps = Vec<(u32, i32)>;
+
+/// Most steps through values of one kind: a file may say that each of its functions has the longest ones.
+pub(super) const MAX_STEPS: usize = 256 << 20;
+
 /// The tables in the table.
 #[derive(Debug)]
 pub(super) struct Table<'t> {
@@ -41,6 +47,11 @@ pub(super) struct Function {
     pub(super) end: u64,
     /// Where its name is.
     pub(super) name: u32,
+    /// Its values by address: how far the stack pointer is below where it was called.
+    pub(super) frame: u32,
+    pub(super) is_assembly: bool,
+    /// It sets the stack pointer to what cannot be said in such values.
+    pub(super) switches_stack: bool,
     /// Where it is declared.
     pub(super) line: u32,
     /// Its values by address: the file, and the line.
@@ -58,11 +69,15 @@ const FIRST_WORD: usize = 8;
 const WORD: usize = 8;
 /// What is at which place in a function's description: numbers of four bytes behind its beginning.
 const NAME: usize = 0;
+const FRAME: usize = 3;
 const FILES: usize = 4;
 const LINES: usize = 5;
 const VALUES: usize = 6;
 const UNIT: usize = 7;
 const LINE: usize = 8;
+/// Of the flags, which 1.17 was the first to have; 1.16 has a zero in their place.
+const SWITCHES_STACK: u8 = 2;
+const IS_ASSEMBLY: u8 = 4;
 /// Among values, and among data.
 const INLINED: u32 = 2;
 const INLINED_TREE: u32 = 3;
@@ -146,10 +161,29 @@ impl<'t> Table<'t> {
         self.files.get(usize::try_from(from).ok()?..)
     }
 
-    /// Values by address from a place on: zero is none.
-    pub(super) fn values(&self, from: u32) -> &'t [u8] {
+    /// Values by address of a function of some length, from a place on: zero is none. They are pairs of differences,
+    /// { zigzag of the value; of the address }, until a value that does not change. No more than `left` are followed.
+    pub(super) fn steps(&self, from: u32, length: u32, left: &mut usize) -> Steps {
         let from = usize::try_from(from).ok().filter(|from| *from != 0);
-        from.and_then(|from| self.values.get(from..)).unwrap_or_default()
+        let mut bytes = from.and_then(|from| self.values.get(from..)).unwrap_or_default();
+        let mut steps = Steps::new();
+        let (mut pc, mut value) = (0_u32, -1_i32);
+        while pc < length && *left > 0 {
+            *left -= 1;
+            let Some(difference) = variable(&mut bytes) else { break };
+            if difference == 0 && !steps.is_empty() {
+                break;
+            }
+            let Some(distance) = variable(&mut bytes) else { break };
+            let difference = (difference >> 1).cast_signed() ^ -(difference & 1).cast_signed();
+            value = value.wrapping_add(difference);
+            match steps.last_mut() {
+                Some((at, last)) if *at == pc => *last = value,
+                _ => steps.push((pc, value)),
+            }
+            pc = pc.saturating_add(distance.saturating_mul(self.quantum));
+        }
+        steps
     }
 
     fn describe(&self, start: u64, end: u64, description: &[u8]) -> Option<Function> {
@@ -157,10 +191,15 @@ impl<'t> Table<'t> {
         let number = |place: usize| read_u32(numbers, place * 4);
         let unit = if self.version >= Version::Go116 { number(UNIT)? } else { 0 };
         let line = if self.version >= Version::Go120 { number(LINE)? } else { 0 };
+        let behind = if self.version >= Version::Go120 { LINE + 1 } else { UNIT + 1 };
+        let flags = if self.version >= Version::Go116 { *numbers.get(4 * behind + 1)? } else { 0 };
         let mut function = Function {
             start,
             end,
             name: number(NAME)?,
+            frame: number(FRAME)?,
+            is_assembly: flags & IS_ASSEMBLY != 0,
+            switches_stack: flags & SWITCHES_STACK != 0,
             line,
             files: number(FILES)?,
             lines: number(LINES)?,
@@ -209,4 +248,18 @@ pub(super) fn read_u32(bytes: &[u8], from: usize) -> Option<u32> {
 
 pub(super) fn read_word(bytes: &[u8], from: usize) -> Option<u64> {
     bytes.get(from..)?.first_chunk().map(|number| u64::from_le_bytes(*number))
+}
+
+/// A number in groups of seven bits, the lowest first.
+fn variable(bytes: &mut &[u8]) -> Option<u32> {
+    let mut number = 0_u32;
+    for shift in (0..35).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u32::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }

@@ -2,7 +2,7 @@
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
-use super::{Goroutine, StackSwitch, agreed};
+use super::{Goroutine, Saved, StackSwitch, agreed};
 
 /// `runtime.systemstack` takes the goroutine from the thread's own memory and its thread from there, and compares it with
 /// two of those of the thread: that for signals, and the one that it runs (`asm_amd64.s`).
@@ -66,6 +66,35 @@ pub(super) fn stored(at: u64, code: &[u8]) -> Option<u16> {
     }))
 }
 
+/// `runtime.morestack` saves the frame pointer that it was called with, and goes on with the stack pointer that another
+/// goroutine has saved.
+pub(super) fn saved(code: &[u8]) -> Option<Saved> {
+    let loads_stack = |instruction: &Instruction| {
+        let is_it = writes_stack_pointer(instruction) && instruction.op1_kind() == OpKind::Memory;
+        is_it.then(|| field(instruction)).flatten()
+    };
+    let stores_frame = |instruction: &Instruction| {
+        let is_it = instruction.code() == Code::Mov_rm64_r64
+            && instruction.op0_kind() == OpKind::Memory
+            && instruction.op1_register() == Register::RBP;
+        is_it.then(|| field(instruction)).flatten()
+    };
+    let stack_pointer = instructions(0, code).find_map(|instruction| loads_stack(&instruction))?;
+    let frame_pointer = agreed(instructions(0, code).filter_map(|instruction| stores_frame(&instruction)))?;
+    Some(Saved { stack_pointer, frame_pointer })
+}
+
+/// Behind how many bytes the stack pointer was set to what it did not follow from.
+pub(super) fn leaves_stack(code: &[u8]) -> Option<u32> {
+    let leaves = instructions(0, code).find(writes_stack_pointer)?;
+    u32::try_from(leaves.next_ip()).ok()
+}
+
+/// Any other change of it is by a constant.
+fn writes_stack_pointer(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Mov && instruction.op0_register() == Register::RSP
+}
+
 fn instructions(at: u64, code: &[u8]) -> impl Iterator<Item = Instruction> + '_ {
     Decoder::with_ip(64, code, at, DecoderOptions::NONE).into_iter().take_while(|instruction| !instruction.is_invalid())
 }
@@ -114,6 +143,18 @@ mod tests {
         // mov rax, fs:[rcx], of which nothing is known.
         assert_eq!(stack_switch(0x1000, &[begins, &anywhere[7..], ASKS].concat()), None);
         assert_eq!(stack_switch(0, &[0xff; 64]), None);
+    }
+
+    #[test]
+    fn stacks_are_left_where_the_stack_pointer_is_set() {
+        // mov [rdi + 0x60], rbp; sub rsp, 16; mov rbx, [rbx]; mov rsp, [rbx + 0x38]; ret
+        let code = [0x48, 0x89, 0x6f, 0x60, 0x48, 0x83, 0xec, 0x10, 0x48, 0x8b, 0x1b, 0x48, 0x8b, 0x63, 0x38, 0xc3];
+        assert_eq!(saved(&code), Some(Saved { stack_pointer: 0x38, frame_pointer: 0x60 }));
+        assert_eq!((saved(&code[..11]), saved(&code[4..])), (None, None));
+        assert_eq!((leaves_stack(&code), leaves_stack(&code[..11])), (Some(15), None));
+        // mov rsp, rbx, and mov [rsp], rbx, which leaves it alone.
+        assert_eq!((leaves_stack(&[0x48, 0x89, 0xdc]), leaves_stack(&[0x48, 0x89, 0x1c, 0x24])), (Some(3), None));
+        assert_eq!(saved(&[0xff; 64]), None);
     }
 
     #[test]
