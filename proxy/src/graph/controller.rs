@@ -146,7 +146,7 @@ impl Controller {
             match prepared {
                 Ok(Ok(prepared)) => {
                     let diff = self.commit(prepared, &mut loaded);
-                    tracing::info!(%diff, "exports changed");
+                    tracing::debug!(%diff, "exports changed");
                 }
                 Ok(Err(refused)) => {
                     let error = LoadError::refused(refused, loaded.sources.clone());
