@@ -12,10 +12,12 @@ use super::sampled::{Function, Stack};
 
 /// How many samples the other profiler takes, at least.
 const ENOUGH: u64 = 1_000;
+/// From how many recordings on they tell how much they differ.
+const RECORDINGS: usize = 4;
 /// A share is off by so many of its standard deviations once in two million times. In one run a hundred shares are
 /// compared.
 const SIGMAS: f64 = 5.0;
-/// What is rarer counts with all else that is rare: of a few samples the standard deviation says little.
+/// What is rarer in both together counts with all else that is rare: of a few samples the standard deviation says little.
 const RARE: f64 = 0.01;
 
 /// How often stacks were seen; the outermost function comes first, each in the form that both profilers' were brought to.
@@ -55,27 +57,68 @@ impl Stacks {
     }
 }
 
-/// Records again and again until there are enough samples.
-pub(crate) fn until_enough(mut record: impl FnMut(&mut Stacks)) -> Stacks {
-    let mut stacks = Stacks::default();
-    while stacks.total() < ENOUGH {
-        record(&mut stacks);
+/// What another profiler said, in several recordings.
+pub(crate) struct Recorded {
+    stacks: Stacks,
+    /// As many samples that do not depend on each other would tell as much.
+    worth: f64,
+}
+
+impl Recorded {
+    /// Samples that do not depend on each other: they were taken by the time of the program itself.
+    pub(crate) fn independent(stacks: Stacks) -> Self {
+        Self { worth: stacks.total() as f64, stacks }
     }
-    stacks
+
+    /// Records again and again until there are enough samples. Where they depend on each other, as those do that come one
+    /// upon the other when a profiler is late, recordings differ by more than chance, and more of them are made.
+    pub(crate) fn until_enough(mut record: impl FnMut(&mut Stacks)) -> Self {
+        let mut recordings = Vec::new();
+        loop {
+            let mut one = Stacks::default();
+            record(&mut one);
+            if one.total() > 0 {
+                recordings.push(one);
+            }
+            let mut stacks = Stacks::default();
+            for (stack, count) in recordings.iter().flat_map(|one| &one.0) {
+                stacks.add(stack.clone(), *count);
+            }
+            let worth = stacks.total() as f64 / dispersion(&recordings, &stacks);
+            if recordings.len() >= RECORDINGS && worth >= ENOUGH as f64 {
+                return Self { stacks, worth };
+            }
+        }
+    }
+}
+
+/// How much more recordings differ than by chance: Pearson's statistic for each degree of freedom, at least 1.
+fn dispersion(recordings: &[Stacks], all: &Stacks) -> f64 {
+    let common: Vec<&Vec<String>> = all.0.keys().filter(|stack| all.share(stack) >= RARE).collect();
+    let differences = recordings.iter().flat_map(|one| common.iter().map(move |stack| (one, stack)));
+    let statistic: f64 = differences
+        .map(|(one, stack)| {
+            let expected = all.share(stack) * one.total() as f64;
+            (one.share(stack) * one.total() as f64 - expected).powi(2) / expected
+        })
+        .sum();
+    (statistic / (recordings.len().saturating_sub(1) * common.len()).max(1) as f64).max(1.0)
 }
 
 /// Each stack has the same share of our samples and of theirs, but for chance.
 ///
-/// Samples of one profiler hardly depend on each other: between two of them each program goes several ways. Where they
-/// do, ours depend on theirs as much, for both look at the same run, and the shares are nearer than is asked for.
-pub(crate) fn agree(setting: &str, ours: &Stacks, theirs: &Stacks) {
-    let (all_ours, all_theirs) = (ours.total() as f64, theirs.total() as f64);
+/// Ours do not depend on each other: they are taken while the program runs, which goes several ways between two of them.
+pub(crate) fn agree(setting: &str, ours: &Stacks, theirs: &Recorded) {
+    let (all_ours, all_theirs) = (ours.total() as f64, theirs.worth);
+    let theirs = &theirs.stacks;
     assert!(all_ours >= ENOUGH as f64 && all_theirs >= ENOUGH as f64, "{setting}: {all_ours} and {all_theirs} samples");
     let stacks: BTreeSet<&Vec<String>> = ours.0.keys().chain(theirs.0.keys()).collect();
+    let of_both =
+        |(of_ours, of_theirs): (f64, f64)| (of_ours * all_ours + of_theirs * all_theirs) / (all_ours + all_theirs);
     let mut rare = (0.0, 0.0);
     let mut differences = Vec::new();
     let mut compare = |stack: &str, (of_ours, of_theirs): (f64, f64)| {
-        let of_both = (of_ours * all_ours + of_theirs * all_theirs) / (all_ours + all_theirs);
+        let of_both = of_both((of_ours, of_theirs));
         let deviation = (of_both * (1.0 - of_both) * (1.0 / all_ours + 1.0 / all_theirs)).sqrt();
         let line = format!("{of_ours:.3} {of_theirs:.3} {:+.1} {stack}", (of_ours - of_theirs) / deviation);
         println!("{line}");
@@ -83,12 +126,11 @@ pub(crate) fn agree(setting: &str, ours: &Stacks, theirs: &Stacks) {
             differences.push(line);
         }
     };
-    println!("{setting}: {all_ours} samples, {all_theirs} of theirs");
+    println!("{setting}: {all_ours} samples, {} of theirs, worth {all_theirs}", theirs.total());
     for stack in stacks {
         let shares = (ours.share(stack), theirs.share(stack));
-        if shares.0.max(shares.1) < RARE {
+        if of_both(shares) < RARE {
             rare = (rare.0 + shares.0, rare.1 + shares.1);
-            println!("rare: {:.4} {:.4} {}", shares.0, shares.1, stack.join(";"));
         } else {
             compare(&stack.join(";"), shares);
         }

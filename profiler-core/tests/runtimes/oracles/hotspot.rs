@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::hotspot::{HOTSPOT, classes, javas};
 use super::super::sampled::Function;
 use super::super::source::tool;
-use super::{Stacks, agree, until_enough};
+use super::{ENOUGH, Recorded, Stacks, agree};
 use crate::running::Running;
 
 const RECORDING: Duration = Duration::from_secs(2);
@@ -34,15 +34,17 @@ fn form(function: &Function) -> Option<String> {
     Some(format!("{}.{method}", class.trim_end_matches('_')))
 }
 
-fn async_profiler(pid: u32) -> Stacks {
+fn async_profiler(pid: u32) -> Recorded {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("async-profiler-{pid}"));
     let stop = format!("stop,collapsed,ann,dot,norm,file={}", file.display());
-    until_enough(|stacks| {
+    let mut stacks = Stacks::default();
+    while stacks.total() < ENOUGH {
         tell_agent(pid, "start,event=itimer,interval=1ms");
         thread::sleep(RECORDING);
         tell_agent(pid, &stop);
         stacks.add_folded(&std::fs::read_to_string(&file).unwrap(), form_of);
-    })
+    }
+    Recorded::independent(stacks)
 }
 
 /// Without the numbers of classes that the JVM makes while it runs, which ours leaves out as well.

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::super::python::PYTHON;
 use super::super::sampled::Function;
 use super::super::source::{path, tool, versions};
-use super::{Stacks, agree, until_enough};
+use super::{Recorded, Stacks, agree};
 use crate::running::Running;
 
 #[test]
@@ -41,11 +41,11 @@ fn is_of_work(form: &str) -> bool {
 
 /// Without pauses it reads what changes meanwhile. It asks by the clock on the wall: while the program waits for a CPU, it
 /// would be told of the same place again and again at a higher rate.
-fn py_spy(pid: u32) -> Stacks {
+fn py_spy(pid: u32) -> Recorded {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("py-spy-{pid}"));
-    until_enough(|stacks| {
+    Recorded::until_enough(|stacks| {
         let mut command = Command::new(tool("py-spy/bin/py-spy"));
-        command.args(["record", "--format", "raw", "--full-filenames", "--rate", "199", "--duration", "2", "--output"]);
+        command.args(["record", "--format", "raw", "--full-filenames", "--rate", "199", "--duration", "1", "--output"]);
         let output = command.arg(&file).args(["--pid", &pid.to_string()]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let form = |frame: &str| Some(frame.to_owned()).filter(|form| is_of_work(form));
