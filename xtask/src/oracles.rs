@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::wheels;
+use crate::{debian, java, steps, wheels};
 
 const PY_SPY: (&str, &[&str]) = (
     "py-spy==0.4.3",
@@ -15,11 +15,14 @@ const PY_SPY: (&str, &[&str]) = (
     ],
 );
 
-/// Installs those that are not there.
+/// Installs those that are not there, and compares.
 ///
 /// # Errors
-/// A registry does not have one, or has something else than was pinned.
-pub(crate) fn provide(root: &Path) -> Result<()> {
+/// A registry does not have one, or has something else than was pinned; stacks that differ.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    debian::provide_compilers()?;
+    java::provide(root)?;
     let (package, digests) = PY_SPY;
-    wheels::provide(&root.join(".test-tools/py-spy"), package, digests)
+    wheels::provide(&root.join(".test-tools/py-spy"), package, digests)?;
+    steps::run(&mut steps::test(root, "--test runtimes -- --ignored --test-threads=1 oracles::"))
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::steps::{self, command, timed};
-use crate::{bpf, checks, clients, debian, dotnet, fuzz, guests, java, oracles, selection};
+use crate::{bpf, checks, clients, debian, dotnet, fuzz, guests, java, selection};
 
 /// A part of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +82,6 @@ fn units(root: &Path) -> anyhow::Result<()> {
     debian::provide_compilers()?;
     java::provide(root)?;
     dotnet::provide(root)?;
-    oracles::provide(root)?;
     let same = if bpf::check(root)? { "the same bytes" } else { "not the recorded compiler: bytes not compared" };
     println!("bpf: rebuilt, {same}");
     steps::run(&mut selection::units(root)?)?;

@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use crate::guests::Language;
 use crate::steps;
-use crate::{bench, debian, fuzz};
+use crate::{bench, debian, fuzz, oracles};
 
 /// What to let run.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -36,6 +36,9 @@ pub(crate) enum Soak {
     },
     /// Boots Debian's kernels 6.1 and 6.12 in QEMU, and fails if what is sampled there is not what runs there
     Kernels,
+    /// Compares the stacks of Java, Node.js and CPython with those that async-profiler, V8's own profiler and py-spy see in
+    /// the same run, and fails where more than chance is between them. Needs root, and a machine with nothing else to do
+    Oracles,
     /// Kills Flamegate with a durable queue under load, at random instants, and fails if anything is lost that was
     /// answered
     Queue {
@@ -58,6 +61,7 @@ pub(crate) fn run(root: &Path, soak: Soak) -> anyhow::Result<()> {
             bench::guests(root, &[Language::Go, Language::JavaScript], &["--calls".to_owned(), calls.to_string()])
         }
         Soak::Kernels => kernels::run(root),
+        Soak::Oracles => oracles::run(root),
         Soak::Queue { kills } => queue(root, kills),
     }
 }

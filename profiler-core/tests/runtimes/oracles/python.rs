@@ -10,6 +10,7 @@ use super::{Recorded, Stacks, agree};
 use crate::running::Running;
 
 #[test]
+#[ignore = "`cargo xtask soak oracles` runs it, with nothing beside it"]
 fn py_spy_says_the_same() {
     for python in versions("/usr/bin/python3", "FLAMEGATE_PYTHONS") {
         let setting = python.display().to_string();
