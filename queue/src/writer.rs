@@ -202,10 +202,14 @@ impl Writer {
             return;
         }
         let (began, before) = (Instant::now(), self.log.stats().appended);
-        self.log.append(appends, now, |waiting, result| {
+        let mut answers = Vec::with_capacity(appends.len());
+        self.log.append(appends, now, |waiting, result| answers.push((waiting.done, result)));
+        // Who is answered is counted.
+        *lock(&self.shared.stats) = self.log.stats();
+        for (done, result) in answers {
             // Nobody there is nobody to be told.
-            let _ = waiting.done.send(result);
-        });
+            let _ = done.send(result);
+        }
         if self.log.stats().appended > before
             && let Some(Observer(observe)) = lock(&self.shared.observe).clone()
         {
