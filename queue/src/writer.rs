@@ -20,10 +20,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often records are looked through for those that are too old.
 const QUIET_TICK: Duration = Duration::from_secs(60);
 
-/// What was acknowledged waits so long for an append or a loan to be written down with: of its own it costs a sync.
-const SAVE_WITHIN: Duration = Duration::from_millis(20);
 /// The same, where there are no files.
 const IDLE_TICK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was acknowledged waits so long for an append or a loan to be written down with: of its own it costs a sync.
+const SAVE_WITHIN: Duration = Duration::from_millis(20);
 
 /// What tasks and thread share.
 #[derive(Debug)]
@@ -119,15 +120,14 @@ impl Shared {
         }
     }
 
-    /// What there is to be done; waits for it, but no longer than that. Verdicts alone are no hurry.
+    /// What there is to be done; waits for it, but no longer than that. Where that is until others are written down
+    /// verdicts alone wait too.
     fn wait(&self, longest: Duration) -> Inbox {
-        let while_waiting = |inbox, longest, is_idle: fn(&mut Inbox) -> bool| {
-            let waiting = self.wake.wait_timeout_while(inbox, longest, is_idle);
-            waiting.unwrap_or_else(PoisonError::into_inner).0
-        };
-        let inbox = while_waiting(lock(&self.inbox), longest, |inbox| !inbox.is_urgent() && inbox.verdicts.is_empty());
-        let mut inbox =
-            while_waiting(inbox, longest.min(SAVE_WITHIN), |inbox| !inbox.is_urgent() && !inbox.verdicts.is_empty());
+        let verdicts_wait = longest <= SAVE_WITHIN;
+        let waiting = self.wake.wait_timeout_while(lock(&self.inbox), longest, |inbox| {
+            !inbox.is_urgent() && (verdicts_wait || inbox.verdicts.is_empty())
+        });
+        let (mut inbox, _) = waiting.unwrap_or_else(PoisonError::into_inner);
         let closed = inbox.closed;
         std::mem::replace(&mut *inbox, Inbox { closed, ..Inbox::default() })
     }
@@ -184,13 +184,12 @@ impl Writer {
                 // Nobody there is nobody to be told.
                 let _ = done.send(saved);
             }
-            let waits = !saved && !is_due;
-            unsaved_since = waits.then(|| unsaved_since.unwrap_or_else(Instant::now));
-            tick = match (saved && !self.log.stalled, self.log.stats().bytes) {
-                _ if waits => SAVE_WITHIN,
-                (false, _) => TICK,
-                (true, 0) => IDLE_TICK,
-                (true, _) => QUIET_TICK,
+            unsaved_since = (!saved && !is_due).then(|| unsaved_since.unwrap_or_else(Instant::now));
+            tick = match (unsaved_since, saved && !self.log.stalled, self.log.stats().bytes) {
+                (Some(since), ..) => SAVE_WITHIN.saturating_sub(since.elapsed()),
+                (None, false, _) => TICK,
+                (None, true, 0) => IDLE_TICK,
+                (None, true, _) => QUIET_TICK,
             };
             closed = inbox.closed;
         }
